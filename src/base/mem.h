@@ -1,0 +1,18 @@
+/*
+ * Allocation that cannot fail: out of memory ends the run at once with exit code 7. The journal makes any end
+ * resumable, so no caller carries an error path for it.
+ *
+ * Owner: the caller. Threads: any.
+ */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size); /* zeroed */
+void *mem_array(size_t count, size_t size); /* zeroed, overflow checked */
+void *mem_resize(void *old, size_t count, size_t size); /* overflow checked, new part not zeroed */
+char *mem_strdup(const char *text);
+void mem_free(void *memory); /* accepts NULL */
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Every system call that can fail or that changes something durable. Thin wrappers that retry EINTR and set CLOEXEC;
+ * in builds with -Dfaults=true each call is counted and obeys MAILHAUL_FAULT.
+ *
+ * MAILHAUL_FAULT="op:n:action[,…]": at the n-th call (1-based, over all threads) of `op` ("any" counts every call of every
+ * op, "write", "pwrite", "fsync", "rename", "open", "send", "recv", "connect", …; "point" counts os_point()), do `action`:
+ * kill (SIGKILL to self), or an errno name (ENOSPC, EIO, EMFILE, ECONNRESET …), or short (half of the bytes).
+ * MAILHAUL_FAULT_COUNT=FILE writes "op count" lines at exit, so that a sweep knows its range.
+ *
+ * Owner: none. Threads: any.
+ */
+#ifndef BASE_OS_H
+#define BASE_OS_H
+
+#include "base/must.h"
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* As the calls of POSIX of the same name: -1 and errno. */
+int os_open(const char *path, int flags, mode_t mode);
+int os_openat(int dir, const char *path, int flags, mode_t mode);
+int os_close(int fd);
+ssize_t os_read(int fd, void *data, size_t size);
+ssize_t os_write(int fd, const void *data, size_t size);
+ssize_t os_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t os_pwrite(int fd, const void *data, size_t size, off_t offset);
+int os_ftruncate(int fd, off_t size);
+int os_fsync(int fd);
+int os_rename(const char *from, const char *to);
+int os_link(const char *from, const char *to);
+int os_unlink(const char *path);
+int os_mkdir(const char *path, mode_t mode);
+int os_rmdir(const char *path);
+int os_stat(const char *path, struct stat *st);
+int os_fstat(int fd, struct stat *st);
+int os_fcntl(int fd, int cmd, long arg);
+int os_socket(int domain, int type, int protocol);
+int os_connect(int fd, const struct sockaddr *address, socklen_t size);
+ssize_t os_send(int fd, const void *data, size_t size); /* MSG_NOSIGNAL */
+ssize_t os_recv(int fd, void *data, size_t size);
+int os_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
+
+/* A named step of a program (a journal step): countable and killable like a call. Costs nothing without -Dfaults=true. */
+void os_point(const char *name);
+
+/* Makes SQLite's unix VFS use the calls above. Once, before the first database is opened. */
+/* (declared here, done in state/db.c through sqlite3_vfs.xSetSystemCall) */
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Text for people: making untrusted bytes harmless, UTF-8 checks, columns, sizes and durations as people write them.
+ *
+ * Owner: none. Threads: any.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/must.h"
+#include "base/span.h"
+
+struct arena;
+struct buf;
+struct err;
+
+bool utf8_valid(struct span text);
+/* Terminal columns of valid UTF-8 (wide characters 2, combining 0). */
+size_t utf8_columns(struct span text);
+/*
+ * Copies text with everything a terminal, a log or a path must not see replaced: C0, DEL, C1, bidi controls (U+202A–E,
+ * U+2066–9), line and paragraph separators and invalid UTF-8 become \xNN or \u{NNNN}. One line in, one line out.
+ */
+int text_harmless(struct span text, struct buf *out) MUST_CHECK;
+char *text_harmless_copy(struct arena *arena, struct span text);
+
+/* "10k 5M 2G" powers of 1000, "KiB MiB GiB" of 1024, plain digits octets (product rules §3). */
+int text_parse_size(const char *text, uint64_t *out, struct err *err) MUST_CHECK;
+/* "30", "1.5", "500ms", "2m", "1h" → milliseconds. */
+int text_parse_duration(const char *text, int64_t *ms_out, struct err *err) MUST_CHECK;
+/* 1234567 → "1.2 MB" (powers of 1000); into the arena. */
+char *text_size(struct arena *arena, uint64_t bytes);
+/* 93784 → "1d 2h 3m"; 75 → "1m 15s". */
+char *text_duration(struct arena *arena, int64_t seconds);
+/* 1234567 → "1,234,567" */
+char *text_count(struct arena *arena, uint64_t count);
+
+/* Percent-encodes every byte for which keep() is false; decodes %XX strictly (-1 on a bad escape or %00). */
+int percent_decode(struct span text, struct buf *out) MUST_CHECK;
+int percent_encode(struct span text, const char *also_encode, struct buf *out) MUST_CHECK; /* encodes C0, DEL, '%' and also_encode */
+
+#endif
