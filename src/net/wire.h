@@ -1,0 +1,47 @@
+/*
+ * A connection as protocols want it: buffered reading by peek / wait / consume, and writing that never deadlocks: what cannot be
+ * sent at once is kept (up to a cap), and every wait for room also drains input into the read buffer (up to its cap).
+ *
+ * Owner: the session (imap, pop3); it owns the stream. Threads: one at a time.
+ */
+#ifndef NET_WIRE_H
+#define NET_WIRE_H
+
+#include "net/stream.h"
+
+struct wire;
+
+#define WIRE_READ_SIZE 65536 /* first size of the read buffer; it grows to hold one response, up to its cap, and shrinks again */
+#define WIRE_READ_CAP (8u << 20)
+#define WIRE_WRITE_CAP (256u << 10) /* unsent octets kept before wire_put() waits */
+
+struct wire *wire_new(struct stream *stream, int64_t timeout_ms); /* timeout: longest time without any octet of progress */
+void wire_free(struct wire *wire); /* accepts NULL */
+struct stream *wire_stream(struct wire *wire);
+/*
+ * Puts a layer made from wire_stream() on top (STARTTLS, COMPRESS). With input already buffered: ERR_ACCOUNT kind TLS, for what came in
+ * clear text must not survive STARTTLS.
+ */
+int wire_restack(struct wire *wire, struct stream *top, struct err *err) MUST_CHECK;
+bool wire_is_clean(const struct wire *wire); /* nothing buffered either way */
+
+struct span wire_peek(const struct wire *wire); /* what is buffered; borrowed until the next call that reads */
+/* Reads what is there without waiting: 1 = got some, 0 = nothing now, -1 = error or end of stream. */
+int wire_fill(struct wire *wire, struct err *err) MUST_CHECK;
+/* Flushes, then waits for more input: 1 = more was added, 0 = the far side closed, -1 = error, deadline, stop, or the cap is reached. */
+int wire_wait(struct wire *wire, struct err *err) MUST_CHECK;
+void wire_consume(struct wire *wire, size_t count);
+bool wire_ready(struct wire *wire); /* input is buffered or arriving right now; never waits */
+
+/* Queues octets; waits only while more than the write cap is unsent (draining input meanwhile). */
+int wire_put(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
+int wire_push(struct wire *wire, struct err *err) MUST_CHECK; /* sends what can be sent without waiting */
+int wire_flush(struct wire *wire, struct err *err) MUST_CHECK; /* sends everything */
+size_t wire_unsent(const struct wire *wire);
+
+void wire_set_timeout(struct wire *wire, int64_t timeout_ms);
+uint64_t wire_bytes_in(const struct wire *wire); /* octets of the protocol, before compression */
+uint64_t wire_bytes_out(const struct wire *wire);
+uint64_t wire_turns(const struct wire *wire); /* waits that had to sleep for the far side: round trips as felt */
+
+#endif
