@@ -187,7 +187,7 @@ class Dovecot(Server):
         if self.capabilities:
             extra.append("imap_capability = " + self.capabilities)
         if self.cert:
-            extra += ["ssl_cert = <" + self.cert.cert, "ssl_key = <" + self.cert.key,
+            extra += ["ssl_cert = <%s/tls.pem" % self.dir, "ssl_key = <%s/tls.key" % self.dir,
                       "ssl_min_protocol = " + self.tls_min, "ssl_cipher_list = ALL:@SECLEVEL=0"]
         text = BASIC.format(
             dir=self.dir, run=self.dir + "/run", home=self.dir + "/home", user=user, group=group,
@@ -214,7 +214,10 @@ class Dovecot(Server):
         return text + ("passdb {\n  driver = passwd-file\n  args = username_format=any %s/users\n}\n" % self.dir)
 
     def _secrets(self):
-        """Files the passdbs read: ours alone, so the account running Dovecot owns them."""
+        """Files that only the account running Dovecot has to read, so it gets copies of its own."""
+        if self.cert:
+            shutil.copyfile(self.cert.cert, os.path.join(self.dir, "tls.pem"))
+            shutil.copyfile(self.cert.key, os.path.join(self.dir, "tls.key"))
         users = self.users or {"any": PASSWORD}
         files = {"users": "".join("%s:{PLAIN}%s\n" % item for item in users.items())}
         if self.master:
