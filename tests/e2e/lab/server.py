@@ -2,8 +2,10 @@
 import atexit
 import contextlib
 import ctypes
+import grp
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -26,7 +28,17 @@ def work_dir(prefix):
         space = os.statvfs("/dev/shm")
         if space.f_bavail * space.f_frsize >= ROOM_NEEDED:
             base = "/dev/shm"
-    return tempfile.mkdtemp(prefix="mailhaul-%s-" % prefix, dir=base)
+    base = base or tempfile.gettempdir()
+    _sweep(base)
+    return tempfile.mkdtemp(prefix="mailhaul-%s-%d-" % (prefix, os.getpid()), dir=base)
+
+
+def _sweep(base):
+    """Removes what runs that were killed left behind; their processes died with them."""
+    for name in os.listdir(base):
+        match = re.match(r"mailhaul-[a-z]+-(\d+)-", name)
+        if match and not os.path.exists("/proc/" + match.group(1)):
+            shutil.rmtree(os.path.join(base, name), ignore_errors=True)
 
 
 def free_ports(count):
@@ -188,5 +200,4 @@ def unprivileged():
     """(user, group) the servers run as: ourselves, or nobody when we are root."""
     uid = os.getuid()
     entry = pwd.getpwnam(UNPRIVILEGED) if uid == 0 else pwd.getpwuid(uid)
-    import grp
     return entry.pw_name, grp.getgrgid(entry.pw_gid).gr_name, entry.pw_uid, entry.pw_gid

@@ -70,6 +70,7 @@ class Client(imaplib.IMAP4):
         if login:
             self.login(user, password or server.password(user))
             self.capabilities = tuple(self.capability()[1][-1].decode().upper().split())
+            self.state = "SELECTED"     # in which imaplib lets every command pass
             self._namespace()
 
     def ask(self, name, *args):
@@ -108,7 +109,6 @@ class Client(imaplib.IMAP4):
 
     def examine(self, raw):
         self.ask("EXAMINE", syntax.quote(raw))
-        self.state = "SELECTED"
 
 
 def _responses(pieces):
@@ -235,11 +235,13 @@ def _message(uid, items, sha, octets, hint):
     return Message(sha, flags, syntax.instant(items[b"INTERNALDATE"]), uid, octets, hint)
 
 
-def diff(a, b, name_map=None, flags=True, dates=True, subscriptions=True, special_use=False, extra=True):
+def diff(a, b, name_map=None, flags=True, dates=True, subscriptions=True, special_use=False, extra=True,
+         parents=False):
     """The differences that make b no copy of a, as a list of Difference; empty if there are none.
 
     name_map    {name in a: name in b} or a function, for mailboxes that have another name at the destination
     flags, dates, subscriptions, special_use    False: not compared
+    parents     True: empty mailboxes in b above those of a are fine (Cyrus makes them, other servers only list them)
     extra       False: what b has beyond a is fine (messages of a that are doubled in b are not)
     """
     found = []
@@ -251,7 +253,8 @@ def diff(a, b, name_map=None, flags=True, dates=True, subscriptions=True, specia
             found.append(Difference("mailbox-missing", name, "with %d messages" % len(a.mailboxes[name])))
     if extra:
         for name in sorted(set(b.mailboxes) - set(expected)):
-            if name != "INBOX" or b.mailboxes[name]:
+            above = parents and any(other.startswith(name + "/") for other in expected)
+            if b.mailboxes[name] or not (name == "INBOX" or above):
                 found.append(Difference("mailbox-extra", name, "with %d messages" % len(b.mailboxes[name])))
     if subscriptions:
         for name in sorted(a.subscribed):
