@@ -242,7 +242,7 @@ class Dovecot(Server):
         conf = os.path.join(self.dir, "dovecot.conf")
         with open(conf, "w") as file:
             file.write(self.config(user, group))
-        argv = [shutil.which("dovecot", path=_path()), "-F", "-c", conf]
+        argv = self.as_server_user([shutil.which("dovecot", path=_path()), "-F", "-c", conf])
         open(os.path.join(self.dir, "log"), "w").close()
         if os.getuid() == 0:
             os.chmod(self.dir, 0o755)
@@ -250,9 +250,20 @@ class Dovecot(Server):
                 os.chown(path, uid, gid)
                 for name in names:
                     os.chown(os.path.join(path, name), uid, gid)
-            argv = ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups", "--pdeathsig=KILL"] + argv
         self._spawn(argv)
         self._wait_ready(self.port)
+
+    @staticmethod
+    def as_server_user(argv):
+        """A command that runs as the account Dovecot runs as."""
+        if os.getuid() != 0:
+            return argv
+        _, _, uid, gid = unprivileged()
+        return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups", "--pdeathsig=KILL", *argv]
+
+    def remove_user(self, user):
+        """Removes an account's mail."""
+        shutil.rmtree(os.path.join(self.dir, "home", user), ignore_errors=True)
 
     def doveadm(self, *args):
         """argv for doveadm speaking to this server's configuration."""
