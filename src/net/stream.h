@@ -53,9 +53,14 @@ bool stream_pending(const struct stream *stream); /* in any layer */
  * and nothing is ready is -1): -1 with ERR_CONN "no answer within N s" at the deadline (clock_ms() based, 0 = none), or ERR_STOPPED.
  */
 int stream_wait(struct stream *stream, int want, int64_t deadline, struct err *err) MUST_CHECK;
+int stream_ready(struct stream *stream, int want); /* the directions ready now; never waits */
 void stream_free(struct stream *stream); /* the whole stack; accepts NULL */
 
-/* The layers. Each takes `below`, also when it fails (then everything is freed). */
+/*
+ * The layers. Each takes `below`, also when it fails (then everything is freed), and returns the new top of the stack. That is not always
+ * the new layer: the trace wants to see the protocol, not ciphertext, so a layer put on a tee goes *under* it and the tee is returned.
+ * Layers do that with stream_insert_point() and stream_insert().
+ */
 struct stream *stream_socket_new(int read_fd, int write_fd, int child); /* write_fd -1: the same; child > 0: a tunnel's pid, reaped */
 struct stream *stream_deflate_new(struct stream *below); /* RFC 4978: raw deflate both ways; guards against bombs */
 /* Writes both directions to the trace file; outgoing secrets are masked by stream_tee_mask(). */
@@ -64,6 +69,12 @@ struct stream *stream_tee_new(struct stream *below, const char *label);
 void stream_tee_mask(struct stream *top, bool masked);
 int stream_trace_open(const char *path, struct err *err) MUST_CHECK; /* --trace FILE, 0600, for all tees; NULL closes */
 bool stream_trace_on(void);
+/* Where a new layer on top of `top` belongs: top itself, or what is below a tee. */
+struct stream *stream_insert_point(struct stream *top);
+/* Puts a layer made on stream_insert_point(top) there; returns the top of the stack. */
+struct stream *stream_insert(struct stream *top, struct stream *layer);
+/* Octets that arrived together with the answer that switched compression on: already compressed. -1 when they are not. */
+int stream_deflate_feed(struct stream *top, struct span compressed, struct err *err) MUST_CHECK;
 void stream_pair_new(struct stream **a, struct stream **b); /* both ends of a socket pair, for tests */
 
 #endif
