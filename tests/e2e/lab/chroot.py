@@ -37,7 +37,10 @@ mount -t overlay overlay -o lowerdir=/,upperdir={dir}/layer/up,workdir={dir}/lay
 mount --rbind /dev {dir}/layer/root/dev
 mount -t proc proc {dir}/layer/root/proc
 mount -t tmpfs tmpfs {dir}/layer/root/run
-exec chroot {dir}/layer/root /bin/sh /lab-start
+# No exec: this shell is the first process of the namespace and dies with its parent, which a server that changes its
+# user would not.
+chroot {dir}/layer/root /bin/sh /lab-start
+exit $?
 """
 
 
