@@ -17,7 +17,8 @@ struct tls_options {
 	const char *min_version, *max_version; /* "1.0" … "1.3"; NULL min = 1.2 */
 	const char *ciphers; /* TLS 1.2 and below, OpenSSL syntax */
 	const char *ciphersuites; /* TLS 1.3 */
-	const char *const *pins; /* "sha256$HEX" of the SubjectPublicKeyInfo; any match suffices; adds to verification */
+	const char *const *pins; /* "sha256$HEX" of the SubjectPublicKeyInfo. One must match, verify or not; a match stands
+					in for a trusted issuer (self-signed), never for the right name or date */
 	size_t pin_count;
 	const char *ca_file, *ca_path;
 	const char *client_cert, *client_key;
