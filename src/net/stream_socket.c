@@ -15,11 +15,25 @@
 
 #define REAP_PATIENCE_MS 1000 /* for a tunnel to end by itself, then again after SIGTERM */
 
+#define END_PATIENCE_MS 200 /* between the end of its output and its end: the only place where a stream waits, once a tunnel */
+
 struct stream_socket {
 	struct stream stream;
 	pid_t child; /* 0: none, or already reaped */
 	bool is_socket; /* send() can keep SIGPIPE away; on pipes the process ignores it (main) */
 };
+
+static void
+child_wait(pid_t child, int timeout_ms)
+{
+	const int fd = pidfd_open(child, 0);
+
+	if (fd < 0)
+		return;
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	(void)os_poll(&wait, 1, timeout_ms);
+	(void)os_close(fd);
+}
 
 static int
 stream_socket_fail(const char *what, struct err *err)
@@ -39,7 +53,10 @@ stream_socket_child_end(struct stream_socket *socket, struct err *err)
 {
 	int status = 0;
 
-	if (socket->child <= 0 || waitpid(socket->child, &status, WNOHANG) != socket->child)
+	if (socket->child <= 0)
+		return 0;
+	child_wait(socket->child, END_PATIENCE_MS);
+	if (waitpid(socket->child, &status, WNOHANG) != socket->child)
 		return 0;
 	socket->child = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
@@ -85,13 +102,7 @@ stream_socket_write(struct stream *stream, const void *data, size_t size, struct
 static bool
 child_ends_within(pid_t child, int timeout_ms)
 {
-	const int fd = pidfd_open(child, 0);
-
-	if (fd >= 0) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		(void)os_poll(&wait, 1, timeout_ms);
-		(void)os_close(fd);
-	}
+	child_wait(child, timeout_ms);
 	return waitpid(child, NULL, WNOHANG) != 0;
 }
 
