@@ -13,29 +13,34 @@ struct arena;
 struct buf;
 struct err;
 
+/* The character at the front of a text that is not empty: its length in octets, or 0 when it is no valid UTF-8 (RFC 3629 §3). */
+size_t utf8_next(struct span text, uint32_t *out);
 bool utf8_valid(struct span text);
 /* Terminal columns of valid UTF-8 (wide characters 2, combining 0). */
 size_t utf8_columns(struct span text);
+/* What a terminal, a log or a path must not see: C0, DEL, C1, bidi controls, line and paragraph separators. */
+bool utf8_harmful(uint32_t c);
 /*
  * Copies text with everything a terminal, a log or a path must not see replaced: C0, DEL, C1, bidi controls (U+202A–E,
- * U+2066–9), line and paragraph separators and invalid UTF-8 become \xNN or \u{NNNN}. One line in, one line out.
+ * U+2066–9), line and paragraph separators and invalid UTF-8 become \xNN or \u{NNNN}. One line in, one line out. -1 at the buffer's cap, with nothing added.
  */
 int text_harmless(struct span text, struct buf *out) MUST_CHECK;
 char *text_harmless_copy(struct arena *arena, struct span text);
 
-/* "10k 5M 2G" powers of 1000, "KiB MiB GiB" of 1024, plain digits octets (product rules §3). */
+/* "10k 5M 1.5G" powers of 1000, "KiB MiB GiB" of 1024, plain digits octets, any case (product rules §3). */
 int text_parse_size(const char *text, uint64_t *out, struct err *err) MUST_CHECK;
 /* "30", "1.5", "500ms", "2m", "1h" → milliseconds. */
 int text_parse_duration(const char *text, int64_t *ms_out, struct err *err) MUST_CHECK;
-/* 1234567 → "1.2 MB" (powers of 1000); into the arena. */
+/* 999 → "999 B", 1234567 → "1.2 MB" (powers of 1000); into the arena. */
 char *text_size(struct arena *arena, uint64_t bytes);
-/* 93784 → "1d 2h 3m"; 75 → "1m 15s". */
+/* 93784 → "1d 2h 3m"; 75 → "1m 15s", 0 and less → "0s". */
 char *text_duration(struct arena *arena, int64_t seconds);
 /* 1234567 → "1,234,567" */
 char *text_count(struct arena *arena, uint64_t count);
 
-/* Percent-encodes every byte for which keep() is false; decodes %XX strictly (-1 on a bad escape or %00). */
+/* Decodes %XX strictly: -1 on a bad escape, %00 or the buffer's cap, with nothing added. */
 int percent_decode(struct span text, struct buf *out) MUST_CHECK;
-int percent_encode(struct span text, const char *also_encode, struct buf *out) MUST_CHECK; /* encodes C0, DEL, '%' and also_encode */
+/* Encodes C0, DEL, '%' and the bytes of also_encode; -1 at the buffer's cap, with nothing added. */
+int percent_encode(struct span text, const char *also_encode, struct buf *out) MUST_CHECK;
 
 #endif

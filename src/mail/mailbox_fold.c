@@ -2,6 +2,7 @@
 #include "mail/mailbox_name.h"
 
 #include "base/arena.h"
+#include "base/text.h"
 #include "mail/mailbox_parts.h"
 
 static const struct fold_entry *find_entry(uint32_t c)

@@ -8,9 +8,6 @@
 
 #include "base/span.h"
 
-/* The character at the front of a text that is not empty: its length in octets, or 0 when it is no valid UTF-8 (RFC 3629 §3). */
-size_t utf8_next(struct span text, uint32_t *out);
-
 struct fold_entry {
 	uint16_t from;
 	uint16_t to[3]; /* decomposed and in lower case, 0 = no more */

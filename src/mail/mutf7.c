@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/text.h"
 #include "mail/mailbox_parts.h"
 
 #define NAME_CAP 65536 /* of any form: a name of MAILBOX_NAME_MAX octets grows less than this when converted */
@@ -129,26 +130,6 @@ int mutf7_decode(struct span name, struct arena *arena, char **out)
 		*out = arena_text(arena, buf_span(&text));
 	buf_release(&text);
 	return rc;
-}
-
-size_t utf8_next(struct span text, uint32_t *out)
-{
-	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char lead = (unsigned char)text.data[0];
-	size_t len = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
-	uint32_t c = len == 1 ? lead : lead & (0x7fu >> len);
-
-	if (len == 0 || len > text.len || lead > 0xf4)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if (((unsigned char)text.data[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | ((unsigned char)text.data[i] & 0x3f);
-	}
-	if (len > 1 && (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)))
-		return 0;
-	*out = c;
-	return len;
 }
 
 struct encoder {
