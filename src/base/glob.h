@@ -1,8 +1,8 @@
 /*
- * Mailbox patterns as people type them: `*` and `?` within one level, `**` over levels, [a-z] sets, a trailing "/**" also
- * matches the parent itself. UTF-8, case-sensitive.
+ * Mailbox patterns as people type them: `*` and `?` within one level, `**` over levels, [a-z] and [!a-z] sets. "**" as the
+ * last level also matches the parent itself, as an earlier level also no level at all. UTF-8, case-sensitive.
  *
- * Owner: none. Threads: any. Linear time: no exponential backtracking on hostile names.
+ * Owner: none. Threads: any. Time: pattern length by name length at worst.
  */
 #ifndef BASE_GLOB_H
 #define BASE_GLOB_H
