@@ -2,10 +2,12 @@
  * Every system call that can fail or that changes something durable. Thin wrappers that retry EINTR and set CLOEXEC;
  * in builds with -Dfaults=true each call is counted and obeys MAILHAUL_FAULT.
  *
- * MAILHAUL_FAULT="op:n:action[,…]": at the n-th call (1-based, over all threads) of `op` ("any" counts every call of every
- * op, "write", "pwrite", "fsync", "rename", "open", "send", "recv", "connect", …; "point" counts os_point()), do `action`:
- * kill (SIGKILL to self), or an errno name (ENOSPC, EIO, EMFILE, ECONNRESET …), or short (half of the bytes).
- * MAILHAUL_FAULT_COUNT=FILE writes "op count" lines at exit, so that a sweep knows its range.
+ * MAILHAUL_FAULT="op:n:action[,…]": at the n-th call (1-based, over all threads) of `op`, do `action`; "op:n+:action" at the n-th
+ * and every later one (a full disk stays full). `op` is the name of a call below without os_ ("write", "pwrite", "fsync", "rename",
+ * "open", "send", …), "any" for every call of every op, "point" for every os_point(), or "point.NAME" for those of that name. `action` is
+ * kill (SIGKILL to self, before the call), an errno name (ENOSPC, EIO, EMFILE, ECONNRESET …; not for points), or short (half of the bytes).
+ * MAILHAUL_FAULT_COUNT=FILE writes "op count" lines (also "any", "point" and "point.NAME") at exit, so that a sweep
+ * knows its range.
  *
  * Owner: none. Threads: any.
  */

@@ -17,7 +17,7 @@ struct rate *rate_new(double per_second);
 void rate_free(struct rate *rate);
 /* Takes amount, sleeping as long as the bucket owes it. -1 when stopped. */
 int rate_take(struct rate *rate, uint64_t amount) MUST_CHECK;
-/* Halves / restores the pace after a server asked to slow down. */
+/* A server asked to slow down: halves the pace (down to 1/16, once a second at most); each quiet minute doubles it again. */
 void rate_slow(struct rate *rate);
 
 #endif
