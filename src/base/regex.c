@@ -16,7 +16,6 @@
 #define DEPTH_LIMIT 10000
 #define HEAP_LIMIT_KB 8192
 #define TEXT_CAP 65536 /* octets of a rewriting's parts, and of its result */
-#define QUOTE_CAP 256 /* octets of a refused pattern that an error repeats */
 #define NAME_MAX_LEN 32 /* PCRE2's limit for the name of a group */
 
 struct regex {
@@ -46,15 +45,11 @@ static void memory_put(void *memory, void *data)
 
 static int refuse(struct span pattern, const char *problem, size_t offset, struct err *err)
 {
-	struct buf shown;
+	char shown[TEXT_SHOWN];
 
-	buf_init(&shown, QUOTE_CAP);
-	if (text_harmless(pattern, &shown) < 0 && buf_add(&shown, SPAN("…")) < 0)
-		buf_clear(&shown);
-	err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "regular expression \"%s\": %s at offset %zu",
-		buf_text(&shown), problem, offset);
-	buf_release(&shown);
-	return -1;
+	text_shown(pattern, shown);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"regular expression \"%s\": %s at offset %zu", shown, problem, offset);
 }
 
 static struct regex *regex_compile(struct span pattern, uint32_t options, struct err *err)
@@ -272,14 +267,10 @@ static const char *read_text(struct rewrite *rewrite, struct span text)
 
 static struct rewrite *refuse_rewrite(const char *expression, const char *problem, struct err *err)
 {
-	struct buf shown;
+	char shown[TEXT_SHOWN];
 
-	buf_init(&shown, QUOTE_CAP);
-	if (text_harmless(span_of(expression), &shown) < 0 && buf_add(&shown, SPAN("…")) < 0)
-		buf_clear(&shown);
-	err_set_kind(
-		err, ERR_LOCAL, ERR_KIND_USAGE, "rewriting \"%s\": %s", buf_text(&shown), problem);
-	buf_release(&shown);
+	text_shown(span_of(expression), shown);
+	err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "rewriting \"%s\": %s", shown, problem);
 	return NULL;
 }
 

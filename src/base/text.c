@@ -7,8 +7,6 @@
 
 #include <inttypes.h>
 
-#define QUOTE_CAP 200 /* octets of a refused text that an error repeats */
-
 /* How many octets at the front of text may be shown as they are. */
 static size_t harmless_run(struct span text)
 {
@@ -66,6 +64,25 @@ char *text_harmless_copy(struct arena *arena, struct span text)
 	copy = arena_text(arena, buf_span(&out));
 	buf_release(&out);
 	return copy;
+}
+
+void text_shown(struct span text, char out[TEXT_SHOWN])
+{
+	struct span mark = SPAN("…");
+	struct buf shown;
+	bool fits = true;
+
+	buf_init(&shown, TEXT_SHOWN - 1 - mark.len);
+	while (text.len > 0 && fits) {
+		uint32_t c;
+		size_t len = utf8_next(text, &c);
+		struct span first = span_sub(text, 0, len > 0 ? len : 1);
+
+		fits = text_harmless(first, &shown) == 0;
+		text = span_from(text, first.len);
+	}
+	(void)snprintf(out, TEXT_SHOWN, "%s%s", buf_text(&shown), fits ? "" : mark.data);
+	buf_release(&shown);
 }
 
 struct unit {
@@ -156,14 +173,10 @@ static bool parse_number(
 
 static int refuse(const char *text, const char *wanted, struct err *err)
 {
-	struct buf shown;
+	char shown[TEXT_SHOWN];
 
-	buf_init(&shown, QUOTE_CAP);
-	if (text_harmless(span_of(text), &shown) < 0 && buf_add(&shown, SPAN("…")) < 0)
-		buf_clear(&shown);
-	err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "\"%s\" is not %s", buf_text(&shown), wanted);
-	buf_release(&shown);
-	return -1;
+	text_shown(span_of(text), shown);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "\"%s\" is not %s", shown, wanted);
 }
 
 int text_parse_size(const char *text, uint64_t *out, struct err *err)

@@ -26,6 +26,9 @@ bool utf8_harmful(uint32_t c);
  */
 int text_harmless(struct span text, struct buf *out) MUST_CHECK;
 char *text_harmless_copy(struct arena *arena, struct span text);
+/* The same for an error message, NUL-terminated; what does not fit is cut off, and "…" says so. */
+#define TEXT_SHOWN 200
+void text_shown(struct span text, char out[TEXT_SHOWN]);
 
 /* "10k 5M 1.5G" powers of 1000, "KiB MiB GiB" of 1024, plain digits octets, any case (product rules §3). */
 int text_parse_size(const char *text, uint64_t *out, struct err *err) MUST_CHECK;
