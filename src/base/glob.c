@@ -109,17 +109,17 @@ static bool is_slash(const struct element *element)
 	return element->kind == ELEMENT_CHAR && element->c == '/';
 }
 
-/* Adds the positions reachable without taking a character. */
-static void spread(const struct element *elements, size_t count, bool *at)
+/* Adds the positions reachable without taking a character; level_start: the name begins a level here. */
+static void spread(const struct element *elements, size_t count, bool level_start, bool *at)
 {
 	for (size_t i = 0; i < count; i++) {
-		bool level_start = i == 0 || is_slash(&elements[i - 1]);
+		bool whole_level = i == 0 || is_slash(&elements[i - 1]);
 
 		if (at[i] && is_star(&elements[i]))
 			at[i + 1] = true;
 		/* "**" as an earlier level also matches no level. */
-		if (at[i] && level_start && i + 1 < count && elements[i].kind == ELEMENT_DEEP &&
-			is_slash(&elements[i + 1]))
+		if (at[i] && level_start && whole_level && i + 1 < count &&
+			elements[i].kind == ELEMENT_DEEP && is_slash(&elements[i + 1]))
 			at[i + 2] = true;
 		/* "**" as the last level also matches its parent. */
 		if (at[i] && i + 2 == count && is_slash(&elements[i]) &&
@@ -132,7 +132,7 @@ static bool follow(
 	const struct element *elements, size_t count, struct span name, bool *now, bool *then)
 {
 	now[0] = true;
-	spread(elements, count, now);
+	spread(elements, count, true, now);
 	while (name.len > 0) {
 		uint32_t c;
 		bool *swap = now;
@@ -145,7 +145,7 @@ static bool follow(
 		}
 		now = then;
 		then = swap;
-		spread(elements, count, now);
+		spread(elements, count, c == '/', now);
 	}
 	return now[count];
 }
