@@ -12,6 +12,7 @@
 #define BLOCK_LAST (64u << 10)
 #define LARGE \
 	(16u << 10) /* at least this stands alone: a block's unused end is at most a quarter */
+#define PRINT_FIRST 512 /* most texts are shorter and formatted once only */
 #define MALLOC_HEADER 16 /* so that a block and malloc's own header are a round size together */
 
 struct block {
@@ -196,19 +197,30 @@ struct span arena_span(struct arena *arena, struct span bytes)
 	return (struct span){ arena_text(arena, bytes), bytes.len };
 }
 
+static MUST_FORMAT(2, 0) char *arena_print_args(struct arena *arena, const char *fmt, va_list args)
+{
+	char first[PRINT_FIRST];
+	va_list again;
+
+	va_copy(again, args);
+	const int len = vsnprintf(first, sizeof(first), fmt, args);
+	const size_t size = len > 0 ? (size_t)len + 1 : 1;
+	char *text = arena_take(arena, size, 1);
+	if (size <= sizeof(first))
+		memcpy(text, first, size);
+	else
+		vsnprintf(text, size, fmt, again);
+	text[size - 1] = '\0';
+	va_end(again);
+	return text;
+}
+
 char *arena_print(struct arena *arena, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	const int len = vsnprintf(NULL, 0, fmt, args);
-	va_end(args);
-	if (len < 0)
-		return arena_text(arena, SPAN(""));
-
-	char *text = arena_take(arena, (size_t)len + 1, 1);
-	va_start(args, fmt);
-	vsnprintf(text, (size_t)len + 1, fmt, args);
+	char *text = arena_print_args(arena, fmt, args);
 	va_end(args);
 	return text;
 }
