@@ -1,0 +1,56 @@
+/*
+ * A pipelined writer of messages into one mailbox: MULTIAPPEND (RFC 3502) in batches of at most 128 messages and about 1 MiB, two in
+ * flight, bigger messages alone; else single APPENDs in a window; LITERAL+ / LITERAL- (RFC 7888) without waiting, synchronising literals
+ * one by one. What became of each message is pulled by its token.
+ *
+ * The octets of unsettled batches are kept (that is the bound), so a refused batch is first classified and then halved from memory until the
+ * message that is to blame stands alone. A message sent alone and too big to be kept is never sent twice: its refusal is its own.
+ *
+ * Owner: the caller. Lifetime: within the session. Threads: one at a time. The session's other commands wait until everything is settled.
+ *
+ *	append = imap_append_new(imap, "Archive");
+ *	imap_append_begin(append, token, "\\Seen $Work", "17-Jul-1996 02:44:25 -0700", size, err);
+ *	imap_append_add(append, chunk, err); …
+ *	imap_append_end(append, err);
+ *	while (imap_append_settle(append, false, &result, err) > 0) …
+ */
+#ifndef IMAP_IMAP_APPEND_H
+#define IMAP_IMAP_APPEND_H
+
+#include "imap/imap.h"
+
+struct imap_append;
+
+enum imap_append_outcome {
+	IMAP_APPEND_STORED, /* tagged OK; uid, or 0 when the server does not say (no UIDPLUS, or fewer UIDs than messages) */
+	IMAP_APPEND_REFUSED, /* alone and NO or BAD: err says why; a quota refusal (ERR_KIND_QUOTA) stops the mailbox, not only the message */
+	IMAP_APPEND_SKIPPED, /* never sent, or cut off before its last octet: surely not stored */
+	IMAP_APPEND_UNKNOWN, /* sent whole, the answer is lost: to be looked for before it is sent again */
+};
+
+struct imap_append_result {
+	uint64_t token;
+	enum imap_append_outcome outcome;
+	uint32_t uidvalidity, uid;
+	struct err err;
+};
+
+struct imap_append *imap_append_new(struct imap *imap, const char *server_name);
+void imap_append_free(struct imap_append *append); /* accepts NULL */
+/* Starts a message of exactly size octets. flags: names between blanks ("" = none); date: INTERNALDATE text or NULL. May wait for room (settling internally). */
+int imap_append_begin(struct imap_append *append, uint64_t token, const char *flags, const char *date, uint64_t size, struct err *err) MUST_CHECK;
+int imap_append_add(struct imap_append *append, struct span bytes, struct err *err) MUST_CHECK;
+/* ERR_LOCAL when not exactly size octets came. */
+int imap_append_end(struct imap_append *append, struct err *err) MUST_CHECK;
+bool imap_append_in_message(const struct imap_append *append); /* between begin and end: giving up now costs the connection */
+int imap_append_flush(struct imap_append *append, struct err *err) MUST_CHECK; /* closes the open batch and pushes it out */
+/*
+ * 1 = a result; 0 = none (wait false: none arrived yet; wait true: nothing is outstanding); -1 = the connection failed: then call imap_append_drop().
+ * wait true closes the open batch first.
+ */
+int imap_append_settle(struct imap_append *append, bool wait, struct imap_append_result *out, struct err *err) MUST_CHECK;
+/* After the connection failed (or instead of it): turns everything outstanding into results SKIPPED or UNKNOWN, then settle() yields them without the session. */
+void imap_append_drop(struct imap_append *append);
+size_t imap_append_outstanding(const struct imap_append *append); /* messages begun and without a result */
+
+#endif

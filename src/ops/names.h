@@ -1,0 +1,41 @@
+/*
+ * From source mailboxes to destination mailboxes (product §3, Names): --map, --rename, --automap, --strip-prefix, --root, --into, in this
+ * order; a --map hit ends it. Pure.
+ *
+ * Owner: the job. Lifetime: results in the arena. Threads: any, immutable.
+ */
+#ifndef OPS_NAMES_H
+#define OPS_NAMES_H
+
+#include "ops/settings.h"
+#include "store/store.h"
+
+struct names;
+
+struct name_pair {
+	const struct mailbox_info *src;
+	const char *dst; /* display name */
+	const struct mailbox_info *existing; /* at the destination, or NULL: to be created */
+	bool noselect; /* the source holds no messages here, only children: created only if it must exist for itself */
+};
+
+struct name_request {
+	const struct mailbox_list *src, *dst;
+	const struct select *select;
+	const char *src_root; /* the location's /MAILBOX: only this and what is below it; NULL = all */
+	const char *dst_root; /* the destination location's /MAILBOX: everything goes below it; NULL = none */
+	bool gmail;
+};
+
+/* NULL: usage error: bad expression, map file with line number. */
+struct names *names_new(const struct settings *settings, struct err *err);
+void names_free(struct names *names);
+/* One name through all rules. use: the source mailbox's special use (for --automap). */
+const char *names_apply(const struct names *names, const struct name_request *request, const struct mailbox_info *mailbox, struct arena *arena);
+/*
+ * The pairs of a run, sorted by source name. -1 with ERR_LOCAL kind USAGE when two sources meet at one target and --merge was not given (names both). Targets that
+ * differ only in case or Unicode form from another target or from an existing mailbox are kept apart and logged once.
+ */
+int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena, struct name_pair **out, size_t *count_out, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * What to do in one mailbox pair: a pure function of two snapshots, the recorded pairs and a policy, in up to three steps of growing cost.
+ * Nothing here touches a network; --dry-run prints the plan, a lane carries it out.
+ *
+ *	1. by record    recorded pairs are found again by UID
+ *	2. by digest    what is left on both sides: equal header digest and equal size, as a multiset
+ *	3. by content   where sizes or multiplicities differ, or no Message-ID tells: the bodies decide
+ *
+ * What stays unmatched at the source is copied. N identical messages stay N.
+ *
+ * Owner: the lane. Lifetime: plan_free(). Threads: one at a time.
+ *
+ *	plan = plan_new(&input);
+ *	if (plan_wants_digests(plan, &src_uids, &dst_uids)) { … scan, snapshot_merge() … plan_by_digest(plan); }
+ *	if (plan_wants_content(plan, &src_uids, &dst_uids)) { … scan … plan_by_content(plan); }
+ *	plan_finish(plan);
+ *	for (i = 0; i < plan_count(plan); i++) … plan_action(plan, i)
+ */
+#ifndef OPS_PLAN_H
+#define OPS_PLAN_H
+
+#include "mail/uidset.h"
+#include "ops/settings.h"
+#include "state/journal.h"
+#include "store/snapshot.h"
+
+struct plan;
+
+struct plan_policy {
+	enum match_by match;
+	enum flags_on_update flags_on_update;
+	bool recopy, no_keywords;
+	bool transformed; /* content options change messages: digests of the source never equal the destination's, so records alone count */
+	flags_t add, remove; /* --add-flags, --remove-flags */
+	bool has_permanent, any_keyword;
+	flags_t permanent; /* what the destination can store */
+};
+
+struct plan_input {
+	struct flag_table *flags;
+	const struct snapshot *src, *dst; /* complete both; digests are added to them between the steps */
+	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
+	const struct journal_pairs *pairs; /* may be NULL */
+	const struct plan_policy *policy;
+	uint32_t baseline; /* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
+};
+
+enum plan_kind {
+	PLAN_KEEP, /* recorded pair, nothing to do */
+	PLAN_ADOPT, /* found at the destination: record the pair */
+	PLAN_COPY,
+	PLAN_GONE_SRC, /* recorded, the source has lost it */
+	PLAN_GONE_DST, /* recorded, its owner deleted it at the destination: not copied again */
+	PLAN_REFUSED, /* refused in an earlier run and still wanted: tried again as PLAN_COPY unless it was not selected */
+	PLAN_SKIP, /* not selected */
+};
+
+enum plan_proof { PROOF_NONE, PROOF_RECORD, PROOF_DIGEST, PROOF_CONTENT };
+
+struct plan_action {
+	uint8_t kind; /* enum plan_kind */
+	uint8_t proof; /* enum plan_proof of KEEP and ADOPT */
+	uint8_t reason; /* enum select_reason of SKIP */
+	bool flags; /* change the destination's flags: add and remove below */
+	uint32_t src_uid, dst_uid; /* 0 = none */
+	flags_t src_flags; /* now at the source */
+	flags_t dst_flags; /* for COPY: what to store; else: what the destination has after this action */
+	flags_t add, remove;
+	flags_t lost; /* flags the destination cannot hold */
+};
+
+struct plan *plan_new(const struct plan_input *input); /* step 1 is done; the input is borrowed until plan_finish() */
+void plan_free(struct plan *plan);
+/* Whether step 2 is needed, and of which messages the header digest is not known yet; memory of the arena. */
+bool plan_wants_digests(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
+void plan_by_digest(struct plan *plan);
+bool plan_wants_content(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
+void plan_by_content(struct plan *plan);
+/* Orders the actions: kept and adopted, copies by UID (or newest first), gone ones. */
+void plan_finish(struct plan *plan, bool newest_first);
+size_t plan_count(const struct plan *plan);
+const struct plan_action *plan_action(const struct plan *plan, size_t index);
+size_t plan_copies(const struct plan *plan); /* how many PLAN_COPY */
+const char *plan_kind_name(enum plan_kind kind);
+
+/* Sets digest and content of rows of `into` from rows of the same UID. */
+void snapshot_merge(struct snapshot *into, const struct snapshot *from);
+/* What a new copy's flags are (policy, then what the destination can hold); *lost_out what it can't. */
+flags_t plan_flags_for_copy(struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out);
+
+#endif

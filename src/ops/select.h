@@ -1,0 +1,41 @@
+/*
+ * Which mailboxes and which messages (product §3). All given conditions hold together. What columns tell is decided here; what they
+ * cannot (--search, --sent-since, --sent-before) is asked of the server as one SEARCH expression.
+ *
+ * Owner: the job. Threads: any, immutable; flag sets are resolved against the lane's table at each call.
+ */
+#ifndef OPS_SELECT_H
+#define OPS_SELECT_H
+
+#include "ops/settings.h"
+#include "store/store.h"
+
+struct select;
+
+enum select_reason { /* why a message is left out; the report counts each */
+	SELECT_YES,
+	SELECT_DATE, /* --since, --before */
+	SELECT_FLAG, /* --seen, --unseen, --flag, --no-flag */
+	SELECT_DELETED, /* --skip-deleted */
+	SELECT_SIZE, /* --larger, --smaller, --max-size */
+	SELECT_UID, /* --uid */
+	SELECT_SEARCH, /* --search, --sent-since, --sent-before */
+	SELECT_LIMIT, /* --limit */
+	SELECT_REASONS
+};
+const char *select_reason_name(enum select_reason reason); /* "date", "flag", … */
+
+/* NULL: usage error (bad glob, expression, UID set, a search with CR, LF or NUL). */
+struct select *select_new(const struct settings *settings, struct err *err);
+void select_free(struct select *select);
+/* By patterns, --subscribed, and Gmail's All Mail (left out when other mailboxes with labels cover it: gmail true). \NoSelect names are not asked. */
+bool select_mailbox(const struct select *select, const struct mailbox_info *mailbox, bool gmail);
+/* The SEARCH expression to send, or NULL: "SENTSINCE 1-Feb-2024 (UNSEEN FROM x)". */
+const char *select_search(const struct select *select);
+/*
+ * Decides every row: reason_out[row]. found: UIDs that select_search() matched (NULL when it is NULL). --limit keeps the oldest, or with --newest-first the newest,
+ * by UID among those otherwise selected.
+ */
+void select_messages(const struct select *select, struct flag_table *flags, const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out);
+
+#endif

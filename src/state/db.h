@@ -1,0 +1,35 @@
+/*
+ * SQLite done right in one place: opening (WAL, exclusive, private files), statements, transactions, errors.
+ *
+ * Owner: the caller. Threads: one at a time (the journal locks around it).
+ */
+#ifndef STATE_DB_H
+#define STATE_DB_H
+
+#include "base/must.h"
+#include "base/span.h"
+
+struct err;
+struct db;
+struct db_statement;
+
+/* Creates the file 0600 if missing. Errors are ERR_LOCAL: disk full, locked, not a database, newer schema. In fault builds the unix VFS goes through base/os. */
+struct db *db_open(const char *path, struct err *err);
+void db_close(struct db *db);
+int db_exec(struct db *db, const char *sql, struct err *err) MUST_CHECK;
+struct db_statement *db_prepare(struct db *db, const char *sql, struct err *err); /* kept and finalised by the db */
+void db_bind_u64(struct db_statement *statement, int index, uint64_t value); /* from 1; stored as int64 */
+void db_bind_i64(struct db_statement *statement, int index, int64_t value);
+void db_bind_text(struct db_statement *statement, int index, const char *text); /* copied; NULL = NULL */
+void db_bind_blob(struct db_statement *statement, int index, struct span bytes);
+/* 1 = a row, 0 = done (and reset), -1 */
+int db_step(struct db_statement *statement, struct err *err) MUST_CHECK;
+void db_reset(struct db_statement *statement);
+int64_t db_i64(struct db_statement *statement, int column); /* from 0 */
+uint64_t db_u64(struct db_statement *statement, int column);
+struct span db_blob(struct db_statement *statement, int column); /* borrowed until the next step */
+const char *db_text(struct db_statement *statement, int column); /* NULL for NULL */
+int64_t db_last_id(struct db *db);
+void db_set_durable(struct db *db, bool durable); /* synchronous=FULL for the next commits, or NORMAL */
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * The memory of what went where: one SQLite file per unordered pair of accounts, locked for the run. What is recorded here is what a
+ * killed run stands on (product rule 5).
+ *
+ * Sides are named from the run's view, source and destination; the file knows them as a and b, so that copy, mirror and sync in either direction
+ * share it.
+ *
+ * Owner: the job. Lifetime: journal_open() to journal_close(). Threads: any, locked inside; no lock is held across network I/O. Records go
+ * to a queue in memory and are committed in groups (every JOURNAL_GROUP records or when asked).
+ */
+#ifndef STATE_JOURNAL_H
+#define STATE_JOURNAL_H
+
+#include "base/digest.h"
+#include "base/must.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct err;
+struct journal;
+
+#define JOURNAL_GROUP 1024
+
+/* A mailbox pair as last seen. Zero = not known. */
+struct journal_mailbox {
+	int64_t id; /* 0 = not recorded yet */
+	const char *src_name, *dst_name; /* display names */
+	uint32_t src_uidvalidity, dst_uidvalidity;
+	uint32_t src_uidnext, dst_uidnext;
+	uint64_t src_modseq, dst_modseq; /* up to which both sides were reconciled */
+	uint32_t src_messages, dst_messages; /* at that moment: with uidnext and modseq the proof that nothing happened since */
+	const char *src_mailboxid, *dst_mailboxid; /* or NULL */
+	uint32_t baseline; /* the destination's UIDNEXT before the first append not yet reconciled; 0 = all reconciled */
+	uint64_t selection; /* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
+};
+
+enum journal_status {
+	JOURNAL_DONE, /* both are there */
+	JOURNAL_GONE_SRC, /* was copied, then the source lost it */
+	JOURNAL_GONE_DST, /* was copied, then its owner deleted it at the destination: a tombstone, not copied again */
+	JOURNAL_REFUSED, /* the destination refused it; src_uid only */
+};
+
+struct journal_pair {
+	uint32_t src_uid, dst_uid; /* dst_uid 0 = stored, UID not known yet */
+	const char *src_flags, *dst_flags; /* canonical text as last seen on each side */
+	uint64_t size;
+	struct digest128 header, content; /* all zero = not known */
+	enum journal_status status;
+};
+
+struct journal_pairs { /* columns; memory of the arena; sorted by src_uid */
+	size_t count;
+	uint32_t *src_uid, *dst_uid;
+	uint16_t *src_flags, *dst_flags; /* indexes into flag_text */
+	uint8_t *status;
+	const char **flag_text;
+	size_t flag_texts;
+};
+
+/*
+ * Opens or creates DIR/HASH.db for the two identities; DIR is made 0700. "state is locked by another run (pid N)", disk full, damaged or newer file: ERR_LOCAL.
+ * dir NULL: a journal in memory that forgets everything (--state none).
+ */
+struct journal *journal_open(const char *dir, const char *src_identity, const char *dst_identity, struct err *err);
+int journal_close(struct journal *journal, struct err *err); /* commits what is queued; accepts NULL */
+const char *journal_path(const struct journal *journal);
+bool journal_is_new(const struct journal *journal); /* it held nothing when it was opened */
+bool journal_remembers(const struct journal *journal); /* false for --state none */
+
+/* All mailboxes, sorted by src_name; memory of the arena. */
+int journal_mailboxes(struct journal *journal, struct arena *arena, struct journal_mailbox **out, size_t *count_out, struct err *err) MUST_CHECK;
+/* Inserts or updates by (src_name, dst_name), sets mailbox->id; durable tells whether it must be on disk before the call returns. */
+int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox, bool durable, struct err *err) MUST_CHECK;
+/* Forgets the pairs of a mailbox (UIDVALIDITY changed): they are adopted again by digest. */
+int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err) MUST_CHECK;
+int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena, struct journal_pairs *out, struct err *err) MUST_CHECK;
+size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap */
+
+/* Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. */
+int journal_put_pair(struct journal *journal, int64_t mailbox, const struct journal_pair *pair, struct err *err) MUST_CHECK;
+int journal_set_status(struct journal *journal, int64_t mailbox, uint32_t src_uid, enum journal_status status, struct err *err) MUST_CHECK;
+/* Commits the queue; durable = fsync'ed when it returns. */
+int journal_commit(struct journal *journal, bool durable, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * An account: what a LOCATION means once option, query and configuration are laid over each other (product §1). One table defines
+ * every key; its three spellings (--src-KEY, ?KEY=, KEY = in the configuration file) come from it.
+ *
+ * Owner: the command. Lifetime: the run. Threads: any, immutable after account_new(), but for the secrets (locked inside).
+ *
+ *	account = account_new(&request, err);
+ *	printf("%s", account_name(account));          // "imaps://anna@old.example": never a secret
+ */
+#ifndef STORE_ACCOUNT_H
+#define STORE_ACCOUNT_H
+
+#include "base/must.h"
+#include "base/span.h"
+#include "imap/imap.h"
+
+struct arena;
+struct config;
+struct err;
+struct secret;
+
+enum account_key {
+	ACCOUNT_HOST,
+	ACCOUNT_PORT,
+	ACCOUNT_USER,
+	ACCOUNT_AUTH,
+	ACCOUNT_ADMIN,
+	ACCOUNT_PASS_FILE,
+	ACCOUNT_PASS_CMD,
+	ACCOUNT_PASS_ENV,
+	ACCOUNT_TOKEN_FILE,
+	ACCOUNT_TOKEN_CMD,
+	ACCOUNT_OAUTH,
+	ACCOUNT_TLS,
+	ACCOUNT_TLS_VERIFY,
+	ACCOUNT_TLS_MIN,
+	ACCOUNT_TLS_MAX,
+	ACCOUNT_TLS_CIPHERS,
+	ACCOUNT_TLS_CIPHERSUITES,
+	ACCOUNT_TLS_PIN,
+	ACCOUNT_CA_FILE,
+	ACCOUNT_CA_PATH,
+	ACCOUNT_SNI,
+	ACCOUNT_CLIENT_CERT,
+	ACCOUNT_CLIENT_KEY,
+	ACCOUNT_CLIENT_KEY_PASS_FILE,
+	ACCOUNT_CLIENT_KEY_PASS_CMD,
+	ACCOUNT_PROXY,
+	ACCOUNT_PROXY_PASS_FILE,
+	ACCOUNT_PROXY_PASS_CMD,
+	ACCOUNT_TUNNEL,
+	ACCOUNT_COMPRESS, /* auto, yes, no */
+	ACCOUNT_TIMEOUT,
+	ACCOUNT_CONNECTIONS,
+	ACCOUNT_NAMESPACE, /* a prefix in place of the one the server names; "" or "none" = none */
+	ACCOUNT_QUIRK, /* "disable=CAP,CAP" and named deviations */
+	/* file locations (issue 3): layout variant ext name-by attachments headers-only owner */
+	ACCOUNT_LAYOUT,
+	ACCOUNT_VARIANT,
+	ACCOUNT_EXT,
+	ACCOUNT_NAME_BY,
+	ACCOUNT_ATTACHMENTS,
+	ACCOUNT_HEADERS_ONLY,
+	ACCOUNT_OWNER,
+	ACCOUNT_KEYS /* how many */
+};
+
+enum account_key_type { KEY_TEXT, KEY_NUMBER, KEY_BOOL, KEY_DURATION, KEY_CHOICE, KEY_FILE, KEY_COMMAND, KEY_LIST };
+
+struct account_key_info {
+	const char *name; /* "pass-file" */
+	enum account_key_type type;
+	const char *choices; /* "implicit|starttls|none" */
+	const char *value; /* how help names the value: "FILE" */
+	const char *help;
+	bool imap, file; /* which kinds of location it belongs to */
+};
+
+extern const struct account_key_info account_keys[ACCOUNT_KEYS];
+
+struct account_values { /* one place's values, NULL = not given; borrowed texts */
+	const char *value[ACCOUNT_KEYS];
+};
+
+struct account_request {
+	const char *location; /* as typed */
+	const struct account_values *options; /* may be NULL */
+	const struct config *config; /* may be NULL */
+	const char *user; /* what %u stands for, or NULL */
+	const char *role; /* "src", "dst", "" for messages and traces */
+	bool may_prompt; /* ask on the terminal when no secret is named */
+};
+
+struct account;
+
+/* NULL: ERR_LOCAL kind USAGE with what is wrong and what would be right. A password in the location is taken, and account_warned() says so. */
+struct account *account_new(const struct account_request *request, struct err *err);
+void account_free(struct account *account);
+const char *account_scheme(const struct account *account); /* "imap" for imap and imaps; "maildir", … */
+const char *account_get(const struct account *account, enum account_key key); /* NULL = not given and no default */
+const char *account_name(const struct account *account); /* for people and logs, harmless, no secret, no query */
+/* What identifies the account for the journal: "imap://user@host:port" in lower case host, "maildir:/real/path". */
+const char *account_identity(const struct account *account);
+const char *account_mailbox(const struct account *account); /* the /MAILBOX of the location as a display name, or NULL */
+const char *account_role(const struct account *account);
+unsigned account_connections(const struct account *account); /* the cap; 0 = not given */
+bool account_verifies(const struct account *account); /* false: tls-verify=no, the caller warns */
+bool account_password_in_location(const struct account *account);
+/* True when both texts name the same account: copying onto itself is refused. */
+bool account_same(const struct account *a, const struct account *b);
+/*
+ * Fills options for imap_open(), reading files and running commands for secrets (once, kept). What it points at belongs to the account.
+ * fresh_token: run token-cmd or read token-file again. Errors: ERR_LOCAL kind USAGE or AUTH.
+ */
+int account_imap_options(struct account *account, bool fresh_token, struct imap_options *out, struct err *err) MUST_CHECK;
+/*
+ * Wipes the passwords out of argv's memory after they were taken ("user:***@host"). Call after account_new() of all locations.
+ */
+void account_wipe_argument(char *argument);
+
+/* The configuration file: sections [account NAME] and [job NAME] (INI, inih). */
+struct config_job { const char *name; const char *command; const char **arguments; size_t count; /* "--key=value" in order, then locations */ };
+/* path NULL: the usual place, where a missing file is an empty configuration. NULL: ERR_LOCAL kind USAGE "FILE:LINE: what". */
+struct config *config_open(const char *path, struct err *err);
+void config_free(struct config *config);
+const struct account_values *config_account(const struct config *config, const char *name, const char **location_out);
+const struct config_job *config_job(const struct config *config, const char *name);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * One interface for every kind of place that holds mail, one const table per back end. Policies ask capability bits, never "is this IMAP?".
+ *
+ * A store is a place (for IMAP: one connection); a box is the mailbox open in it, one at a time. Mailbox names are display names everywhere (UTF-8,
+ * '/' between levels, mail/mailbox_name.h).
+ *
+ * Owner: the lane that opened it. Lifetime: store_open() to store_close(). Threads: never shared.
+ *
+ *	store = store_open(account, &request, err);
+ *	store_list(store, STORE_LIST_STATUS, arena, &list, err);
+ *	box = store_open_box(store, "Archive/2024", STORE_READ, err);
+ *	box_scan(box, &scan, &snapshot, err);
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/err.h"
+#include "base/must.h"
+#include "base/span.h"
+#include "imap/imap.h"
+#include "mail/date.h"
+#include "mail/flags.h"
+#include "store/account.h"
+#include "store/snapshot.h"
+
+struct store;
+struct box;
+
+enum store_cap {
+	STORE_CAP_FLAGS = 1, /* keeps flags at all */
+	STORE_CAP_KEYWORDS = 2,
+	STORE_CAP_DATES = 4, /* keeps INTERNALDATE */
+	STORE_CAP_MODSEQ = 8, /* box_facts.modseq tells that flags changed (CONDSTORE) */
+	STORE_CAP_VANISHED = 16, /* … and that messages went (QRESYNC) */
+	STORE_CAP_UIDS_TOLD = 32, /* append says which UID (UIDPLUS) */
+	STORE_CAP_REMOVE_ONE = 64, /* removes by UID without touching others (UIDPLUS) */
+	STORE_CAP_SUBSCRIBE = 128,
+	STORE_CAP_SPECIAL_USE = 256, /* CREATE with a use */
+	STORE_CAP_RAW = 512, /* holds NUL, bare LF, empty messages as they are */
+	STORE_CAP_SEARCH = 1024, /* box_search() */
+	STORE_CAP_WRITE = 2048,
+	STORE_CAP_STREAMS = 4096, /* appends may be pipelined without waiting (LITERAL+, -) */
+	STORE_CAP_CHEAP_LIST = 8192, /* list gives status without a round trip per mailbox */
+};
+
+enum store_use { /* RFC 6154, 8457; a mailbox may have several: the first counts */
+	STORE_USE_NONE,
+	STORE_USE_ALL,
+	STORE_USE_ARCHIVE,
+	STORE_USE_DRAFTS,
+	STORE_USE_FLAGGED,
+	STORE_USE_IMPORTANT,
+	STORE_USE_JUNK,
+	STORE_USE_SENT,
+	STORE_USE_TRASH,
+};
+const char *store_use_name(enum store_use use); /* "\\Sent"; NULL for NONE */
+
+struct mailbox_info {
+	const char *name; /* display */
+	const char *raw; /* the server's own */
+	bool noselect, noinferiors, has_children, subscribed, nonexistent;
+	enum store_use use;
+	unsigned has; /* enum imap_status_item bits of what follows */
+	uint32_t messages, unseen, uidnext, uidvalidity;
+	uint64_t highestmodseq, size;
+	const char *mailboxid; /* or NULL */
+};
+
+struct mailbox_list { /* sorted by name, no doubles; memory of the arena given */
+	struct mailbox_info *mailbox;
+	size_t count;
+	char delimiter;
+	size_t refused; /* names that were no names: left out and logged */
+};
+
+enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
+
+struct store_request {
+	bool compress_scan; /* this connection is for scanning: compress it if offered and not forbidden */
+	int64_t timeout_ms;
+	struct flag_table *flags; /* of the lane; borrowed */
+};
+
+struct store *store_open(struct account *account, const struct store_request *request, struct err *err);
+void store_close(struct store *store); /* accepts NULL; polite if that costs no wait */
+unsigned store_caps(const struct store *store); /* enum store_cap bits */
+const struct account *store_account(const struct store *store);
+uint64_t store_append_limit(const struct store *store); /* octets, 0 = not known */
+struct imap *store_imap_session(struct store *store); /* NULL if it is no IMAP: for `check` only */
+const struct imap_facts *store_imap_facts(const struct store *store);
+struct mailbox_style store_style(const struct store *store);
+/* Octets and round trips so far (wire_turns()). */
+void store_traffic(const struct store *store, uint64_t *in_out, uint64_t *out_out, uint64_t *turns_out);
+
+/* All mailboxes of the user (personal namespace, INBOX, and what LIST shows), or -1: then nothing is known. want: enum store_list_want bits. */
+int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out, struct err *err) MUST_CHECK;
+/* Fresh counts of one mailbox; has says what came. ERR_MAILBOX when it does not exist. */
+int store_status(struct store *store, const char *name, unsigned want, struct mailbox_info *out, struct err *err) MUST_CHECK;
+/* Creates with all parents; one that exists already is success. *raw_changed_out: the name had to be escaped (to be reported). */
+int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
+int store_subscribe(struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK; /* octets; limit 0 = none */
+
+enum store_mode { STORE_READ, STORE_WRITE }; /* EXAMINE, SELECT */
+
+struct box_facts {
+	uint32_t messages, uidvalidity, uidnext;
+	uint64_t modseq; /* 0 = not kept */
+	flags_t permanent; /* what can be stored; meaningful with has_permanent */
+	bool has_permanent, any_keyword, read_only, uid_not_sticky;
+	const char *mailboxid;
+};
+
+struct box *store_open_box(struct store *store, const char *name, enum store_mode mode, struct err *err);
+void box_close(struct box *box); /* accepts NULL; never expunges */
+const struct box_facts *box_facts(const struct box *box);
+const char *box_name(const struct box *box);
+
+struct box_scan {
+	const struct uidset *uids; /* NULL = all */
+	bool digests; /* header digests too (HEADER.FIELDS, mail/header.h), or by `fields` */
+	const char *const *fields; /* other headers to digest (--match header:A,B); NULL = the usual */
+	size_t field_count;
+	bool content; /* reads the bodies too: content digests */
+	uint64_t since; /* only what changed after this modseq; 0 = all */
+	void (*tick)(void *context, uint64_t messages); /* progress, NULL allowed */
+	void *tick_context;
+};
+/*
+ * Fills the snapshot (init'ed by the caller; rows are added, snapshot_finish() is called). Messages that vanish meanwhile are left out; messages whose FETCH is refused
+ * are put in *unknown (uids; memory of arena): these are neither there nor gone. -1: the snapshot is not complete.
+ */
+int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot, struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
+/* UIDs that match an IMAP SEARCH expression (already checked for CR, LF, NUL). */
+int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out, struct err *err) MUST_CHECK;
+
+/* Reading: as imap/imap_fetch.h. */
+enum message_outcome { MESSAGE_HERE, MESSAGE_GONE, MESSAGE_REFUSED };
+struct message {
+	uint32_t uid;
+	enum message_outcome outcome;
+	flags_t flags;
+	struct date date;
+	uint64_t size; /* exact octets of the body */
+	char text[256];
+};
+void box_fetch_window(struct box *box, unsigned commands, uint64_t bytes);
+bool box_fetch_has_room(const struct box *box);
+int box_fetch_ask(struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;
+bool box_fetch_ready(struct box *box);
+int box_fetch_next(struct box *box, struct message *out, struct err *err) MUST_CHECK; /* 1, 0 = all asked is answered, -1 */
+int box_fetch_chunk(struct box *box, struct span *chunk_out, struct err *err) MUST_CHECK; /* 1, 0 = end, -1 */
+void box_fetch_end(struct box *box); /* forgets what is outstanding; the box can be used otherwise again */
+
+/* Writing: as imap/imap_append.h. Into a mailbox by name; no box needs to be open, and an open one must be idle. */
+enum append_outcome { APPEND_STORED, APPEND_REFUSED, APPEND_SKIPPED, APPEND_UNKNOWN };
+struct append_result {
+	uint64_t token;
+	enum append_outcome outcome;
+	uint32_t uidvalidity, uid; /* 0 = not told */
+	struct err err;
+};
+int store_append_to(struct store *store, const char *name, struct err *err) MUST_CHECK; /* all earlier ones must be settled */
+int store_append_begin(struct store *store, uint64_t token, flags_t flags, struct date date, uint64_t size, struct err *err) MUST_CHECK;
+int store_append_add(struct store *store, struct span bytes, struct err *err) MUST_CHECK;
+int store_append_end(struct store *store, struct err *err) MUST_CHECK;
+bool store_append_in_message(const struct store *store);
+int store_append_flush(struct store *store, struct err *err) MUST_CHECK;
+int store_append_settle(struct store *store, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
+void store_append_drop(struct store *store);
+size_t store_append_outstanding(const struct store *store);
+
+/* Adds and removes flags of messages of the open box (STORE_WRITE), silently. Counts what the server would not do. */
+int box_change_flags(struct box *box, const struct uidset *uids, flags_t add, flags_t remove, struct err *err) MUST_CHECK;
+/* Marks \Deleted and expunges exactly these UIDs. Without STORE_CAP_REMOVE_ONE: ERR_MAILBOX kind SAFETY, unless expunge_all. */
+int box_remove(struct box *box, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+
+#endif
