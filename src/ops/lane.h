@@ -1,0 +1,112 @@
+/*
+ * What the threads of one run share, and a lane: a thread with one source and one destination connection that takes mailboxes
+ * from the run's queue until none is left. For src/ops/job*.c and lane*.c only.
+ *
+ * Owner: job_copy(). Lifetime: the run. Threads: struct run is shared (queue and end locked inside, the rest immutable or its own lock);
+ * a struct work belongs to the lane that took it; struct lane to its thread.
+ *
+ *	run_take(run) -> work
+ *	lane_pass(): open, scan, plan (lane_plan.c), carry out (lane_copy.c)
+ *	an error of a connection: reconnect, and the same pass again: the journal and the scans tell what is left
+ */
+#ifndef OPS_LANE_H
+#define OPS_LANE_H
+
+#include "base/err.h"
+#include "mail/header.h"
+#include "ops/job.h"
+#include "ops/names.h"
+#include "ops/plan.h"
+#include "ops/report.h"
+#include "ops/select.h"
+#include "state/journal.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct arena;
+struct rate;
+struct meter;
+struct transform;
+
+enum work_state { WORK_WAITING, WORK_UNCHANGED, WORK_DONE, WORK_FAILED, WORK_INTERRUPTED };
+
+struct work { /* one mailbox pair */
+	struct name_pair pair;
+	struct journal_mailbox record; /* as the journal has it, kept up to date */
+	struct mailbox_info src, dst; /* as listed; dst.has = 0: just to be created (dry run) */
+	enum work_state state;
+	struct tally tally; /* of the last pass, plus what earlier passes copied */
+	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
+	bool reconciled; /* everything selected is known to be at the destination */
+	char *text; /* why it failed */
+	/* --delete-source: what is proven to be at the destination */
+	struct uidset deletable;
+	struct arena *arena; /* of deletable and text; made when needed */
+};
+
+struct run {
+	const struct job *job;
+	const struct settings *settings;
+	struct select *select;
+	struct journal *journal;
+	struct rate *messages, *bytes;
+	struct work *work;
+	size_t count;
+	bool gmail;
+
+	pthread_mutex_t lock; /* of what follows */
+	size_t next;
+	unsigned lanes; /* alive */
+	uint64_t bytes_today;
+	uint64_t errors;
+	bool ended; /* no further mailbox is begun: `end` says why */
+	struct err end;
+};
+
+struct lane {
+	struct run *run;
+	unsigned number;
+	pthread_t thread;
+	struct flag_table *flags;
+	struct store *src, *dst;
+	struct header_scan *header;
+	struct transform *transform; /* NULL unless asked for */
+	unsigned progress; /* what this lane settled: a retry after progress is the first retry */
+	unsigned unsettled; /* appends whose answer was lost: to be looked for before anything is sent again */
+	uint64_t traffic_in[2], traffic_out[2], turns[2]; /* of connections closed: source, destination */
+	unsigned connections[2];
+};
+
+/* One mailbox as this pass sees it; memory of the arena, freed after the pass. */
+struct pass {
+	struct work *work;
+	struct arena *arena;
+	struct snapshot src, dst;
+	struct journal_pairs pairs;
+	struct uidset src_unknown, dst_unknown;
+	uint8_t *reason;
+	struct plan_policy policy;
+	struct plan *plan;
+	struct box *src_box, *dst_box;
+	uint32_t dst_uidvalidity, dst_uidnext; /* before anything is appended */
+	bool again; /* another pass is needed: stored messages whose UID is not known, answers lost */
+};
+
+/* lane.c */
+void *lane_main(void *lane); /* a thread; lane->src and ->dst may already be open */
+int lane_connect(struct lane *lane, struct err *err) MUST_CHECK;
+void lane_disconnect(struct lane *lane);
+struct work *run_take(struct run *run); /* NULL: nothing left, or the run has ended */
+void run_end(struct run *run, const struct err *err); /* the first one counts */
+bool run_ended(struct run *run);
+
+/* lane_plan.c: everything up to and including plan_finish(). */
+int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
+/* lane_copy.c: flags, copies, records. */
+int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
+
+/* job_delete.c: --delete-source, the last phase. */
+int job_delete_source(struct run *run, struct store *src, struct err *err) MUST_CHECK;
+
+#endif
