@@ -208,7 +208,7 @@ struct imap_event {
 	struct imap_quota quota;
 };
 
-/* How far a response has been looked at: no octet is looked at twice however it is cut. All zero to begin. */
+/* How far a response has been looked at: linear work however it is cut. All zero to begin. */
 struct imap_frame {
 	size_t size; /* of the response, or of its part before a streamed literal, including the "{n}CRLF" */
 	bool stream; /* a streamed literal follows */
@@ -218,15 +218,16 @@ struct imap_frame {
 	size_t at;
 	size_t line_start;
 	uint64_t skip; /* octets of an inline literal still to pass */
-	bool fetch, judged;
-	unsigned char quote; /* 0, inside a quoted string, or behind its backslash */
+	bool judged, fetch;
+	bool text; /* words for people: neither quotes nor literals in it */
 };
 
 /* 1 = frame->size is known; 0 = more input is needed; -1 = ERR_CONN: a size, a line or nesting beyond the caps, or not IMAP at all. */
 int imap_response_frame(struct imap_frame *frame, struct span input, struct err *err) MUST_CHECK;
 /*
  * The event of one framed response. Syntax that cannot be understood gives IMAP_UNKNOWN for untagged data (never an error: the next response is
- * intact), ERR_CONN only for a tagged line or a FETCH that would be misread dangerously. For a continued part pass frame->continued.
+ * intact). ERR_CONN only where that would be dangerous: a tagged line, a FETCH whose body does not end where its literal does, a SEARCH some
+ * of whose numbers would be lost. For a continued part pass frame->continued.
  */
 int imap_response_parse(struct span input, const struct imap_frame *frame, struct arena *arena, struct imap_event *out, struct err *err) MUST_CHECK;
 
