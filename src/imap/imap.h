@@ -20,6 +20,7 @@
 #include "net/tls.h"
 
 struct imap;
+struct imap_quirk;
 
 enum imap_tls { IMAP_TLS_IMPLICIT, IMAP_TLS_STARTTLS, IMAP_TLS_NONE };
 enum imap_compress { IMAP_COMPRESS_AUTO, IMAP_COMPRESS_YES, IMAP_COMPRESS_NO };
@@ -101,6 +102,7 @@ bool imap_qresync(const struct imap *imap), imap_condstore(const struct imap *im
 /* A feature that was announced and refused (BAD): not used again on this session. Says so once in the log. */
 void imap_give_up(struct imap *imap, enum imap_cap cap);
 struct wire *imap_wire(struct imap *imap);
+const struct imap_quirk *imap_quirk(const struct imap *imap); /* imap_quirks.h; never NULL */
 size_t imap_line_max(const struct imap *imap); /* octets a command line may have (quirks: 1,000 … 64 K; 8,000 if not known) */
 
 /* The selected mailbox as far as the server said. name NULL = none. */
@@ -117,7 +119,8 @@ struct imap_selected {
 const struct imap_selected *imap_selected(const struct imap *imap);
 
 /*
- * Sends a command and returns its tag (> 0), or 0 with err. Nothing is waited for, unless the command holds a literal and the server offers
+ * Queues a command and returns its tag (> 0), or 0 with err. It leaves with what is queued next to it when something is waited for, or by
+ * imap_ready() or wire_push(imap_wire()): commands submitted together travel together. Nothing is waited for, unless the command holds a literal and the server offers
  * neither LITERAL+ nor a fitting LITERAL-: then nothing else may be in flight (ERR_LOCAL otherwise).
  */
 uint32_t imap_submit(struct imap *imap, struct imap_command *command, struct err *err) MUST_CHECK; /* releases the command */
@@ -143,6 +146,8 @@ int imap_body_next(struct imap *imap, struct span *chunk_out, struct err *err) M
 int imap_until(struct imap *imap, uint32_t tag, const struct imap_event **out, struct err *err) MUST_CHECK;
 /* Drops all events until the tag is answered: 0 or -1 as above. */
 int imap_finish(struct imap *imap, uint32_t tag, struct err *err) MUST_CHECK;
+/* The response code of a command's answer, as long as the tag is remembered: IMAP_CODE_ALREADYEXISTS of a CREATE, IMAP_CODE_TRYCREATE … */
+enum imap_code_type imap_answer_code(const struct imap *imap, uint32_t tag);
 /*
  * Makes an error of a NO, BAD or BYE by its response code and words (reliability: [THROTTLED], "Suggested Backoff Time: N milliseconds" …): scope
  * ERR_MAILBOX unless the code says more (ERR_CONN for BYE, ERR_ACCOUNT for AUTHENTICATIONFAILED…), kind QUOTA, BUSY, UNSUPPORTED (BAD, CANNOT). -1.
