@@ -13,9 +13,21 @@ struct err;
 struct db;
 struct db_statement;
 
-/* Creates the file 0600 if missing. Errors are ERR_LOCAL: disk full, locked, not a database, newer schema. In fault builds the unix VFS goes through base/os. */
+/*
+ * Creates the file 0600 if missing. Errors are ERR_LOCAL: disk full, locked, not a database, newer schema. In fault builds the unix VFS goes through base/os.
+ * path NULL: a private temporary database that leaves nothing behind; it spills to an unlinked file rather than grow in memory.
+ */
 struct db *db_open(const char *path, struct err *err);
-void db_close(struct db *db);
+void db_close(struct db *db); /* accepts NULL; what was committed stays, what was not is rolled back */
+/*
+ * Brings the file to schema version count: steps[n] is the SQL from version n to n + 1, each in a durable transaction of its own. A file of a
+ * newer version, or of another application (its SQLite application_id), is refused.
+ */
+int db_migrate(struct db *db, uint32_t application, const char *const steps[], int count, struct err *err) MUST_CHECK;
+const char *db_path(const struct db *db); /* "" for a temporary one */
+/* For contents that cannot be: sets "PATH is damaged; …" and returns -1. */
+int db_damaged(const struct db *db, struct err *err);
+void db_rollback(struct db *db); /* what is not committed; nothing to roll back is no error */
 int db_exec(struct db *db, const char *sql, struct err *err) MUST_CHECK;
 struct db_statement *db_prepare(struct db *db, const char *sql, struct err *err); /* kept and finalised by the db */
 void db_bind_u64(struct db_statement *statement, int index, uint64_t value); /* from 1; stored as int64 */

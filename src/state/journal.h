@@ -6,7 +6,11 @@
  * share it.
  *
  * Owner: the job. Lifetime: journal_open() to journal_close(). Threads: any, locked inside; no lock is held across network I/O. Records go
- * to a queue in memory and are committed in groups (every JOURNAL_GROUP records or when asked).
+ * to a queue in memory and are committed in groups (every JOURNAL_GROUP records or when asked); whatever reads or writes the file commits the queue
+ * first, so that a call always sees what was put before it.
+ *
+ * The first error of a commit is the journal's end: every later put, set, commit and close fails with it, and nothing after it counts as safe.
+ * Points for crash tests: "journal commit" / "journal committed" around every commit, "journal mailbox", "journal forget", "journal close" / "journal closed".
  */
 #ifndef STATE_JOURNAL_H
 #define STATE_JOURNAL_H
@@ -37,6 +41,11 @@ struct journal_mailbox {
 	uint64_t selection; /* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
 };
 
+/*
+ * What is recorded of a pair belongs to its two UIDVALIDITYs. A mailbox put with another one than recorded loses its pairs in the same transaction;
+ * 0 keeps the one recorded. Baseline and selection are kept for each direction; a put that changes any uidvalidity, uidnext, modseq or message
+ * count clears the selection of the other direction, for which those numbers no longer prove anything.
+ */
 enum journal_status {
 	JOURNAL_DONE, /* both are there */
 	JOURNAL_GONE_SRC, /* was copied, then the source lost it */
@@ -52,7 +61,11 @@ struct journal_pair {
 	enum journal_status status;
 };
 
-struct journal_pairs { /* columns; memory of the arena; sorted by src_uid */
+/*
+ * columns; memory of the arena; sorted by src_uid, then dst_uid. src_uid may repeat (a server merged two messages), and is 0 for a pair
+ * recorded from the other side whose UID here is not known (stored without UIDPLUS, or refused). Flags put as NULL come back as "".
+ */
+struct journal_pairs {
 	size_t count;
 	uint32_t *src_uid, *dst_uid;
 	uint16_t *src_flags, *dst_flags; /* indexes into flag_text */
@@ -66,8 +79,8 @@ struct journal_pairs { /* columns; memory of the arena; sorted by src_uid */
  * dir NULL: a journal in memory that forgets everything (--state none).
  */
 struct journal *journal_open(const char *dir, const char *src_identity, const char *dst_identity, struct err *err);
-int journal_close(struct journal *journal, struct err *err); /* commits what is queued; accepts NULL */
-const char *journal_path(const struct journal *journal);
+int journal_close(struct journal *journal, struct err *err); /* commits what is queued, durably; freed whatever it returns; accepts NULL */
+const char *journal_path(const struct journal *journal); /* "" for --state none */
 bool journal_is_new(const struct journal *journal); /* it held nothing when it was opened */
 bool journal_remembers(const struct journal *journal); /* false for --state none */
 
@@ -75,13 +88,17 @@ bool journal_remembers(const struct journal *journal); /* false for --state none
 int journal_mailboxes(struct journal *journal, struct arena *arena, struct journal_mailbox **out, size_t *count_out, struct err *err) MUST_CHECK;
 /* Inserts or updates by (src_name, dst_name), sets mailbox->id; durable tells whether it must be on disk before the call returns. */
 int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox, bool durable, struct err *err) MUST_CHECK;
-/* Forgets the pairs of a mailbox (UIDVALIDITY changed): they are adopted again by digest. */
+/* Forgets the pairs of a mailbox and its UIDVALIDITYs (they changed): pairs are adopted again by digest. */
 int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err) MUST_CHECK;
 int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena, struct journal_pairs *out, struct err *err) MUST_CHECK;
-size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap */
+size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap; 0 when it cannot be read */
 
-/* Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. */
+/*
+ * Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. A pair (src, dst) that is recorded
+ * already is updated, and others of that src_uid stay. With src_uid 0 (copied the other way, UID here not known) the key is dst_uid.
+ */
 int journal_put_pair(struct journal *journal, int64_t mailbox, const struct journal_pair *pair, struct err *err) MUST_CHECK;
+/* Of every pair with this src_uid, which is not 0; none is no error. */
 int journal_set_status(struct journal *journal, int64_t mailbox, uint32_t src_uid, enum journal_status status, struct err *err) MUST_CHECK;
 /* Commits the queue; durable = fsync'ed when it returns. */
 int journal_commit(struct journal *journal, bool durable, struct err *err) MUST_CHECK;
