@@ -102,6 +102,10 @@ static int frame_line(struct imap_frame *frame, struct span line, struct err *er
 
 	switch (imap_line_literal(line, &start, &size)) {
 	case IMAP_LITERAL_NONE:
+		/* No value of a FETCH ends a line so: if it was meant for a literal, octets of a message would be read as responses. */
+		if (frame->fetch && span_ends(line, SPAN("}")))
+			return err_set(
+				err, ERR_CONN, "server sent a literal of an impossible size");
 		return 1;
 	case IMAP_LITERAL_BAD:
 		return err_set(err, ERR_CONN, "server sent a literal of an impossible size");
@@ -197,6 +201,14 @@ static bool read_capability(struct imap_cursor *c, struct imap_event *out)
 	return true;
 }
 
+static bool read_id(struct imap_cursor *c, struct imap_event *out)
+{
+	imap_read_words(c, &out->words);
+	if (out->words.count == 1)
+		out->words.count = 0; /* NIL, or a name without its value */
+	return true;
+}
+
 typedef bool (*read_function)(struct imap_cursor *c, struct imap_event *out);
 
 /* response-data that begins with a word (RFC 3501 §7.2, 7.3 and extensions) */
@@ -209,7 +221,7 @@ static const struct {
 	{ "ENABLED", IMAP_ENABLED, read_capability },
 	{ "ESEARCH", IMAP_SEARCH, imap_read_esearch },
 	{ "FLAGS", IMAP_FLAGS, read_words },
-	{ "ID", IMAP_ID, read_words },
+	{ "ID", IMAP_ID, read_id },
 	{ "LIST", IMAP_LIST, imap_read_list_response },
 	{ "LSUB", IMAP_LIST, imap_read_lsub_response },
 	{ "NAMESPACE", IMAP_NAMESPACE, imap_read_namespace },

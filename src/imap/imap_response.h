@@ -164,7 +164,7 @@ enum imap_fetch_item {
 	IMAP_FETCH_DATE = 4,
 	IMAP_FETCH_SIZE = 8,
 	IMAP_FETCH_MODSEQ = 16,
-	IMAP_FETCH_EMAILID = 32, /* OBJECTID, RFC 8474; X-GUID of Dovecot too */
+	IMAP_FETCH_EMAILID = 32, /* OBJECTID, RFC 8474; X-GUID of Dovecot and X-GM-MSGID of Gmail too */
 	IMAP_FETCH_SECTION = 64,
 };
 

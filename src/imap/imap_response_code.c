@@ -117,8 +117,7 @@ static void read_arguments(struct imap_cursor *c, enum code_form form, struct im
 		read_number(c, &out->number);
 		break;
 	case FORM_MODSEQ:
-		if (!imap_read_number(c, &out->modseq))
-			out->modseq = 0;
+		out->modseq = imap_read_modseq(c);
 		break;
 	case FORM_CAPABILITIES:
 	case FORM_WORDS:

@@ -111,7 +111,7 @@ bool imap_read_lsub_response(struct imap_cursor *c, struct imap_event *out)
 
 /* --- STATUS --- */
 
-enum width { WIDTH_32, WIDTH_64, WIDTH_ID };
+enum width { WIDTH_32, WIDTH_64, WIDTH_MODSEQ, WIDTH_ID };
 
 #define ITEM(name, bit, field, width)                                         \
 	{                                                                     \
@@ -130,7 +130,7 @@ static const struct {
 	ITEM("UIDNEXT", IMAP_STATUS_UIDNEXT, uidnext, WIDTH_32),
 	ITEM("UIDVALIDITY", IMAP_STATUS_UIDVALIDITY, uidvalidity, WIDTH_32),
 	ITEM("DELETED", IMAP_STATUS_DELETED, deleted, WIDTH_32),
-	ITEM("HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, highestmodseq, WIDTH_64),
+	ITEM("HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, highestmodseq, WIDTH_MODSEQ),
 	ITEM("SIZE", IMAP_STATUS_SIZE, size, WIDTH_64),
 	ITEM("APPENDLIMIT", IMAP_STATUS_APPENDLIMIT, appendlimit, WIDTH_64),
 	ITEM("MAILBOXID", IMAP_STATUS_MAILBOXID, mailboxid, WIDTH_ID),
@@ -153,6 +153,10 @@ static bool read_status_value(struct imap_cursor *c, enum width width, void *fie
 		break;
 	case WIDTH_64:
 		valid = imap_read_number(c, field);
+		break;
+	case WIDTH_MODSEQ:
+		*(uint64_t *)field = imap_read_modseq(c);
+		valid = true;
 		break;
 	case WIDTH_ID:
 		valid = imap_read_string(c, field) && ((struct span *)field)->data;
@@ -204,6 +208,8 @@ static bool read_namespace(struct imap_cursor *c, struct span *prefix_out, char 
 	char delimiter;
 
 	imap_skip_blanks(c);
+	if (imap_at_end(c))
+		return true;
 	if (!imap_skip_char(c, '('))
 		return imap_read_string(c, &prefix) && !prefix.data;
 	imap_skip_blanks(c);
@@ -224,7 +230,7 @@ bool imap_read_namespace(struct imap_cursor *c, struct imap_event *out)
 {
 	struct imap_namespace *space = &out->namespace_;
 
-	return read_namespace(c, &space->personal, &space->personal_delimiter) &&
+	return !imap_at_end(c) && read_namespace(c, &space->personal, &space->personal_delimiter) &&
 	       read_namespace(c, &space->other, &space->other_delimiter) &&
 	       read_namespace(c, &space->shared, &space->shared_delimiter);
 }
@@ -268,8 +274,7 @@ static void read_search_modseq(struct imap_cursor *c, uint64_t *out)
 	if (!span_equal_nocase(imap_read_word(c), SPAN("MODSEQ")))
 		return;
 	imap_skip_blanks(c);
-	if (!imap_read_number(c, out))
-		*out = 0;
+	*out = imap_read_modseq(c);
 }
 
 /*
@@ -371,8 +376,7 @@ static bool read_search_return(struct imap_cursor *c, struct span name, struct i
 	if (span_equal_nocase(name, SPAN("MAX")))
 		return read_optional(c, &out->has_max, &out->max);
 	if (span_equal_nocase(name, SPAN("MODSEQ"))) {
-		if (!imap_read_number(c, &out->modseq))
-			out->modseq = 0;
+		out->modseq = imap_read_modseq(c);
 		return true;
 	}
 	if (span_equal_nocase(name, SPAN("ALL")) && !imap_at_end(c))

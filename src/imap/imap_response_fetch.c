@@ -26,10 +26,9 @@ static bool read_uid(struct reader *r)
 /* A float (mail.ru) or a negative size is no size; it is only a hint anyway. */
 static bool read_size(struct reader *r)
 {
-	const bool negative = imap_peek(&r->c) == '-';
 	uint64_t size;
 
-	if (imap_read_number(&r->c, &size) && !negative) {
+	if (imap_read_number(&r->c, &size)) {
 		r->out->size = size;
 		r->out->has |= IMAP_FETCH_SIZE;
 	}
@@ -40,10 +39,10 @@ static bool read_size(struct reader *r)
 static bool read_modseq(struct reader *r)
 {
 	const bool list = imap_skip_char(&r->c, '(');
-	uint64_t modseq;
 
 	imap_skip_blanks(&r->c);
-	if (imap_read_number(&r->c, &modseq) && modseq != 0) {
+	const uint64_t modseq = imap_read_modseq(&r->c);
+	if (modseq != 0) {
 		r->out->modseq = modseq;
 		r->out->has |= IMAP_FETCH_MODSEQ;
 	}
@@ -151,13 +150,18 @@ static bool read_emailid(struct reader *r)
 	return !list || imap_skip_list_rest(&r->c);
 }
 
-/* The octets of a section: nstring / literal8 (RFC 3501 §9 msg-att-static, RFC 3516 §7) */
+/*
+ * The octets of a section: nstring / literal8 (RFC 3501 §9 msg-att-static, RFC 3516 §7). No leniency: a word that is not NIL may be a
+ * literal gone wrong, with the message behind it.
+ */
 static bool read_bytes(struct reader *r, struct span name)
 {
 	struct imap_section section = { .name = name };
 	struct imap_cursor probe = r->c;
+	const char first = imap_peek(&probe);
 	uint64_t size;
 
+	r->out->has |= IMAP_FETCH_SECTION;
 	if (r->may_stream && imap_read_literal_size(&probe, &size) && imap_at_end(&probe)) {
 		r->streams = true;
 		r->c.at = probe.at;
@@ -165,9 +169,10 @@ static bool read_bytes(struct reader *r, struct span name)
 		if (!imap_read_string(&r->c, &section.bytes))
 			return false;
 		section.nil = section.bytes.data == NULL;
+		if (!section.nil && first != '"' && first != '{' && first != '~')
+			return false;
 	}
 	r->out->section = section;
-	r->out->has |= IMAP_FETCH_SECTION;
 	return true;
 }
 
@@ -231,6 +236,11 @@ static bool read_bracketed(struct reader *r, struct span item)
 	return imap_skip_value(&r->c);
 }
 
+static bool pass_value(struct reader *r)
+{
+	return imap_skip_value(&r->c);
+}
+
 #define ITEM(name, read)                         \
 	{                                        \
 		{ name, sizeof(name) - 1 }, read \
@@ -251,11 +261,23 @@ static const struct {
 	ITEM("RFC822", read_rfc822),
 	ITEM("RFC822.HEADER", read_rfc822_header),
 	ITEM("RFC822.TEXT", read_rfc822_text),
+	ITEM("BODY", pass_value),
+	ITEM("BODYSTRUCTURE", pass_value),
+	ITEM("ENVELOPE", pass_value),
+	ITEM("PREVIEW", pass_value),
+	ITEM("SAVEDATE", pass_value),
+	ITEM("THREADID", pass_value),
+	ITEM("X-GM-LABELS", pass_value),
+	ITEM("X-GM-THRID", pass_value),
 };
 
-/* An item without its value (before ')' or at the end) is passed over. */
+/*
+ * Unknown items and those without a value are passed over, but not behind octets of a message: what stands there and is no item may be
+ * the rest of the message, whose literal was announced too short (Rambler).
+ */
 static bool read_item(struct reader *r)
 {
+	const bool strict = (r->out->has & IMAP_FETCH_SECTION) != 0 || r->out->continued;
 	const struct span name = imap_read_word(&r->c);
 
 	if (name.len == 0)
@@ -264,12 +286,20 @@ static bool read_item(struct reader *r)
 		return read_bracketed(r, name);
 	imap_skip_blanks(&r->c);
 	if (imap_at_end(&r->c) || imap_peek(&r->c) == ')')
-		return true;
+		return !strict;
 	for (size_t i = 0; i < countof(items); i++) {
-		if (span_equal_nocase(name, items[i].name))
+		if (name.len == items[i].name.len && span_equal_nocase(name, items[i].name))
 			return items[i].read(r);
 	}
-	return imap_skip_value(&r->c);
+	return !strict && imap_skip_value(&r->c);
+}
+
+/* Behind the octets of a message comes a blank or the end. */
+static bool at_border(const struct reader *r)
+{
+	const char next = imap_peek(&r->c);
+
+	return next == ' ' || next == ')';
 }
 
 /* msg-att = "(" item *(SP item) ")": parentheses more or less (Domino) are passed over, but the last thing must be one. */
@@ -278,6 +308,8 @@ enum imap_fetch_end imap_read_fetch(struct imap_cursor *c, bool stream, struct i
 	struct reader r = { .c = *c, .may_stream = stream, .out = out };
 	bool closed = false;
 
+	if (out->continued && !at_border(&r))
+		return IMAP_FETCH_BROKEN;
 	for (;;) {
 		imap_skip_blanks(&r.c);
 		if (imap_at_end(&r.c))
@@ -293,5 +325,7 @@ enum imap_fetch_end imap_read_fetch(struct imap_cursor *c, bool stream, struct i
 			return IMAP_FETCH_BROKEN;
 		if (r.streams)
 			return IMAP_FETCH_STREAM;
+		if ((out->has & IMAP_FETCH_SECTION) != 0 && !at_border(&r))
+			return IMAP_FETCH_BROKEN;
 	}
 }

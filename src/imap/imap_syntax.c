@@ -51,30 +51,6 @@ struct imap_cursor imap_cursor(struct span input, struct arena *arena)
 	return (struct imap_cursor){ start, start + input.len, arena };
 }
 
-bool imap_at_end(const struct imap_cursor *c)
-{
-	return c->at == c->end;
-}
-
-char imap_peek(const struct imap_cursor *c)
-{
-	return c->at < c->end ? *c->at : '\0';
-}
-
-void imap_skip_blanks(struct imap_cursor *c)
-{
-	while (c->at < c->end && *c->at == ' ')
-		c->at++;
-}
-
-bool imap_skip_char(struct imap_cursor *c, char wanted)
-{
-	if (c->at == c->end || *c->at != wanted)
-		return false;
-	c->at++;
-	return true;
-}
-
 struct span imap_rest(const struct imap_cursor *c)
 {
 	return span_make(c->at, left(c));
@@ -174,6 +150,13 @@ bool imap_read_atom(struct imap_cursor *c, struct span *out)
 	return true;
 }
 
+uint64_t imap_read_modseq(struct imap_cursor *c)
+{
+	uint64_t modseq;
+
+	return imap_read_number(c, &modseq) ? modseq : 0;
+}
+
 /* Undoes \" and \\; a backslash before anything else stands for itself (Exchange and Domino send names like that). */
 static struct span unescape(struct arena *arena, struct span text)
 {
@@ -230,14 +213,7 @@ bool imap_read_number(struct imap_cursor *c, uint64_t *out)
 {
 	struct span text;
 
-	if (!imap_read_astring(c, &text))
-		return false;
-	if (span_u64(text, out))
-		return true;
-	if (!span_starts(text, SPAN("-")) || !span_u64(span_from(text, 1), out))
-		return false;
-	*out = 0;
-	return true;
+	return imap_read_astring(c, &text) && span_u64(text, out);
 }
 
 bool imap_read_number32(struct imap_cursor *c, uint32_t *out)

@@ -25,10 +25,32 @@ enum imap_literal {
 };
 
 struct imap_cursor imap_cursor(struct span input, struct arena *arena);
-bool imap_at_end(const struct imap_cursor *c);
-char imap_peek(const struct imap_cursor *c); /* '\0' at the end */
-void imap_skip_blanks(struct imap_cursor *c);
-bool imap_skip_char(struct imap_cursor *c, char wanted); /* no blanks around it */
+
+/* Inline, for they are called per octet or nearly so. */
+static inline bool imap_at_end(const struct imap_cursor *c)
+{
+	return c->at == c->end;
+}
+
+static inline char imap_peek(const struct imap_cursor *c) /* '\0' at the end */
+{
+	return c->at < c->end ? *c->at : '\0';
+}
+
+static inline void imap_skip_blanks(struct imap_cursor *c)
+{
+	while (c->at < c->end && *c->at == ' ')
+		c->at++;
+}
+
+static inline bool imap_skip_char(struct imap_cursor *c, char wanted) /* no blanks around it */
+{
+	if (c->at == c->end || *c->at != wanted)
+		return false;
+	c->at++;
+	return true;
+}
+
 struct span imap_rest(const struct imap_cursor *c);
 
 /* ALPHA / DIGIT and "-._+/": names of items, capabilities, response codes. Empty when there is none. */
@@ -36,9 +58,10 @@ struct span imap_read_word(struct imap_cursor *c);
 struct span imap_read_digits(struct imap_cursor *c); /* empty when there is none */
 /* Everything up to a blank, a parenthesis, a line end or a literal; a quote or backslash within belongs to it. Not empty. */
 bool imap_read_atom(struct imap_cursor *c, struct span *out) MUST_CHECK;
-/* An atom (or string) of digits. "-1" reads as 0 (Zoho's MODSEQ). Any other word is passed and says false; a parenthesis is not passed. */
+/* An atom (or string) of digits. Any other word is passed and says false; a parenthesis is not passed. */
 bool imap_read_number(struct imap_cursor *c, uint64_t *out) MUST_CHECK;
 bool imap_read_number32(struct imap_cursor *c, uint32_t *out) MUST_CHECK;
+uint64_t imap_read_modseq(struct imap_cursor *c); /* 0 for what is none: Zoho says -1 */
 /* Quoted, literal, literal8 or atom. NIL is a word like any other here (a mailbox may have that name). */
 bool imap_read_astring(struct imap_cursor *c, struct span *out) MUST_CHECK;
 /* As above, and NIL in any case gives data NULL. */
