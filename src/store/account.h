@@ -101,6 +101,7 @@ const char *account_get(const struct account *account, enum account_key key); /*
 const char *account_name(const struct account *account); /* for people and logs, harmless, no secret, no query */
 /* What identifies the account for the journal: "imap://user@host:port" in lower case host, "maildir:/real/path". */
 const char *account_identity(const struct account *account);
+const char *account_path(const struct account *account); /* of a file location, "~/" expanded; NULL for servers */
 const char *account_mailbox(const struct account *account); /* the /MAILBOX of the location as a display name, or NULL */
 const char *account_role(const struct account *account);
 unsigned account_connections(const struct account *account); /* the cap; 0 = not given */
@@ -118,12 +119,20 @@ int account_imap_options(struct account *account, bool fresh_token, struct imap_
  */
 void account_wipe_argument(char *argument);
 
-/* The configuration file: sections [account NAME] and [job NAME] (INI, inih). */
+/*
+ * The configuration file: sections [account NAME] and [job NAME] (INI, inih; '#' and ';' begin a comment at the start of a line only, for
+ * commands hold them). An account has the keys above and `location` (a URL or path, no name). A job has `command`, `location` (as often as
+ * needed, in order; `source` and `destination` are the same in words), and options without their "--": "jobs = 4" is --jobs=4, "dry-run"
+ * alone is --dry-run. No passwords: a location with one is refused.
+ */
 struct config_job { const char *name; const char *command; const char **arguments; size_t count; /* "--key=value" in order, then locations */ };
 /* path NULL: the usual place, where a missing file is an empty configuration. NULL: ERR_LOCAL kind USAGE "FILE:LINE: what". */
 struct config *config_open(const char *path, struct err *err);
+struct config *config_read(struct span text, const char *path, struct err *err); /* the same from memory; path is for messages */
 void config_free(struct config *config);
 const struct account_values *config_account(const struct config *config, const char *name, const char **location_out);
+/* The account somebody may have meant by name, or NULL. */
+const char *config_account_near(const struct config *config, const char *name);
 const struct config_job *config_job(const struct config *config, const char *name);
 
 #endif
