@@ -44,15 +44,33 @@ static const char *shown_path(const struct db *db)
 	return *db->path ? db->path : "the temporary journal";
 }
 
-/* What the system said, where SQLite's code alone does not tell. */
-static int db_fail_system(struct db *db, const char *verb, struct err *err)
+static int db_fail_full(struct db *db, struct err *err)
 {
-	const int number = sqlite3_system_errno(db->handle);
+	return err_set(err, ERR_LOCAL,
+		"disk full: cannot write %s; free some space and run again to resume",
+		shown_path(db));
+}
 
+/* SQLite remembers the system's reason only where it opens a file. Elsewhere errno, zero before the call, may still be that of the failure. */
+static int system_reason(struct db *db, int number)
+{
+	static const int told[] = { ENOSPC, EDQUOT, EFBIG, EIO, EROFS, EACCES, EMFILE, ENOLCK };
+	const int remembered = sqlite3_system_errno(db->handle);
+
+	if (remembered != 0)
+		return remembered;
+	for (size_t i = 0; i < countof(told); i++) {
+		if (told[i] == number)
+			return number;
+	}
+	return 0;
+}
+
+static int db_fail_system(struct db *db, const char *verb, int number, struct err *err)
+{
+	number = system_reason(db, number);
 	if (number == ENOSPC || number == EDQUOT || number == EFBIG)
-		return err_set(err, ERR_LOCAL,
-			"disk full: cannot write %s; free some space and run again to resume",
-			shown_path(db));
+		return db_fail_full(db, err);
 	if (number == 0)
 		return err_set(err, ERR_LOCAL, "cannot %s %s: %s", verb, shown_path(db),
 			sqlite3_errmsg(db->handle));
@@ -71,17 +89,17 @@ int db_damaged(const struct db *db, struct err *err)
 /* Returns -1. Out of memory ends the run, as everywhere (mem.h). */
 static int db_fail(struct db *db, int code, struct err *err)
 {
+	const int number = errno;
+
 	switch (code & 0xff) {
 	case SQLITE_FULL:
-		return err_set(err, ERR_LOCAL,
-			"disk full: cannot write %s; free some space and run again to resume",
-			shown_path(db));
+		return db_fail_full(db, err);
 	case SQLITE_IOERR:
-		return db_fail_system(db, "read or write", err);
+		return db_fail_system(db, "read or write", number, err);
 	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_READONLY:
-		return db_fail_system(db, "open", err);
+		return db_fail_system(db, "open", number, err);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return db_damaged(db, err);
@@ -201,6 +219,7 @@ int db_exec(struct db *db, const char *sql, struct err *err)
 	if (db->pending != SQLITE_OK)
 		return db_fail(db, db->pending, err);
 
+	errno = 0;
 	const int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? 0 : db_fail(db, rc, err);
 }
@@ -259,6 +278,8 @@ void db_bind_blob(struct db_statement *statement, int index, struct span bytes)
 int db_step(struct db_statement *statement, struct err *err)
 {
 	struct db *db = statement->db;
+
+	errno = 0;
 	const int rc = db->pending == SQLITE_OK ? sqlite3_step(statement->handle) : db->pending;
 
 	if (rc == SQLITE_ROW)

@@ -74,6 +74,9 @@ static const struct {
 	{ SQL_PAIR_LIST,
 		"SELECT uid_$, uid_@, flags_$, flags_@, status FROM pair WHERE mailbox = ?1"
 		" ORDER BY uid_a, uid_b" },
+	{ SQL_PAIR_REACH, "SELECT ifnull(max(uid), 0), ifnull(min(uid), 1) = 0 FROM"
+			  " (SELECT max(uid_$) AS uid FROM pair WHERE mailbox = ?1"
+			  " UNION ALL SELECT min(uid_$) FROM pair WHERE mailbox = ?1)" },
 	{ SQL_PAIR_FIND, "SELECT uid_@ FROM pair WHERE mailbox = ?1 AND uid_$ = ?2" },
 	{ SQL_PAIR_PUT,
 		"INSERT OR REPLACE INTO pair(mailbox, uid_$, uid_@, flags_$, flags_@, status, size,"

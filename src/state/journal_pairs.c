@@ -78,14 +78,55 @@ static enum journal_status turn_status(const struct journal *journal, enum journ
 	return status;
 }
 
-static int drop_one(struct journal *journal, int64_t mailbox, uint32_t src_uid, uint32_t dst_uid,
+/* NULL on error. Deletions make a reach too far at worst. */
+static struct reach *find_reach(struct journal *journal, int64_t mailbox, struct err *err)
+{
+	struct reach *reach = &journal->reaches[(uint64_t)mailbox % REACH_SLOTS];
+	struct db_statement *find = journal->sql[SQL_PAIR_REACH];
+
+	if (reach->mailbox == mailbox)
+		return reach;
+	db_bind_i64(find, 1, mailbox);
+	if (db_step(find, err) < 0)
+		return NULL;
+	*reach = (struct reach){ mailbox, (uint32_t)db_u64(find, 0), db_i64(find, 1) != 0 };
+	db_reset(find);
+	return reach;
+}
+
+/* Whether src has pairs, and this very one among them. */
+static int find_older(struct journal *journal, const struct record *record, bool *any, bool *exact,
 	struct err *err)
+{
+	struct db_statement *find = journal->sql[SQL_PAIR_FIND];
+	int rc;
+
+	db_bind_i64(find, 1, record->mailbox);
+	db_bind_u64(find, 2, record->src_uid);
+	while ((rc = db_step(find, err)) > 0) {
+		*any = true;
+		if (db_u64(find, 0) == record->dst_uid)
+			*exact = true;
+	}
+	return rc;
+}
+
+static int drop_older(struct journal *journal, const struct record *record, struct err *err)
+{
+	struct db_statement *drop = journal->sql[SQL_PAIR_DROP];
+
+	db_bind_i64(drop, 1, record->mailbox);
+	db_bind_u64(drop, 2, record->src_uid);
+	return db_step(drop, err);
+}
+
+static int drop_waiting(struct journal *journal, const struct record *record, struct err *err)
 {
 	struct db_statement *drop = journal->sql[SQL_PAIR_DROP_ONE];
 
-	db_bind_i64(drop, 1, mailbox);
-	db_bind_u64(drop, 2, src_uid);
-	db_bind_u64(drop, 3, dst_uid);
+	db_bind_i64(drop, 1, record->mailbox);
+	db_bind_u64(drop, 2, 0);
+	db_bind_u64(drop, 3, record->dst_uid);
 	return db_step(drop, err);
 }
 
@@ -95,29 +136,22 @@ static int drop_one(struct journal *journal, int64_t mailbox, uint32_t src_uid, 
  */
 static int make_way(struct journal *journal, const struct record *record, struct err *err)
 {
-	struct db_statement *find = journal->sql[SQL_PAIR_FIND];
-	struct db_statement *drop = journal->sql[SQL_PAIR_DROP];
+	struct reach *reach = find_reach(journal, record->mailbox, err);
 	bool any = false, exact = false;
-	int rc;
 
-	if (record->src_uid == 0)
-		return 0;
-	db_bind_i64(find, 1, record->mailbox);
-	db_bind_u64(find, 2, record->src_uid);
-	while ((rc = db_step(find, err)) > 0) {
-		any = true;
-		if (db_u64(find, 0) == record->dst_uid)
-			exact = true;
-	}
-	if (rc < 0)
+	if (!reach)
 		return -1;
-	if (any && !exact) {
-		db_bind_i64(drop, 1, record->mailbox);
-		db_bind_u64(drop, 2, record->src_uid);
-		if (db_step(drop, err) < 0)
-			return -1;
+	if (record->src_uid == 0) {
+		reach->waiting = true;
+		return 0;
 	}
-	return record->dst_uid ? drop_one(journal, record->mailbox, 0, record->dst_uid, err) : 0;
+	if (record->src_uid <= reach->src_uid && find_older(journal, record, &any, &exact, err) < 0)
+		return -1;
+	if (any && !exact && drop_older(journal, record, err) < 0)
+		return -1;
+	if (record->src_uid > reach->src_uid)
+		reach->src_uid = record->src_uid;
+	return reach->waiting && record->dst_uid ? drop_waiting(journal, record, err) : 0;
 }
 
 static void bind_digest(struct db_statement *statement, int index, const struct digest128 *digest)

@@ -27,6 +27,7 @@ enum journal_sql {
 	SQL_MAILBOX_STALE,
 	SQL_PAIR_COUNT,
 	SQL_PAIR_LIST,
+	SQL_PAIR_REACH,
 	SQL_PAIR_FIND,
 	SQL_PAIR_PUT,
 	SQL_PAIR_DROP,
@@ -63,12 +64,21 @@ struct flag_slot {
 	int64_t id;
 };
 
+/* What makes looking for older pairs needless: most records are of UIDs never seen before. One slot a mailbox id, the newer wins. */
+#define REACH_SLOTS 16
+struct reach {
+	int64_t mailbox; /* 0 = free */
+	uint32_t src_uid; /* no pair has a higher one */
+	bool waiting; /* there may be pairs whose src_uid is not known */
+};
+
 struct journal {
 	pthread_mutex_t db_lock; /* the database and all below it; taken before queue_lock */
 	struct db *db;
 	struct db_statement *sql[SQL_COUNT];
 	struct queue writing; /* what is being committed; empty outside of that */
 	struct flag_slot slots[FLAG_SLOTS];
+	struct reach reaches[REACH_SLOTS];
 	bool unsynced; /* commits that may not have reached the disk */
 
 	pthread_mutex_t queue_lock; /* queue and failed; never held across a call of SQLite */
