@@ -38,6 +38,7 @@ struct work { /* one mailbox pair */
 	enum work_state state;
 	struct tally tally; /* of the last pass, plus what earlier passes copied */
 	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
+	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
 	bool reconciled; /* everything selected is known to be at the destination */
 	char *text; /* why it failed */
 	/* --delete-source: what is proven to be at the destination */
@@ -53,6 +54,7 @@ struct run {
 	struct rate *messages, *bytes;
 	struct work *work;
 	size_t count;
+	const struct mailbox_list *src_list, *dst_list;
 	bool gmail;
 
 	pthread_mutex_t lock; /* of what follows */
@@ -106,7 +108,7 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 /* lane_copy.c: flags, copies, records. */
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 
-/* job_delete.c: --delete-source, the last phase. */
-int job_delete_source(struct run *run, struct store *src, struct err *err) MUST_CHECK;
+/* job_delete.c: --delete-source, the last phase. The lane's connections are used, and made again if they are gone. */
+int job_delete_source(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
 
 #endif

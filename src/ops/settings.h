@@ -23,6 +23,7 @@ struct settings {
 	bool dry_run, yes, quiet, json, keep_order, raw_names;
 	unsigned jobs; /* lanes; 0 = chosen by the round trip */
 	int64_t timeout_ms;
+	int64_t settle_ms; /* how long a mailbox must be quiet before an append whose answer was lost is believed lost */
 	unsigned retries; /* reconnects without any progress before a mailbox is given up */
 	double rate; /* messages a second, 0 = no limit */
 	uint64_t bandwidth; /* octets a second, 0 = no limit */

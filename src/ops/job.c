@@ -1,0 +1,563 @@
+/* One run of copy from its first connection to its verdict. */
+#include "ops/job.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rate.h"
+#include "base/stop.h"
+#include "ops/lane.h"
+#include "ops/meter.h"
+#include "ops/transform.h"
+
+#define LANES_MAX 64
+#define LANES_NEAR 2 /* measured: two connections fill two servers' cores */
+#define LANES_FAR 4 /* and four hide the round trips of a far one */
+#define FAR_US 5000 /* a connect that took longer is far */
+
+/* One side of the first lane while it is opened: both at once, each in a thread of its own. */
+struct opening {
+	struct account *account;
+	struct store_request request;
+	unsigned want;
+	struct arena *arena;
+	struct store *store;
+	struct mailbox_list list;
+	struct err err;
+	pthread_t thread;
+};
+
+struct first { /* what the run begins with */
+	struct opening src, dst;
+	struct arena *arena;
+	struct name_pair *pairs;
+	size_t count;
+	struct journal_mailbox *records;
+	size_t record_count;
+};
+
+static void *
+open_side(void *argument)
+{
+	struct opening *opening = argument;
+
+	opening->store = store_open(opening->account, &opening->request, &opening->err);
+	if (opening->store &&
+		store_list(opening->store, opening->want, opening->arena, &opening->list, &opening->err) < 0)
+		err_wrap(&opening->err, "listing mailboxes");
+	return NULL;
+}
+
+static int
+open_both(struct run *run, struct lane *lane, struct first *first, struct err *err)
+{
+	struct opening *sides[] = { &first->src, &first->dst };
+	bool threaded;
+
+	for (size_t i = 0; i < 2; i++) {
+		*sides[i] = (struct opening){
+			.account = i == 0 ? run->job->src : run->job->dst,
+			.request = { .timeout_ms = run->settings->timeout_ms, .flags = lane->flags },
+			.want = STORE_LIST_STATUS,
+			.arena = arena_new(),
+		};
+	}
+	threaded = pthread_create(&first->dst.thread, NULL, open_side, &first->dst) == 0;
+	open_side(&first->src);
+	if (threaded)
+		pthread_join(first->dst.thread, NULL);
+	else
+		open_side(&first->dst);
+	lane->src = first->src.store;
+	lane->dst = first->dst.store;
+	for (size_t i = 0; i < 2; i++) {
+		if (sides[i]->err.scope == ERR_NONE)
+			continue;
+		*err = sides[i]->err;
+		return err_wrap(err, "%s", account_name(sides[i]->account));
+	}
+	run->src_list = &first->src.list;
+	run->dst_list = &first->dst.list;
+	return 0;
+}
+
+static int
+pair_mailboxes(struct run *run, struct first *first, struct err *err)
+{
+	struct name_request request = {
+		.src = &first->src.list,
+		.dst = &first->dst.list,
+		.select = run->select,
+		.src_root = account_mailbox(run->job->src),
+		.dst_root = account_mailbox(run->job->dst),
+		.gmail = run->gmail,
+	};
+	struct names *names = names_new(run->settings, err);
+	int rc;
+
+	if (!names)
+		return -1;
+	rc = names_pairs(names, &request, first->arena, &first->pairs, &first->count, err);
+	names_free(names);
+	return rc;
+}
+
+/* What a listing left out may hold mail: it is said, and the run is not complete. */
+static void
+report_left_out(struct run *run, const struct mailbox_list *list)
+{
+	if (list->refused)
+		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
+			"the source lists %zu mailboxes under names that are none: they were left out", list->refused);
+	if (list->foreign)
+		log_info("%zu mailboxes of other users or shared ones are left out", list->foreign);
+}
+
+static const struct journal_mailbox *
+find_record(const struct first *first, const char *src, const char *dst)
+{
+	for (size_t i = 0; i < first->record_count; i++) {
+		if (strcmp(first->records[i].src_name, src) == 0 && strcmp(first->records[i].dst_name, dst) == 0)
+			return &first->records[i];
+	}
+	return NULL;
+}
+
+static bool
+same_source(const struct journal_mailbox *record, const struct mailbox_info *now)
+{
+	const unsigned needed = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+
+	return (now->has & needed) == needed && now->highestmodseq != 0 && record->src_modseq == now->highestmodseq &&
+	       record->src_uidvalidity == now->uidvalidity && record->src_uidnext == now->uidnext &&
+	       record->src_messages == now->messages;
+}
+
+/* Flags changed at the destination are its user's, and no news; with --flags-on-update=source they would be undone. */
+static bool
+same_destination(const struct run *run, const struct journal_mailbox *record, const struct mailbox_info *now)
+{
+	const unsigned needed = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+
+	return (now->has & needed) == needed && record->dst_uidvalidity == now->uidvalidity &&
+	       record->dst_uidnext == now->uidnext && record->dst_messages == now->messages &&
+	       (run->settings->flags_on_update != FLAGS_SOURCE ||
+		       (now->highestmodseq != 0 && record->dst_modseq == now->highestmodseq));
+}
+
+/* Both sides are as they were when everything was known to be there: nothing is opened. */
+static bool
+is_unchanged(const struct run *run, const struct work *work)
+{
+	const struct journal_mailbox *record = &work->record;
+
+	return record->id && record->baseline == 0 && work->pair.existing && !run->settings->delete_source &&
+	       !run->settings->recopy && record->selection == settings_selection(run->settings) &&
+	       record->selection != 0 && same_source(record, &work->src) && same_destination(run, record, &work->dst);
+}
+
+static void
+count_unchanged(struct run *run, struct work *work)
+{
+	uint64_t pairs[JOURNAL_REFUSED + 1] = { 0 };
+
+	work->state = WORK_UNCHANGED;
+	work->tally.found = work->src.messages;
+	journal_count(run->journal, work->record.id, pairs);
+	work->tally.there_record = pairs[JOURNAL_DONE];
+	work->tally.gone_dst = pairs[JOURNAL_GONE_DST];
+	if (work->tally.found > pairs[JOURNAL_DONE] + pairs[JOURNAL_GONE_DST])
+		work->tally.skipped[SELECT_SEARCH] = work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
+}
+
+/* Largest first, so that the lanes end together. */
+static int
+by_size(const void *a, const void *b)
+{
+	const struct work *x = a, *y = b;
+
+	return (x->src.messages < y->src.messages) - (x->src.messages > y->src.messages);
+}
+
+static void
+make_work(struct run *run, struct first *first)
+{
+	uint64_t messages = 0;
+	size_t waiting = 0;
+
+	run->work = mem_array(first->count + 1, sizeof(*run->work));
+	for (size_t i = 0; i < first->count; i++) {
+		struct name_pair *pair = &first->pairs[i];
+		struct work *work;
+		const struct journal_mailbox *record;
+
+		if (pair->noselect)
+			continue;
+		work = &run->work[run->count++];
+		work->pair = *pair;
+		work->src = *pair->src;
+		if (pair->existing)
+			work->dst = *pair->existing;
+		record = find_record(first, pair->src->name, pair->dst);
+		if (record)
+			work->record = *record;
+		work->record.src_name = pair->src->name;
+		work->record.dst_name = pair->dst;
+		if (is_unchanged(run, work))
+			count_unchanged(run, work);
+		else if (!pair->existing && run->settings->no_empty && (work->src.has & IMAP_STATUS_MESSAGES) && work->src.messages == 0)
+			work->state = WORK_DONE;
+		else
+			waiting++, messages += work->src.messages;
+	}
+	qsort(run->work, run->count, sizeof(*run->work), by_size);
+	meter_total(run->job->meter, waiting, messages);
+}
+
+/* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
+static int
+prepare_destination(struct run *run, struct lane *lane, struct first *first, struct err *err)
+{
+	struct store_preparation *list = arena_array(first->arena, run->count + 1, sizeof(*list));
+	struct work **of = arena_array(first->arena, run->count + 1, sizeof(struct work *));
+	bool created = false;
+	size_t count = 0;
+
+	for (size_t i = 0; i < run->count; i++) {
+		struct work *work = &run->work[i];
+		const struct mailbox_info *existing = work->pair.existing;
+		bool create = !existing && work->state == WORK_WAITING;
+		bool subscribe = !run->settings->no_subscribe && work->src.subscribed && !first->src.list.subscriptions_unknown &&
+				 (create || (existing && !existing->subscribed));
+
+		if (!create && !subscribe)
+			continue;
+		list[count] = (struct store_preparation){ .name = work->pair.dst, .create = create, .subscribe = subscribe, .use = work->src.use };
+		of[count++] = work;
+		created |= create;
+	}
+	if (count == 0 || run->settings->dry_run)
+		return 0;
+	if (store_prepare(lane->dst, list, count, err) < 0)
+		return err_wrap(err, "creating mailboxes");
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].create && list[i].err.scope != ERR_NONE) {
+			of[i]->state = WORK_FAILED;
+			of[i]->arena = arena_new();
+			of[i]->text = arena_strdup(of[i]->arena, list[i].err.text);
+			report_finding(run->job->report, FINDING_MAILBOX_FAILED, of[i]->pair.src->name, 0, "%s", list[i].err.text);
+		} else if (list[i].err.scope != ERR_NONE) {
+			report_finding(run->job->report, FINDING_NOTE, of[i]->pair.src->name, 0, "not subscribed: %s", list[i].err.text);
+		} else if (list[i].changed) {
+			report_finding(run->job->report, FINDING_NAME_CHANGED, of[i]->pair.src->name, 0,
+				"the destination cannot hold this name as it is: it was escaped there");
+		}
+	}
+	return created ? 1 : 0;
+}
+
+/* Where new mailboxes stand: one listing for all of them. */
+static int
+refresh_destination(struct run *run, struct lane *lane, struct arena *arena, struct mailbox_list *list, struct err *err)
+{
+	if (store_list(lane->dst, STORE_LIST_STATUS, arena, list, err) < 0)
+		return err_wrap(err, "listing mailboxes at the destination");
+	for (size_t i = 0; i < run->count; i++) {
+		struct work *work = &run->work[i];
+		const struct mailbox_info *info = mailbox_list_find(list, work->pair.dst);
+
+		if (info) {
+			work->pair.existing = info;
+			work->dst = *info;
+		}
+	}
+	return 0;
+}
+
+static unsigned
+choose_lanes(const struct run *run, const struct lane *first)
+{
+	const struct job *job = run->job;
+	int64_t connect_us = store_imap_facts(first->src) ? store_imap_facts(first->src)->dial.connect_us : 0;
+	unsigned lanes = run->settings->jobs, waiting = 0;
+	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst), LANES_MAX };
+
+	if (store_imap_facts(first->dst) && store_imap_facts(first->dst)->dial.connect_us > connect_us)
+		connect_us = store_imap_facts(first->dst)->dial.connect_us;
+	if (!lanes)
+		lanes = connect_us > FAR_US ? LANES_FAR : LANES_NEAR;
+	for (size_t i = 0; i < run->count; i++)
+		waiting += run->work[i].state == WORK_WAITING;
+	for (size_t i = 0; i < countof(caps); i++)
+		lanes = caps[i] && lanes > caps[i] ? caps[i] : lanes;
+	return waiting < lanes ? waiting : lanes;
+}
+
+static void
+lane_init(struct lane *lane, struct run *run, unsigned number)
+{
+	*lane = (struct lane){ .run = run, .number = number, .flags = flag_table_new(), .header = header_scan_new(false) };
+	if (settings_transform(run->settings))
+		lane->transform = transform_new(run->settings);
+}
+
+static void
+lane_release(struct lane *lane)
+{
+	flag_table_free(lane->flags);
+	header_scan_free(lane->header);
+	transform_free(lane->transform);
+}
+
+/* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
+static void
+work_lanes(struct run *run, struct lane *lanes, unsigned count)
+{
+	unsigned started = 1;
+
+	run->lanes = count;
+	for (unsigned i = 1; i < count; i++) {
+		if (pthread_create(&lanes[i].thread, NULL, lane_main, &lanes[i]) != 0)
+			break;
+		started++;
+	}
+	pthread_mutex_lock(&run->lock);
+	run->lanes -= count - started;
+	pthread_mutex_unlock(&run->lock);
+	lane_main(&lanes[0]);
+	for (unsigned i = 1; i < started; i++)
+		pthread_join(lanes[i].thread, NULL);
+}
+
+/* Rule 5: what arrived late is looked at once more before the verdict. */
+static void
+look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
+{
+	uint32_t expected = work->dst_before + work->dst_stored;
+
+	if (!work->late || !(info->has & IMAP_STATUS_MESSAGES) || info->messages <= expected)
+		return;
+	work->tally.unknown += info->messages - expected;
+	work->reconciled = false;
+	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
+		"an answer was lost, and the destination now holds %u more messages than expected: one may have arrived twice (mailhaul compare tells)",
+		info->messages - expected);
+}
+
+/*
+ * The closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
+ * to be opened if nothing has moved.
+ */
+static int
+close_records(struct run *run, struct lane *lane, struct err *err)
+{
+	struct arena *arena = arena_new();
+	struct mailbox_list list;
+	bool any = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < run->count; i++)
+		any |= run->work[i].state == WORK_DONE && run->work[i].reconciled;
+	if (!any || run->settings->dry_run)
+		goto out;
+	if (lane_connect(lane, err) < 0 || store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) < 0) {
+		rc = err->scope == ERR_STOPPED ? -1 : 0; /* next time it is looked at again; nothing is lost */
+		goto out;
+	}
+	for (size_t i = 0; i < run->count && rc == 0; i++) {
+		struct work *work = &run->work[i];
+		const struct mailbox_info *info = mailbox_list_find(&list, work->pair.dst);
+
+		if (work->state != WORK_DONE || !info || !work->record.id)
+			continue;
+		look_for_late(run, work, info);
+		if (!work->reconciled)
+			continue;
+		work->record.baseline = 0;
+		work->record.dst_modseq = info->highestmodseq;
+		work->record.dst_uidnext = info->uidnext;
+		work->record.dst_messages = info->messages;
+		if (info->messages != work->dst_before + work->dst_stored || info->uidvalidity != work->record.dst_uidvalidity)
+			work->record.dst_messages = work->record.src_messages = 0; /* somebody else was there: look again */
+		rc = journal_put_mailbox(run->journal, &work->record, false, err);
+	}
+out:
+	arena_free(arena);
+	return rc;
+}
+
+static void
+report_works(struct run *run)
+{
+	static const enum report_state states[] = {
+		[WORK_WAITING] = REPORT_INTERRUPTED,
+		[WORK_UNCHANGED] = REPORT_UNCHANGED,
+		[WORK_DONE] = REPORT_DONE,
+		[WORK_FAILED] = REPORT_FAILED,
+		[WORK_INTERRUPTED] = REPORT_INTERRUPTED,
+	};
+
+	for (size_t i = 0; i < run->count; i++) {
+		struct work *work = &run->work[i];
+		struct report_mailbox line = {
+			.src = work->pair.src->name,
+			.dst = work->pair.dst,
+			.state = states[work->state],
+			.tally = work->tally,
+			.text = work->text,
+		};
+
+		if (line.state == REPORT_DONE && work->tally.unknown)
+			line.state = REPORT_UNKNOWN;
+		report_mailbox(run->job->report, &line);
+	}
+}
+
+static void
+report_lanes(struct run *run, struct lane *lanes, unsigned count)
+{
+	static const char *const names[] = { "source", "destination" };
+
+	for (size_t side = 0; side < 2; side++) {
+		uint64_t in = 0, out = 0, turns = 0;
+		unsigned connections = 0;
+
+		for (unsigned i = 0; i < count; i++) {
+			in += lanes[i].traffic_in[side];
+			out += lanes[i].traffic_out[side];
+			turns += lanes[i].turns[side];
+			connections += lanes[i].connections[side];
+		}
+		report_traffic(run->job->report, names[side], in, out, turns, connections);
+	}
+}
+
+static char *
+state_dir(const struct settings *settings, struct arena *arena, struct err *err)
+{
+	char *dir = settings->state_dir ? path_expand(arena, settings->state_dir) : path_state_dir(arena);
+
+	if (!dir)
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "no place for the state: set HOME, or --state DIR, or --state none");
+	return dir;
+}
+
+/* Journal, both listings, the work. */
+static int
+begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
+{
+	const struct settings *settings = run->settings;
+	char *dir = settings->no_state ? NULL : state_dir(settings, first->arena, err);
+
+	if (!settings->no_state && !dir)
+		return -1;
+	run->journal = journal_open(dir, account_identity(run->job->src), account_identity(run->job->dst), err);
+	if (!run->journal)
+		return -1;
+	if (journal_mailboxes(run->journal, first->arena, &first->records, &first->record_count, err) < 0 ||
+		open_both(run, lane, first, err) < 0)
+		return -1;
+	run->gmail = store_imap_session(lane->src) && imap_has(store_imap_session(lane->src), IMAP_CAP_GMAIL);
+	report_left_out(run, &first->src.list);
+	if (pair_mailboxes(run, first, err) < 0)
+		return -1;
+	make_work(run, first);
+	return 0;
+}
+
+static int
+finish(struct run *run, struct lane *lane, struct err *err)
+{
+	struct err end = ERR_INIT;
+
+	/* Whatever ended the run, what was confirmed is written down. */
+	if (journal_commit(run->journal, true, err) < 0)
+		return -1;
+	if (stop_check(err) < 0)
+		return -1;
+	if (run->ended) {
+		*err = run->end;
+		return -1;
+	}
+	if (close_records(run, lane, err) < 0)
+		return -1;
+	if (run->settings->delete_source && job_delete_source(run, lane, err) < 0)
+		return -1;
+	return journal_commit(run->journal, true, &end) < 0 ? (*err = end, -1) : 0;
+}
+
+static int
+run_copy(struct run *run, struct first *first, struct err *err)
+{
+	struct lane *lanes = mem_array(LANES_MAX, sizeof(*lanes));
+	struct mailbox_list fresh;
+	unsigned count = 1;
+	int rc;
+
+	lane_init(&lanes[0], run, 0);
+	rc = begin(run, &lanes[0], first, err);
+	if (rc == 0)
+		rc = prepare_destination(run, &lanes[0], first, err);
+	if (rc > 0)
+		rc = refresh_destination(run, &lanes[0], first->arena, &fresh, err);
+	if (rc == 0) {
+		count = choose_lanes(run, &lanes[0]);
+		count = count ? count : 1;
+		for (unsigned i = 1; i < count; i++)
+			lane_init(&lanes[i], run, i);
+		work_lanes(run, lanes, count);
+		rc = finish(run, &lanes[0], err);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		lane_disconnect(&lanes[i]);
+		lane_release(&lanes[i]);
+	}
+	report_works(run);
+	report_lanes(run, lanes, count);
+	mem_free(lanes);
+	return rc;
+}
+
+static void
+run_release(struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		arena_free(run->work[i].arena);
+	mem_free(run->work);
+	select_free(run->select);
+	rate_free(run->messages);
+	rate_free(run->bytes);
+	pthread_mutex_destroy(&run->lock);
+}
+
+int
+job_copy(struct job *job, struct err *err)
+{
+	struct run run = {
+		.job = job,
+		.settings = job->settings,
+		.messages = rate_new(job->settings->rate),
+		.bytes = rate_new((double)job->settings->bandwidth),
+	};
+	struct first first = { .arena = arena_new() };
+	struct err late = ERR_INIT;
+	int rc = -1;
+
+	pthread_mutex_init(&run.lock, NULL);
+	run.select = select_new(job->settings, err);
+	if (run.select)
+		rc = run_copy(&run, &first, err);
+	if (journal_close(run.journal, &late) < 0 && rc == 0) {
+		*err = late;
+		rc = -1;
+	}
+	if (rc < 0)
+		report_error(job->report, err);
+	run_release(&run);
+	arena_free(first.src.arena);
+	arena_free(first.dst.arena);
+	arena_free(first.arena);
+	return rc;
+}

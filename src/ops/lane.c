@@ -1,0 +1,336 @@
+/* A lane's life: take a mailbox, pass over it until it is settled, reconnect when a line breaks, stop when told. */
+#include "ops/lane.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rate.h"
+#include "base/stop.h"
+#include "ops/meter.h"
+#include "ops/transform.h"
+
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MAX_MS 60000
+#define WAIT_MAX_MS (15 * 60 * 1000) /* the longest pause a server is granted at once */
+#define QUIET_STEP_MS 250
+#define QUIET_MAX_MS 60000 /* a mailbox that never comes to rest is not waited for longer */
+#define PASSES_MAX 100 /* of one mailbox without an error: more never settle */
+
+bool
+run_ended(struct run *run)
+{
+	bool ended;
+
+	pthread_mutex_lock(&run->lock);
+	ended = run->ended;
+	pthread_mutex_unlock(&run->lock);
+	return ended || stop_requested();
+}
+
+void
+run_end(struct run *run, const struct err *err)
+{
+	pthread_mutex_lock(&run->lock);
+	if (!run->ended) {
+		run->ended = true;
+		run->end = *err;
+	}
+	pthread_mutex_unlock(&run->lock);
+}
+
+struct work *
+run_take(struct run *run)
+{
+	struct work *work = NULL;
+
+	pthread_mutex_lock(&run->lock);
+	while (!run->ended && !stop_requested() && run->next < run->count && !work) {
+		struct work *next = &run->work[run->next++];
+
+		if (next->state == WORK_WAITING)
+			work = next;
+	}
+	pthread_mutex_unlock(&run->lock);
+	return work;
+}
+
+static void
+count_traffic(struct lane *lane, int side, struct store *store)
+{
+	uint64_t in, out, turns;
+
+	if (!store)
+		return;
+	store_traffic(store, &in, &out, &turns);
+	lane->traffic_in[side] += in;
+	lane->traffic_out[side] += out;
+	lane->turns[side] += turns;
+	lane->connections[side]++;
+}
+
+void
+lane_disconnect(struct lane *lane)
+{
+	count_traffic(lane, 0, lane->src);
+	count_traffic(lane, 1, lane->dst);
+	store_close(lane->src);
+	store_close(lane->dst);
+	lane->src = lane->dst = NULL;
+}
+
+int
+lane_connect(struct lane *lane, struct err *err)
+{
+	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms, .flags = lane->flags };
+	struct store_request dst_request = request;
+
+	request.names = lane->run->src_list;
+	dst_request.names = lane->run->dst_list;
+	if (!lane->src)
+		lane->src = store_open(lane->run->job->src, &request, err);
+	if (!lane->src)
+		return -1;
+	if (!lane->dst)
+		lane->dst = store_open(lane->run->job->dst, &dst_request, err);
+	return lane->dst ? 0 : -1;
+}
+
+/* How long to wait before the n-th attempt: what the server named, else doubling. */
+static int64_t
+pause_of(const struct err *err, unsigned attempt)
+{
+	int64_t ms = BACKOFF_FIRST_MS;
+
+	if (err->retry == ERR_RETRY_AFTER && err->wait_ms > 0)
+		return err->wait_ms < WAIT_MAX_MS ? err->wait_ms : WAIT_MAX_MS;
+	for (unsigned i = 1; i < attempt && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	if (err->retry == ERR_RETRY_AFTER || err->kind == ERR_KIND_BUSY)
+		ms *= 2;
+	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+static int
+pause_lane(struct lane *lane, const struct err *why, unsigned attempt, struct err *err)
+{
+	int64_t ms = pause_of(why, attempt);
+	char note[160];
+
+	snprintf(note, sizeof(note), "waiting %lld s: %.120s", (long long)(ms + 999) / 1000, why->text);
+	log_warn("%s; again in %.1f s", why->text, (double)ms / 1000);
+	meter_note(lane->run->job->meter, note);
+	if (why->kind == ERR_KIND_BUSY || why->retry == ERR_RETRY_AFTER)
+		rate_slow(lane->run->messages);
+	if (clock_sleep(ms) < 0)
+		return stop_check(err);
+	meter_note(lane->run->job->meter, NULL);
+	return 0;
+}
+
+/*
+ * Rule 5: an append whose answer was lost may still be under way. The mailbox is watched until nothing has come for the settle time; only then
+ * is it looked through for what is missing.
+ */
+static int
+wait_quiet(struct lane *lane, struct work *work, struct err *err)
+{
+	int64_t began = clock_ms(), quiet_since = began;
+	struct mailbox_info before = { 0 }, now;
+
+	while (clock_ms() - began < QUIET_MAX_MS) {
+		if (store_status(lane->dst, work->pair.dst, STORE_LIST_STATUS, &now, err) < 0)
+			return err_wrap(err, "destination");
+		if (now.messages != before.messages || now.uidnext != before.uidnext)
+			quiet_since = clock_ms();
+		if (clock_ms() - quiet_since >= lane->run->settings->settle_ms)
+			return 0;
+		before = now;
+		if (clock_sleep(QUIET_STEP_MS) < 0)
+			return stop_check(err);
+	}
+	return 0;
+}
+
+static void
+pass_release(struct pass *pass)
+{
+	box_close(pass->src_box);
+	box_close(pass->dst_box);
+	plan_free(pass->plan);
+	snapshot_release(&pass->src);
+	snapshot_release(&pass->dst);
+	arena_free(pass->arena);
+}
+
+/* Counts of a pass begin anew; what earlier passes copied stays copied, and is not "already there" now. */
+static struct tally
+begin_tally(struct work *work)
+{
+	struct tally earlier = work->tally;
+
+	work->tally = (struct tally){
+		.copied = earlier.copied,
+		.copied_bytes = earlier.copied_bytes,
+		.flags_changed = earlier.flags_changed,
+		.flags_lost = earlier.flags_lost,
+		.altered = earlier.altered,
+	};
+	return earlier;
+}
+
+static void
+end_tally(struct work *work, const struct tally *earlier)
+{
+	struct tally *tally = &work->tally;
+
+	tally->there_record -= tally->there_record < earlier->copied ? tally->there_record : earlier->copied;
+}
+
+/* What the journal is told when everything selected is known to be there. The destination's columns come from the closing list. */
+static void
+remember(struct lane *lane, struct pass *pass)
+{
+	struct work *work = pass->work;
+	const struct box_facts *facts = box_facts(pass->src_box);
+	const struct tally *tally = &work->tally;
+
+	work->reconciled = !pass->again && !tally->refused && !tally->failed && !tally->unknown && !tally->vanished &&
+			   !run_ended(lane->run);
+	if (!work->reconciled)
+		return;
+	work->record.src_messages = (uint32_t)pass->src.count;
+	work->record.src_uidnext = facts->uidnext;
+	work->record.src_modseq = pass->src.modseq;
+	work->record.selection = settings_selection(lane->run->settings);
+}
+
+static int
+lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
+{
+	struct pass pass = { .work = work, .arena = arena_new() };
+	struct tally earlier = begin_tally(work);
+	int rc = -1;
+
+	snapshot_init(&pass.src, false);
+	snapshot_init(&pass.dst, false);
+	if (lane->unsettled && !lane->run->settings->dry_run && wait_quiet(lane, work, err) < 0)
+		goto out;
+	if (lane_look(lane, &pass, err) < 0)
+		goto out;
+	work->late |= lane->unsettled != 0;
+	lane->unsettled = 0;
+	if (lane_carry_out(lane, &pass, err) < 0)
+		goto out;
+	end_tally(work, &earlier);
+	remember(lane, &pass);
+	*again_out = pass.again;
+	rc = 0;
+out:
+	if (rc < 0)
+		end_tally(work, &earlier);
+	pass_release(&pass);
+	return rc;
+}
+
+static void
+fail_work(struct lane *lane, struct work *work, const struct err *err)
+{
+	work->state = err->scope == ERR_STOPPED ? WORK_INTERRUPTED : WORK_FAILED;
+	if (!work->arena)
+		work->arena = arena_new();
+	work->text = arena_strdup(work->arena, err->text);
+	if (err->scope != ERR_STOPPED)
+		report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "%s", err->text);
+}
+
+/* Whether the mailbox may be tried again after this error: 0, or -1 when it is given up. Connections that are no good are closed. */
+static int
+recover(struct lane *lane, struct err *why, unsigned *attempt, struct err *err)
+{
+	bool busy = why->kind == ERR_KIND_BUSY || why->retry == ERR_RETRY_AFTER;
+
+	if (why->scope >= ERR_ACCOUNT || (why->scope < ERR_CONN && !busy))
+		return -1;
+	if (why->scope == ERR_CONN)
+		lane_disconnect(lane);
+	if (lane->progress) {
+		*attempt = 0;
+		lane->progress = 0;
+	}
+	if (++*attempt > lane->run->settings->retries)
+		return -1;
+	if (pause_lane(lane, why, *attempt, err) < 0) {
+		*why = *err;
+		return -1;
+	}
+	return 0;
+}
+
+static void
+work_on(struct lane *lane, struct work *work)
+{
+	struct err err = ERR_INIT, other = ERR_INIT;
+	unsigned attempt = 0, passes = 0;
+	bool again = true;
+
+	meter_mailbox(lane->run->job->meter, work->pair.src->name);
+	lane->progress = 0;
+	/* A baseline that was never taken back: the run that set it died, and its last appends may still be under way. */
+	lane->unsettled = work->record.baseline != 0;
+	while (again) {
+		again = false;
+		err_clear(&err);
+		if (++passes > PASSES_MAX) {
+			err_set(&err, ERR_MAILBOX, "the destination's answers never add up: given up after %d passes", PASSES_MAX);
+			break;
+		}
+		if (lane_connect(lane, &err) == 0 && lane_pass(lane, work, &again, &err) == 0)
+			continue;
+		if (recover(lane, &err, &attempt, &other) < 0)
+			break;
+		again = true;
+	}
+	if (err.scope != ERR_NONE)
+		fail_work(lane, work, &err);
+	else
+		work->state = run_ended(lane->run) && !work->reconciled ? WORK_INTERRUPTED : WORK_DONE;
+	if (err.scope >= ERR_ACCOUNT)
+		run_end(lane->run, &err);
+	meter_mailbox_done(lane->run->job->meter);
+}
+
+/* A lane beyond the first that gets no connection leaves the work to the others. */
+static bool
+may_work(struct lane *lane)
+{
+	struct err err = ERR_INIT;
+	bool alone;
+
+	if (lane->number == 0 || lane_connect(lane, &err) == 0)
+		return true;
+	lane_disconnect(lane);
+	pthread_mutex_lock(&lane->run->lock);
+	alone = lane->run->lanes == 1;
+	if (!alone)
+		lane->run->lanes--;
+	pthread_mutex_unlock(&lane->run->lock);
+	if (!alone && err.scope != ERR_STOPPED)
+		log_info("going on with one connection less: %s", err.text);
+	return alone;
+}
+
+void *
+lane_main(void *argument)
+{
+	struct lane *lane = argument;
+	struct work *work;
+
+	if (!may_work(lane))
+		return NULL;
+	while ((work = run_take(lane->run)))
+		work_on(lane, work);
+	pthread_mutex_lock(&lane->run->lock);
+	lane->run->lanes--;
+	pthread_mutex_unlock(&lane->run->lock);
+	return NULL;
+}

@@ -1,0 +1,381 @@
+/* The looking half of a pass: open both mailboxes, scan what must be scanned, let the plan decide. */
+#include "ops/lane.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "ops/meter.h"
+
+#define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
+
+static void
+tick(void *context, uint64_t messages)
+{
+	meter_scanned(context, messages);
+}
+
+/* Options that look at dates or sizes: then a row rebuilt from the journal, which has neither, will not do. */
+static bool
+wants_columns(const struct settings *settings)
+{
+	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN || settings->larger || settings->smaller ||
+	       settings->max_size || settings->recopy || settings->match != MATCH_AUTO;
+}
+
+/* The header fields that --match digests; NULL = the usual ones. */
+static void
+scan_fields(const struct settings *settings, struct box_scan *scan)
+{
+	static const char *const message_id[] = { "Message-ID" };
+
+	if (settings->match == MATCH_MESSAGE_ID) {
+		scan->fields = message_id;
+		scan->field_count = 1;
+	} else if (settings->match == MATCH_HEADER) {
+		scan->fields = settings->match_headers.item;
+		scan->field_count = settings->match_headers.count;
+	}
+}
+
+static int
+scan_all(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, bool digests,
+	struct uidset *unknown, struct err *err)
+{
+	struct box_scan scan = { .digests = digests };
+
+	scan_fields(lane->run->settings, &scan);
+	if (box == pass->src_box) {
+		scan.tick = tick;
+		scan.tick_context = lane->run->job->meter;
+	}
+	if (digests)
+		snapshot_want_digests(snapshot);
+	return box_scan(box, &scan, snapshot, pass->arena, unknown, err);
+}
+
+/* One side's columns of the recorded pairs. */
+struct recorded {
+	const struct journal_pairs *pairs;
+	const uint32_t *uid;
+	const uint16_t *flags;
+	flags_t *set; /* by flag_text index */
+};
+
+static struct recorded
+recorded_side(struct lane *lane, struct pass *pass, bool is_src)
+{
+	struct recorded side = {
+		.pairs = &pass->pairs,
+		.uid = is_src ? pass->pairs.src_uid : pass->pairs.dst_uid,
+		.flags = is_src ? pass->pairs.src_flags : pass->pairs.dst_flags,
+		.set = arena_array(pass->arena, pass->pairs.flag_texts + 1, sizeof(flags_t)),
+	};
+
+	for (size_t i = 0; i < pass->pairs.flag_texts; i++)
+		side.set[i] = flags_parse(lane->flags, span_of(pass->pairs.flag_text[i]));
+	return side;
+}
+
+/* Adds a row for each recorded message that is still there and not in the snapshot already. */
+static void
+add_recorded(struct snapshot *snapshot, const struct recorded *side, const struct uidset *there)
+{
+	for (size_t i = 0; i < side->pairs->count; i++) {
+		uint32_t uid = side->uid[i];
+		size_t row;
+
+		if (!uid || !uidset_has(there, uid) || snapshot_find(snapshot, uid) != SIZE_MAX)
+			continue;
+		row = snapshot_add(snapshot, uid);
+		snapshot->flags[row] = side->set[side->flags[i]];
+		snapshot->instant[row] = DATE_UNKNOWN;
+		snapshot->size[row] = UINT32_MAX;
+	}
+}
+
+static void
+missing_rows(const struct snapshot *snapshot, const struct uidset *there, struct arena *arena, struct uidset *out)
+{
+	for (size_t i = 0; i < there->count; i++) {
+		for (uint64_t uid = there->range[i].first; uid <= there->range[i].last; uid++) {
+			if (snapshot_find(snapshot, (uint32_t)uid) == SIZE_MAX)
+				uidset_add(out, arena, (uint32_t)uid, (uint32_t)uid);
+		}
+	}
+}
+
+/*
+ * The snapshot from what the journal knows and what changed since (RFC 7162 §3.1.4): flags of a hundred thousand messages are not sent
+ * again because five are new. UIDs that neither explains are asked for alone.
+ */
+static int
+scan_changes(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, uint64_t since,
+	struct uidset *unknown, struct err *err)
+{
+	struct recorded side = recorded_side(lane, pass, box == pass->src_box);
+	struct box_scan scan = { .since = since };
+	struct uidset there = { 0 }, missing = { 0 };
+	struct snapshot rest;
+	int rc = -1;
+
+	snapshot_init(&rest, false);
+	if (box_search(box, "ALL", pass->arena, &there, err) < 0)
+		return -1;
+	if (uidset_size(&there) > (uint64_t)box_facts(box)->messages + 1000000)
+		return err_set(err, ERR_CONN, "the server's SEARCH found more messages than the mailbox holds");
+	if (box_scan(box, &scan, snapshot, pass->arena, unknown, err) < 0)
+		return -1;
+	add_recorded(snapshot, &side, &there);
+	snapshot_finish(snapshot, true);
+	missing_rows(snapshot, &there, pass->arena, &missing);
+	if (missing.count > 0) {
+		scan = (struct box_scan){ .uids = &missing };
+		if (box_scan(box, &scan, &rest, pass->arena, unknown, err) < 0)
+			goto out;
+		for (size_t i = 0; i < rest.count; i++) {
+			size_t row = snapshot_add(snapshot, rest.uid[i]);
+
+			snapshot->flags[row] = rest.flags[i];
+			snapshot->instant[row] = rest.instant[i];
+			snapshot->zone[row] = rest.zone[i];
+			snapshot->size[row] = rest.size[i];
+		}
+		snapshot_finish(snapshot, true);
+	}
+	rc = 0;
+out:
+	snapshot_release(&rest);
+	return rc;
+}
+
+static int
+scan_side(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, bool digests, uint64_t since,
+	struct uidset *unknown, struct err *err)
+{
+	unsigned caps = store_caps(box == pass->src_box ? lane->src : lane->dst);
+	const struct box_facts *facts = box_facts(box);
+
+	if (!digests && since && facts->modseq >= since && pass->pairs.count > 0 && !wants_columns(lane->run->settings) &&
+		(caps & STORE_CAP_MODSEQ) && (caps & STORE_CAP_SEARCH)) {
+		if (scan_changes(lane, pass, box, snapshot, since, unknown, err) < 0)
+			return -1;
+		snapshot->modseq = facts->modseq;
+		return 0;
+	}
+	return scan_all(lane, pass, box, snapshot, digests, unknown, err);
+}
+
+/*
+ * A mailbox that is not the one recorded (RFC 3501 §2.3.1.1; RFC 8474 §4): its pairs say nothing any more. What is at the destination is
+ * adopted again by digest.
+ */
+static int
+forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded, const char *mailboxid, const char *side,
+	struct err *err)
+{
+	const struct box_facts *facts = box_facts(box);
+	struct work *work = pass->work;
+	bool other_id = mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0;
+
+	if (*recorded == 0 || facts->uidvalidity == 0 || (*recorded == facts->uidvalidity && !other_id))
+		return 0;
+	log_warn("%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
+		work->pair.src->name, side, facts->uidvalidity, *recorded);
+	if (work->record.id && journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
+		return -1;
+	*recorded = facts->uidvalidity;
+	work->record.src_modseq = work->record.dst_modseq = 0;
+	work->record.baseline = 0;
+	return 0;
+}
+
+/* --search and its like: asked of the server; then every row is decided. */
+static int
+select_rows(struct lane *lane, struct pass *pass, struct err *err)
+{
+	const char *expression = select_search(lane->run->select);
+	struct uidset found = { 0 };
+
+	if (expression && pass->src.count > 0) {
+		if (!(store_caps(lane->src) & STORE_CAP_SEARCH))
+			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE, "the source cannot search: leave out --search and --sent-…");
+		if (box_search(pass->src_box, expression, pass->arena, &found, err) < 0)
+			return err_wrap(err, "--search");
+	}
+	pass->reason = arena_alloc(pass->arena, pass->src.count + 1);
+	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL, pass->reason);
+	return 0;
+}
+
+static void
+make_policy(struct lane *lane, struct pass *pass)
+{
+	const struct settings *settings = lane->run->settings;
+	struct plan_policy *policy = &pass->policy;
+
+	*policy = (struct plan_policy){
+		.match = settings->match,
+		.flags_on_update = settings->flags_on_update,
+		.recopy = settings->recopy,
+		.no_keywords = settings->no_keywords,
+		.transformed = settings_transform(settings),
+		.add = flags_parse(lane->flags, span_of(settings->add_flags)),
+		.remove = flags_parse(lane->flags, span_of(settings->remove_flags)),
+	};
+	if (pass->dst_box) {
+		policy->has_permanent = box_facts(pass->dst_box)->has_permanent;
+		policy->permanent = box_facts(pass->dst_box)->permanent;
+		policy->any_keyword = box_facts(pass->dst_box)->any_keyword;
+	}
+}
+
+/* Reads what the next step of the plan wants to know of one side. */
+static int
+scan_more(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, const struct uidset *uids,
+	bool content, struct err *err)
+{
+	struct box_scan scan = { .uids = uids, .digests = !content, .content = content };
+	struct uidset unknown = { 0 };
+	struct snapshot more;
+	int rc;
+
+	if (uids->count == 0)
+		return 0;
+	scan_fields(lane->run->settings, &scan);
+	snapshot_init(&more, !content);
+	if (content)
+		snapshot_want_content(&more);
+	rc = box_scan(box, &scan, &more, pass->arena, &unknown, err);
+	if (rc == 0)
+		snapshot_merge(snapshot, &more);
+	snapshot_release(&more);
+	return rc;
+}
+
+static int
+refine(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct uidset src = { 0 }, dst = { 0 };
+
+	if (!pass->dst_box)
+		return 0;
+	if (plan_wants_digests(pass->plan, pass->arena, &src, &dst)) {
+		log_debug("%s: comparing headers of %llu messages with %llu", pass->work->pair.src->name,
+			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
+		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, false, err) < 0 ||
+			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, false, err) < 0)
+			return err_wrap(err, "comparing headers");
+		plan_by_digest(pass->plan);
+	}
+	src = dst = (struct uidset){ 0 };
+	if (plan_wants_content(pass->plan, pass->arena, &src, &dst)) {
+		log_info("%s: comparing the content of %llu messages with %llu", pass->work->pair.src->name,
+			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
+		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, true, err) < 0 ||
+			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, true, err) < 0)
+			return err_wrap(err, "comparing contents");
+		plan_by_content(pass->plan);
+	}
+	return 0;
+}
+
+static int
+open_source(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct work *work = pass->work;
+
+	pass->src_box = store_open_box(lane->src, work->pair.src->name, STORE_READ, err);
+	if (!pass->src_box)
+		return err_wrap(err, "source");
+	return forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity, work->record.src_mailboxid, "source", err);
+}
+
+/* Opens the destination when it holds anything, or when flags of recorded pairs may have to follow. */
+static int
+open_destination(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct work *work = pass->work;
+	const struct box_facts *facts;
+
+	pass->dst_uidvalidity = work->dst.uidvalidity;
+	pass->dst_uidnext = work->dst.uidnext;
+	if (!work->pair.existing && lane->run->settings->dry_run)
+		return 0;
+	if ((work->dst.has & IMAP_STATUS_MESSAGES) && work->dst.messages == 0 && work->record.baseline == 0 &&
+		journal_pair_count(lane->run->journal, work->record.id) == 0 && pass->dst_uidvalidity && pass->dst_uidnext)
+		return 0;
+	pass->dst_box = store_open_box(lane->dst, work->pair.dst, lane->run->settings->dry_run ? STORE_READ : STORE_WRITE, err);
+	if (!pass->dst_box)
+		return err_wrap(err, "destination");
+	facts = box_facts(pass->dst_box);
+	if (facts->read_only && !lane->run->settings->dry_run)
+		return err_set(err, ERR_MAILBOX, "the destination's mailbox is read-only: ask its owner for the right to insert");
+	pass->dst_uidvalidity = facts->uidvalidity;
+	pass->dst_uidnext = facts->uidnext;
+	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity, work->record.dst_mailboxid, "destination", err);
+}
+
+/*
+ * Source messages that could not even be listed are unknown, never gone. At the destination they could be anything: then
+ * nothing unrecorded may be copied, for it might be there already.
+ */
+static int
+judge_unknown(struct lane *lane, struct pass *pass, struct err *err)
+{
+	uint64_t count = uidset_size(&pass->src_unknown);
+	struct report *report = lane->run->job->report;
+	struct work *work = pass->work;
+
+	if (!pass->src.complete && count == 0) {
+		count = 1;
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0, "the source counts more messages than it shows");
+	}
+	work->tally.unknown += count;
+	for (uint64_t i = 0; i < uidset_size(&pass->src_unknown) && i < UNKNOWN_CAP; i++)
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, uidset_at(&pass->src_unknown, i),
+			"the source does not tell what this message is");
+	if (!pass->dst.complete)
+		return err_set(err, ERR_MAILBOX,
+			"the destination does not show all of its messages: nothing is copied that might be there already");
+	return 0;
+}
+
+int
+lane_look(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct work *work = pass->work;
+	struct plan_input input;
+	bool fresh;
+
+	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
+		return -1;
+	if (work->record.id && journal_pairs(lane->run->journal, work->record.id, pass->arena, &pass->pairs, err) < 0)
+		return -1;
+
+	/* Nothing recorded and something there: headers are wanted of all, so they come with the first scan. */
+	fresh = pass->pairs.count == 0 && pass->dst_box && box_facts(pass->dst_box)->messages > 0 &&
+		!settings_transform(lane->run->settings);
+	if (scan_side(lane, pass, pass->src_box, &pass->src, fresh, work->record.src_modseq, &pass->src_unknown, err) < 0)
+		return err_wrap(err, "scanning the source");
+	if (pass->dst_box && scan_side(lane, pass, pass->dst_box, &pass->dst, fresh, work->record.dst_modseq, &pass->dst_unknown, err) < 0)
+		return err_wrap(err, "scanning the destination");
+	if (!pass->dst_box)
+		snapshot_finish(&pass->dst, true);
+	if (judge_unknown(lane, pass, err) < 0 || select_rows(lane, pass, err) < 0)
+		return -1;
+
+	make_policy(lane, pass);
+	input = (struct plan_input){
+		.flags = lane->flags,
+		.src = &pass->src,
+		.dst = &pass->dst,
+		.src_reason = pass->reason,
+		.pairs = &pass->pairs,
+		.policy = &pass->policy,
+		.baseline = work->record.baseline,
+	};
+	pass->plan = plan_new(&input);
+	if (refine(lane, pass, err) < 0)
+		return -1;
+	plan_finish(pass->plan, lane->run->settings->newest_first);
+	return 0;
+}
