@@ -148,34 +148,36 @@ static void test_private(void **state)
 	assert_mode(path, 0600);
 }
 
-static void test_migrate(void **state){ "CREATE TABLE u(a); INSERT INTO nowhere VALUES(1);" };
-const char *const three[] = { steps[0], steps[1],
-	"CREATE TABLE u(a); INSERT INTO nowhere VALUES(1);" };
-struct err err = ERR_INIT;
-struct db *db = open_good(1);
+static void test_migrate(void **state)
+{
+	const char *const three[] = { steps[0], steps[1],
+		"CREATE TABLE u(a); INSERT INTO nowhere VALUES(1);" };
+	struct err err = ERR_INIT;
+	struct db *db = open_good(1);
 
-(void)state;
-assert_int_equal(db_exec(db, "INSERT INTO t VALUES(1, 'kept')", &err), 0);
-db_close(db);
-db = open_good(2);
-assert_int_equal(db_exec(db, "UPDATE t SET c = x'00' WHERE b = 'kept'", &err), 0);
-assert_int_equal(db_migrate(db, APPLICATION, three, 3, &err), -1); /* all of a step or nothing */
-assert_null(db_prepare(db, "SELECT * FROM u", NULL));
-db_close(db);
-db = open_good(2);
-assert_int_equal(db_migrate(db, APPLICATION, steps, 1, &err), -1);
-assert_says(&err, "newer mailhaul (schema 2, known here: 1)");
-assert_int_equal(db_migrate(db, APPLICATION + 1, steps, 2, &err), -1);
-assert_says(&err, "not written by mailhaul");
-db_close(db);
+	(void)state;
+	assert_int_equal(db_exec(db, "INSERT INTO t VALUES(1, 'kept')", &err), 0);
+	db_close(db);
+	db = open_good(2);
+	assert_int_equal(db_exec(db, "UPDATE t SET c = x'00' WHERE b = 'kept'", &err), 0);
+	assert_int_equal(
+		db_migrate(db, APPLICATION, three, 3, &err), -1); /* all of a step or nothing */
+	assert_null(db_prepare(db, "SELECT * FROM u", NULL));
+	db_close(db);
+	db = open_good(2);
+	assert_int_equal(db_migrate(db, APPLICATION, steps, 1, &err), -1);
+	assert_says(&err, "newer mailhaul (schema 2, known here: 1)");
+	assert_int_equal(db_migrate(db, APPLICATION + 1, steps, 2, &err), -1);
+	assert_says(&err, "not written by mailhaul");
+	db_close(db);
 
-assert_int_equal(unlink(path), 0);
-db = db_open(path, &err);
-assert_non_null(db);
-assert_int_equal(db_exec(db, "CREATE TABLE others(a)", &err), 0);
-assert_int_equal(db_migrate(db, APPLICATION, steps, 2, &err), -1);
-assert_says(&err, "not written by mailhaul");
-db_close(db);
+	assert_int_equal(unlink(path), 0);
+	db = db_open(path, &err);
+	assert_non_null(db);
+	assert_int_equal(db_exec(db, "CREATE TABLE others(a)", &err), 0);
+	assert_int_equal(db_migrate(db, APPLICATION, steps, 2, &err), -1);
+	assert_says(&err, "not written by mailhaul");
+	db_close(db);
 }
 
 static void test_locked(void **state)
