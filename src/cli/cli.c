@@ -1,0 +1,62 @@
+/* Accounts as the command line means them, with the warnings they deserve. */
+#include "cli/cli.h"
+
+#include "base/err.h"
+#include "base/log.h"
+#include "cli/options.h"
+
+static bool is_here(const char *host)
+{
+	static const char *const names[] = { "localhost", "::1", "127.", "[::1]" };
+
+	for (size_t i = 0; host && i < countof(names); i++)
+		if (span_starts_nocase(span_of(host), span_of(names[i])))
+			return true;
+	return false;
+}
+
+static void warn(const struct account *account)
+{
+	const char *tls = account_get(account, ACCOUNT_TLS);
+	const char *name = account_name(account);
+
+	if (strcmp(account_scheme(account), "imap") != 0)
+		return;
+	if (tls && strcmp(tls, "none") == 0) {
+		if (!is_here(account_get(account, ACCOUNT_HOST)) &&
+			!account_get(account, ACCOUNT_TUNNEL))
+			log_warn("%s: tls=none: everybody on the way can read mail and password",
+				name);
+	} else if (!account_verifies(account)) {
+		log_warn("%s: tls-verify=no: anybody on the way can pretend to be this server; "
+			 "tls-pin or ca-file are the safe ways",
+			name);
+	}
+	if (account_password_in_location(account))
+		log_warn("%s: a password in a location ends up in shell histories and process "
+			 "lists; "
+			 "pass-file, pass-cmd or pass-env keep it out of them",
+			name);
+}
+
+struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err)
+{
+	const unsigned side = strcmp(role, "dst") == 0;
+	struct account_request request = {
+		.location = cli->location[index],
+		.options = cli->account_given[side] ? &cli->account[side] : NULL,
+		.role = role,
+		.may_prompt = true,
+	};
+	struct account *account;
+
+	if (cli_config(cli, err) < 0)
+		return NULL;
+	request.config = cli->config;
+	account = account_new(&request, err);
+	if (!account)
+		return NULL;
+	account_wipe_argument(cli->location[index]);
+	warn(account);
+	return account;
+}

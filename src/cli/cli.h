@@ -1,0 +1,67 @@
+/*
+ * What one call of the program was asked to do: the options as values, the locations as typed. Filled by options.c,
+ * read by the command.
+ *
+ * Owner: main(). Lifetime: the run; all texts belong to the arena. Threads: any, immutable once the command runs.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "base/must.h"
+#include "ops/settings.h"
+#include "store/account.h"
+
+struct arena;
+struct command;
+struct config;
+struct err;
+
+enum exit_code { /* product §5 */
+	EXIT_DONE = 0,
+	EXIT_DIFFERS = 1,
+	EXIT_USAGE = 2,
+	EXIT_SOME_FAILED = 3,
+	EXIT_CONNECTION = 4,
+	EXIT_AUTH = 5,
+	EXIT_SAFETY = 6,
+	EXIT_LOCAL = 7,
+	EXIT_INTERRUPTED = 130,
+};
+
+enum progress_when { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
+
+struct list_options {
+	bool stats, total;
+	uint64_t large; /* the N largest, 0 = all */
+};
+
+struct check_options {
+	bool ping, capabilities, scan;
+};
+
+struct cli {
+	struct arena *arena;
+	struct settings settings;
+	struct list_options list;
+	struct check_options check;
+	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
+	bool account_given[2]; /* any of them */
+
+	unsigned verbose; /* how many -v */
+	bool help, version;
+	int progress; /* enum progress_when */
+	const char *log_file, *trace_file, *config_file;
+
+	const struct command *command; /* NULL: none was named */
+	char **location; /* what stands behind the command and is no option */
+	size_t locations;
+	struct config *config;
+};
+
+/*
+ * The account of a location: options, query and configuration laid over each other. Says what must be said about it (a
+ * certificate that is not checked, a password on the command line). NULL: usage error, exit 2.
+ */
+struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err);
+
+#endif

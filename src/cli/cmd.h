@@ -1,0 +1,44 @@
+/*
+ * A command is one file that exports one const struct command. Parsing, --help, completion and the manual all come from
+ * it and from the option tables.
+ *
+ * Owner: none. Lifetime: the program. Threads: any, immutable.
+ *
+ *	const struct command command_list = { .name = "list", .run = list_run, … };
+ */
+#ifndef CLI_CMD_H
+#define CLI_CMD_H
+
+#include "cli/cli.h"
+#include "cli/option.h"
+
+struct command {
+	const char *name;
+	const char *summary; /* one line, as in "mailhaul --help" */
+	const char *details; /* what --help of the command says below the usage line; NULL = nothing more */
+	const char *arguments; /* "SRC DST" */
+	const char *words; /* what the first argument may be, for completion: "bash|zsh|fish"; NULL = a location */
+	unsigned groups; /* enum option_group_bit */
+	const struct option *own; /* options of this command alone */
+	size_t own_count;
+	size_t least, most; /* arguments */
+	bool hidden; /* listed nowhere */
+	/* The exit code, or -1 with err. */
+	int (*run)(struct cli *cli, struct err *err);
+};
+
+extern const struct command command_check, command_completion, command_copy, command_help, command_list, command_manual,
+	command_run;
+
+/* All commands in the order of --help; ends with NULL. */
+extern const struct command *const commands[];
+
+const struct command *command_find(const char *name); /* or NULL */
+/* -1 with a usage error: not there yet, or did you mean. */
+int command_refuse(const char *name, struct err *err);
+
+/* What cmd_help.c prints: of the command, or with NULL of the program. */
+void help_print(const struct command *command, struct arena *arena);
+void help_version(void);
+
+#endif

@@ -1,0 +1,129 @@
+/* mailhaul copy: two accounts, a report, a progress line, and the job in ops/ between them. */
+#include "cli/cmd.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cli/progress.h"
+#include "cli/prompt.h"
+#include "ops/job.h"
+#include "ops/meter.h"
+#include "ops/report.h"
+
+#include <unistd.h>
+
+struct copy {
+	struct cli *cli;
+	struct account *src, *dst;
+	struct report *report;
+	struct meter *meter;
+};
+
+/* Passwords are asked for now: a prompt and a progress line don't go together. */
+static int ask_secrets(struct account *account, struct err *err)
+{
+	struct imap_options options;
+
+	if (strcmp(account_scheme(account), "imap") != 0)
+		return 0;
+	return account_imap_options(account, false, &options, err);
+}
+
+static int open_accounts(struct copy *copy, struct err *err)
+{
+	copy->src = cli_account(copy->cli, 0, "src", err);
+	if (!copy->src)
+		return -1;
+	copy->dst = cli_account(copy->cli, 1, "dst", err);
+	if (!copy->dst)
+		return -1;
+	if (account_same(copy->src, copy->dst))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"source and destination are the same account: %s", account_name(copy->src));
+	if (ask_secrets(copy->src, err) < 0)
+		return -1;
+	return ask_secrets(copy->dst, err);
+}
+
+static int open_report(struct copy *copy, struct err *err)
+{
+	const struct settings *settings = &copy->cli->settings;
+	struct report_options options = {
+		.command = "copy",
+		.src = account_name(copy->src),
+		.dst = account_name(copy->dst),
+		.dry_run = settings->dry_run,
+		.json = settings->json,
+		.file = settings->report_file,
+	};
+
+	copy->report = report_new(&options, err);
+	return copy->report ? 0 : -1;
+}
+
+/* JSON lines and a progress line on one terminal would tear each other apart. */
+static enum progress_when progress_wanted(const struct cli *cli)
+{
+	if (cli->progress == PROGRESS_AUTO &&
+		(cli->settings.quiet || (cli->settings.json && isatty(STDOUT_FILENO))))
+		return PROGRESS_NEVER;
+	return (enum progress_when)cli->progress;
+}
+
+static int work(struct copy *copy, struct err *err)
+{
+	const int64_t began = clock_ms();
+	struct job job = {
+		.settings = &copy->cli->settings,
+		.src = copy->src,
+		.dst = copy->dst,
+		.report = copy->report,
+		.meter = copy->meter,
+		.confirm = prompt_confirm,
+	};
+	int rc;
+
+	progress_start(copy->meter, progress_wanted(copy->cli));
+	rc = job_copy(&job, err);
+	progress_stop();
+	if (rc < 0 && err->kind == ERR_KIND_USAGE)
+		return -1;
+	if (rc < 0) {
+		report_error(copy->report, err);
+		log_error("%s", err->text);
+	}
+	report_finish(copy->report, (double)(clock_ms() - began) / 1000);
+	return report_exit_code(copy->report);
+}
+
+static int copy_run(struct cli *cli, struct err *err)
+{
+	struct copy copy = { .cli = cli };
+	int code = -1;
+
+	if (open_accounts(&copy, err) == 0 && open_report(&copy, err) == 0) {
+		copy.meter = meter_new();
+		code = work(&copy, err);
+	}
+	meter_free(copy.meter);
+	report_free(copy.report);
+	account_free(copy.dst);
+	account_free(copy.src);
+	return code;
+}
+
+const struct command command_copy = {
+	.name = "copy",
+	.summary = "copy what is missing at the destination",
+	.details = "Copies messages, flags and mailboxes from SRC to DST, whatever of them is not "
+		   "there yet. "
+		   "Nothing is deleted unless an option says so. It may be interrupted and "
+		   "repeated at any time: "
+		   "nothing is lost, nothing is doubled, and what is done is not done again.",
+	.arguments = "SRC DST",
+	.groups = GROUP_ACCOUNTS | GROUP_RUN | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES |
+		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
+	.least = 2,
+	.most = 2,
+	.run = copy_run,
+};

@@ -1,0 +1,47 @@
+/* Which commands there are, and what to say of those there are not. */
+#include "cli/cmd.h"
+
+#include "base/err.h"
+#include "base/text.h"
+#include "cli/closest.h"
+
+const struct command *const commands[] = {
+	&command_copy,
+	&command_run,
+	&command_help,
+	NULL,
+};
+
+/* The contract's other commands (product §2). */
+static const char *const later[] = { "size", "search", "mirror", "sync", "compare", "backup",
+	"restore", "snapshots", "verify", "prune", "migrate", "filter", "dedup", "purge", "trash",
+	"mailbox", "serve" };
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+int command_refuse(const char *name, struct err *err)
+{
+	struct closest closest;
+	char shown[TEXT_SHOWN];
+
+	for (size_t i = 0; i < countof(later); i++)
+		if (strcmp(later[i], name) == 0)
+			return err_set_kind(
+				err, ERR_LOCAL, ERR_KIND_USAGE, "%s is not there yet", name);
+	text_shown(span_of(name), shown);
+	closest_begin(&closest, name, strlen(name));
+	for (size_t i = 0; commands[i]; i++)
+		if (!commands[i]->hidden)
+			closest_try(&closest, commands[i]->name);
+	if (closest_found(&closest))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"there is no command \"%s\": did you mean %s?", shown, closest.best);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"there is no command \"%s\": mailhaul --help lists them", shown);
+}

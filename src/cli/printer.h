@@ -1,0 +1,40 @@
+/*
+ * The result on standard output: buffered, terminal-safe, and not done until it is known to be written.
+ *
+ * Owner: the process. Threads: one at a time (stdio locks single calls).
+ *
+ *	print("%s\n", name);
+ *	if (printer_finish(&err) < 0) … exit 7
+ */
+#ifndef CLI_PRINTER_H
+#define CLI_PRINTER_H
+
+#include "base/json.h"
+#include "base/must.h"
+#include "base/span.h"
+
+struct arena;
+struct err;
+
+#define PRINTER_VERSION 1 /* of the JSON lines, as REPORT_VERSION */
+
+void print(const char *fmt, ...) MUST_FORMAT(1, 2);
+/* Text from outside, made harmless, filled up with blanks to this many columns (negative: to the left). */
+void print_column(const char *text, int columns, struct arena *arena);
+/* Columns the text takes once it is harmless. */
+size_t print_width(const char *text, struct arena *arena);
+/* The text in lines of at most width columns, the first of which has `used` columns already; further ones begin with indent blanks. Ends with LF. */
+void print_wrapped(const char *text, size_t used, size_t indent, size_t width);
+
+/* One JSON line: {"version":1,"type":TYPE, … */
+struct print_json {
+	struct buf *out;
+	struct json json;
+};
+struct json *print_json_begin(struct print_json *line, struct buf *buffer, const char *type);
+void print_json_end(struct print_json *line);
+
+/* -1 with ERR_LOCAL when anything that was printed did not get out. Silent errors (a closed pipe) have an empty text. */
+int printer_finish(struct err *err) MUST_CHECK;
+
+#endif
