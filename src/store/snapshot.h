@@ -41,6 +41,8 @@ size_t snapshot_add(struct snapshot *snapshot, uint32_t uid);
 void snapshot_want_digests(struct snapshot *snapshot);
 void snapshot_want_content(struct snapshot *snapshot);
 void snapshot_finish(struct snapshot *snapshot, bool complete);
+/* Takes out the rows of these UIDs; after snapshot_finish(). */
+void snapshot_remove(struct snapshot *snapshot, const struct uidset *uids);
 /* Row of a UID by binary search, or SIZE_MAX. */
 size_t snapshot_find(const struct snapshot *snapshot, uint32_t uid);
 size_t snapshot_bytes(const struct snapshot *snapshot); /* memory held */

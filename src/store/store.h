@@ -71,7 +71,9 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 	struct mailbox_info *mailbox;
 	size_t count;
 	char delimiter;
-	size_t refused; /* names that were no names: left out and logged */
+	size_t refused; /* names that were no names, or two with one display name: left out and logged; they may hold mail */
+	size_t foreign; /* mailboxes of other users or shared ones: left out and logged */
+	bool subscriptions_unknown; /* LSUB was refused: subscribed means nothing */
 };
 
 enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
@@ -80,6 +82,11 @@ struct store_request {
 	bool compress_scan; /* this connection is for scanning: compress it if offered and not forbidden */
 	int64_t timeout_ms;
 	struct flag_table *flags; /* of the lane; borrowed */
+	/*
+	 * What store_list() of another connection to this account gave, borrowed while the store is open; NULL allowed. Needed only for
+	 * mailboxes outside the personal namespace's prefix, whose server form does not follow from the display name.
+	 */
+	const struct mailbox_list *names;
 };
 
 struct store *store_open(struct account *account, const struct store_request *request, struct err *err);
@@ -100,6 +107,19 @@ int store_status(struct store *store, const char *name, unsigned want, struct ma
 /* Creates with all parents; one that exists already is success. *raw_changed_out: the name had to be escaped (to be reported). */
 int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
 int store_subscribe(struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+
+/* Creating and subscribing for a whole account at once: one round trip for all of them where the server allows it. */
+struct store_preparation {
+	const char *name;
+	bool create, subscribe;
+	enum store_use use;
+	bool changed; /* result: the name had to be escaped */
+	struct err err; /* result: why it could not be created or subscribed; scope NONE = done, or was there already */
+};
+/* 0 = every entry's err tells; -1 = the connection failed. Sorted by name, so that parents come first. */
+int store_prepare(struct store *store, struct store_preparation *list, size_t count, struct err *err) MUST_CHECK;
+/* By display name, INBOX in any case; NULL = not in it. */
+const struct mailbox_info *mailbox_list_find(const struct mailbox_list *list, const char *name);
 int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK; /* octets; limit 0 = none */
 
 enum store_mode { STORE_READ, STORE_WRITE }; /* EXAMINE, SELECT */
@@ -123,13 +143,15 @@ struct box_scan {
 	const char *const *fields; /* other headers to digest (--match header:A,B); NULL = the usual */
 	size_t field_count;
 	bool content; /* reads the bodies too: content digests */
-	uint64_t since; /* only what changed after this modseq; 0 = all */
+	uint64_t since; /* only what changed after this modseq; 0 = all; without STORE_CAP_MODSEQ all is read */
+	struct uidset *vanished; /* with since and STORE_CAP_VANISHED: UIDs that went, memory of box_scan()'s arena; NULL = not wanted */
 	void (*tick)(void *context, uint64_t messages); /* progress, NULL allowed */
 	void *tick_context;
 };
 /*
  * Fills the snapshot (init'ed by the caller; rows are added, snapshot_finish() is called). Messages that vanish meanwhile are left out; messages whose FETCH is refused
- * are put in *unknown (uids; memory of arena): these are neither there nor gone. -1: the snapshot is not complete.
+ * are put in *unknown (uids; memory of arena): these are neither there nor gone, have no row, and snapshot->complete is false then. So it is, with
+ * 0, when the server counts more messages than it shows. -1: nothing is known, whatever rows there are.
  */
 int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot, struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
 /* UIDs that match an IMAP SEARCH expression (already checked for CR, LF, NUL). */
@@ -140,6 +162,7 @@ enum message_outcome { MESSAGE_HERE, MESSAGE_GONE, MESSAGE_REFUSED };
 struct message {
 	uint32_t uid;
 	enum message_outcome outcome;
+	bool has_flags; /* the server told them */
 	flags_t flags;
 	struct date date;
 	uint64_t size; /* exact octets of the body */

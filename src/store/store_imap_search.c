@@ -1,0 +1,211 @@
+/* UID SEARCH, with ESEARCH (RFC 4731) where offered, since its answer is a set and not a list. */
+#include "store/store_imap_parts.h"
+
+#include "base/buf.h"
+
+struct found {
+	struct arena *arena;
+	struct uidset *out;
+	bool answered; /* an ESEARCH came */
+	bool numbers; /* it had no UID: these may be sequence numbers */
+};
+
+static void note_found(struct found *found, const struct imap_event *event)
+{
+	const struct uidset *set = &event->search.set;
+
+	if (event->type != IMAP_SEARCH)
+		return;
+	if (event->search.esearch) {
+		found->answered = true;
+		if (!event->search.uid) {
+			found->numbers = true;
+			return;
+		}
+	}
+	for (size_t i = 0; i < set->count; i++)
+		uidset_add(found->out, found->arena, set->range[i].first, set->range[i].last);
+}
+
+/* An ESEARCH must come even if it is empty (RFC 4731 §3.1), SEARCH need not be believed to. */
+static bool is_useless(const struct found *found, bool extended)
+{
+	return extended && (!found->answered || found->numbers);
+}
+
+static int run_set(struct set_run *run, struct found *found, struct err *err)
+{
+	const struct imap_event *event;
+	int rc;
+
+	while ((rc = set_run_next(run, &event, err)) > 0)
+		note_found(found, event);
+	if (rc == 0 && run->refused) {
+		if (err != NULL)
+			*err = run->refusal;
+		return -1;
+	}
+	return rc;
+}
+
+/* Whether the extended form is to blame and the plain one is worth a try. */
+static bool fall_back(
+	struct imap *imap, bool extended, int rc, const struct found *found, const struct err *err)
+{
+	if (!extended)
+		return false;
+	if (rc < 0 ? err->scope >= ERR_CONN || err->kind != ERR_KIND_UNSUPPORTED
+		   : !is_useless(found, true))
+		return false;
+	imap_give_up(imap, IMAP_CAP_ESEARCH);
+	return true;
+}
+
+int imap_search_set(struct imap *imap, const struct uidset *set, struct arena *arena,
+	struct uidset *out, struct err *err)
+{
+	for (;;) {
+		const bool extended = imap_has(imap, IMAP_CAP_ESEARCH);
+		struct uidset uids = { 0 };
+		struct found found = { .arena = arena, .out = &uids };
+		struct err local = ERR_INIT;
+		struct set_run run = {
+			.imap = imap,
+			.verb = extended ? "UID SEARCH RETURN (ALL) UID" : "UID SEARCH UID",
+			.set = set,
+			.tail = "",
+		};
+		const int rc = run_set(&run, &found, &local);
+
+		if (fall_back(imap, extended, rc, &found, &local))
+			continue;
+		if (rc < 0) {
+			if (err != NULL)
+				*err = local;
+			return -1;
+		}
+		*out = uids;
+		return 0;
+	}
+}
+
+/* ---- a user's expression ---- */
+
+static bool is_ascii(struct span text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.data[i] >= 0x80)
+			return false;
+	}
+	return true;
+}
+
+/* The length of the word or quoted string at the front; its value, unquoted, in `value`. */
+static size_t take_word(struct span text, struct buf *value)
+{
+	size_t at = 0;
+
+	buf_clear(value);
+	if (text.data[0] != '"') {
+		while (at < text.len && strchr(" ()", text.data[at]) == NULL)
+			at++;
+		(void)!buf_add(value, span_sub(text, 0, at));
+		return at;
+	}
+	for (at = 1; at < text.len && text.data[at] != '"'; at++) {
+		if (text.data[at] == '\\' && at + 1 < text.len)
+			at++;
+		(void)!buf_add_char(value, text.data[at]);
+	}
+	return at < text.len ? at + 1 : at;
+}
+
+/* A blank comes in front, but for a parenthesis that closes behind a literal. */
+static void flush_plain(struct imap_command *command, struct buf *plain, struct arena *arena)
+{
+	const struct span text = span_trim(buf_span(plain));
+
+	if (text.len > 0 && text.data[0] == ')')
+		command->broken |= buf_add(&command->bytes, text) < 0;
+	else if (text.len > 0)
+		imap_command_raw(command, arena_text(arena, text));
+	buf_clear(plain);
+}
+
+/*
+ * Adds the expression as it is, but for words beyond ASCII: these become literals, for a quoted string cannot hold them
+ * (RFC 3501 §9 QUOTED-CHAR).
+ */
+static void add_expression(struct imap_command *command, struct span text, struct arena *arena)
+{
+	struct buf plain, value;
+
+	buf_init(&plain, text.len + 1);
+	buf_init(&value, text.len + 1);
+	while (text.len > 0) {
+		size_t len = 1;
+
+		if (text.data[0] != ' ' && text.data[0] != '(' && text.data[0] != ')')
+			len = take_word(text, &value);
+		if (is_ascii(span_sub(text, 0, len))) {
+			(void)!buf_add(&plain, span_sub(text, 0, len));
+		} else {
+			flush_plain(command, &plain, arena);
+			imap_command_string(command, buf_span(&value));
+		}
+		text = span_from(text, len);
+	}
+	flush_plain(command, &plain, arena);
+	buf_release(&plain);
+	buf_release(&value);
+}
+
+static int search_once(struct imap *imap, const char *expression, bool extended,
+	struct found *found, struct err *err)
+{
+	const bool ascii = is_ascii(span_of(expression));
+	const struct imap_event *event;
+	struct imap_command command;
+	uint32_t tag;
+	int rc;
+
+	imap_command_init(&command, extended ? "UID SEARCH RETURN (ALL)" : "UID SEARCH");
+	if (!ascii && !imap_utf8(imap)) /* RFC 6855 §3: no CHARSET once UTF8=ACCEPT is on */
+		imap_command_raw(&command, "CHARSET UTF-8");
+	if (ascii)
+		imap_command_raw(&command, expression);
+	else
+		add_expression(&command, span_of(expression), found->arena);
+	tag = imap_submit(imap, &command, err);
+	if (tag == 0)
+		return -1;
+	while ((rc = imap_until(imap, tag, &event, err)) > 0)
+		note_found(found, event);
+	return rc;
+}
+
+int imap_box_search(struct box *base, const char *expression, struct arena *arena,
+	struct uidset *out, struct err *err)
+{
+	struct imap *imap = store_imap_of(base->store)->imap;
+
+	if (imap_box_ready(box_imap_of(base), err) < 0)
+		return -1;
+	for (;;) {
+		const bool extended = imap_has(imap, IMAP_CAP_ESEARCH);
+		struct uidset uids = { 0 };
+		struct found found = { .arena = arena, .out = &uids };
+		struct err local = ERR_INIT;
+		const int rc = search_once(imap, expression, extended, &found, &local);
+
+		if (fall_back(imap, extended, rc, &found, &local))
+			continue;
+		if (rc < 0) {
+			if (err != NULL)
+				*err = local;
+			return err_wrap(err, "mailbox %s: search", base->name);
+		}
+		*out = uids;
+		return 0;
+	}
+}
