@@ -11,15 +11,16 @@
  * Owner: the lane. Lifetime: plan_free(). Threads: one at a time.
  *
  *	plan = plan_new(&input);
- *	if (plan_wants_digests(plan, &src_uids, &dst_uids)) { … scan, snapshot_merge() … plan_by_digest(plan); }
- *	if (plan_wants_content(plan, &src_uids, &dst_uids)) { … scan … plan_by_content(plan); }
- *	plan_finish(plan);
+ *	while (plan_wants_digests(plan, arena, &src_uids, &dst_uids)) { … scan, snapshot_merge() … plan_by_digest(plan); }
+ *	if (plan_wants_content(plan, arena, &src_uids, &dst_uids)) { … scan … plan_by_content(plan); }
+ *	plan_finish(plan, newest_first);
  *	for (i = 0; i < plan_count(plan); i++) … plan_action(plan, i)
  */
 #ifndef OPS_PLAN_H
 #define OPS_PLAN_H
 
 #include "mail/uidset.h"
+#include "ops/select.h"
 #include "ops/settings.h"
 #include "state/journal.h"
 #include "store/snapshot.h"
@@ -31,14 +32,18 @@ struct plan_policy {
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
 	bool transformed; /* content options change messages: digests of the source never equal the destination's, so records alone count */
-	flags_t add, remove; /* --add-flags, --remove-flags */
+	flags_t add, remove; /* --add-flags, --remove-flags: change what the source is seen as having */
 	bool has_permanent, any_keyword;
 	flags_t permanent; /* what the destination can store */
 };
 
 struct plan_input {
 	struct flag_table *flags;
-	const struct snapshot *src, *dst; /* complete both; digests are added to them between the steps */
+	/*
+	 * Digests are added to them between the steps. Complete both, or: what an incomplete one does not show is unknown. Then pairs are neither
+	 * GONE_SRC nor GONE_DST for it, and with an incomplete destination nothing is copied that is not found there: it is UNKNOWN.
+	 */
+	const struct snapshot *src, *dst;
 	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
 	const struct journal_pairs *pairs; /* may be NULL */
 	const struct plan_policy *policy;
@@ -51,8 +56,9 @@ enum plan_kind {
 	PLAN_COPY,
 	PLAN_GONE_SRC, /* recorded, the source has lost it */
 	PLAN_GONE_DST, /* recorded, its owner deleted it at the destination: not copied again */
-	PLAN_REFUSED, /* refused in an earlier run and still wanted: tried again as PLAN_COPY unless it was not selected */
-	PLAN_SKIP, /* not selected */
+	PLAN_REFUSED, /* never made: one that was refused in an earlier run is PLAN_COPY again, or PLAN_SKIP */
+	PLAN_SKIP, /* not selected; dst_uid: of its recorded pair */
+	PLAN_UNKNOWN, /* may be at the destination or not, and nobody could look: neither copied nor given up; to be reported */
 };
 
 enum plan_proof { PROOF_NONE, PROOF_RECORD, PROOF_DIGEST, PROOF_CONTENT };
@@ -61,29 +67,36 @@ struct plan_action {
 	uint8_t kind; /* enum plan_kind */
 	uint8_t proof; /* enum plan_proof of KEEP and ADOPT */
 	uint8_t reason; /* enum select_reason of SKIP */
-	bool flags; /* change the destination's flags: add and remove below */
-	uint32_t src_uid, dst_uid; /* 0 = none */
+	bool flags : 1; /* change the destination's flags: add and remove below */
+	bool record : 1; /* the journal has to learn it: new pair, other flags than recorded, newly gone */
+	/* 0 = none. KEEP without dst_uid: recorded as stored, and its UID could not be found out. GONE_SRC: only if no other message is paired with it. */
+	uint32_t src_uid, dst_uid;
 	flags_t src_flags; /* now at the source */
 	flags_t dst_flags; /* for COPY: what to store; else: what the destination has after this action */
 	flags_t add, remove;
-	flags_t lost; /* flags the destination cannot hold */
+	flags_t lost; /* flags the destination cannot hold, unless a recorded pair had them before */
 };
 
 struct plan *plan_new(const struct plan_input *input); /* step 1 is done; the input is borrowed until plan_finish() */
 void plan_free(struct plan *plan);
-/* Whether step 2 is needed, and of which messages the header digest is not known yet; memory of the arena. */
+/*
+ * Whether step 2 is needed, and of which messages the header digest is not known yet; memory of the arena. To be asked again after
+ * plan_by_digest(): when sizes narrowed the scan and then turned out to be no evidence, the rest is wanted too. All known already: false,
+ * and the step is done. A message whose digest was asked for and not given was not readable: it is not taken as missing.
+ */
 bool plan_wants_digests(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_digest(struct plan *plan);
+/* As above, for step 3. Contents are scanned with the usual headers (box_scan.fields NULL) under every --match: else bodies alone would count. */
 bool plan_wants_content(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_content(struct plan *plan);
-/* Orders the actions: kept and adopted, copies by UID (or newest first), gone ones. */
+/* Orders the actions: kept and adopted by UID, copies by UID (or newest first), unknown, gone, skipped ones. */
 void plan_finish(struct plan *plan, bool newest_first);
 size_t plan_count(const struct plan *plan);
 const struct plan_action *plan_action(const struct plan *plan, size_t index);
 size_t plan_copies(const struct plan *plan); /* how many PLAN_COPY */
 const char *plan_kind_name(enum plan_kind kind);
 
-/* Sets digest and content of rows of `into` from rows of the same UID. */
+/* Sets digest and content of rows of `into` from rows of the same UID. A digest once set stays. */
 void snapshot_merge(struct snapshot *into, const struct snapshot *from);
 /* What a new copy's flags are (policy, then what the destination can hold); *lost_out what it can't. */
 flags_t plan_flags_for_copy(struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out);
