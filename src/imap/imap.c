@@ -34,7 +34,8 @@ void imap_close(struct imap *imap)
 	if (!imap)
 		return;
 	/* In the middle of a command LOGOUT would be part of it. Nobody waits for the answer. */
-	if (!imap->failed && imap->tags.unsent == 0 && imap_sendf(imap, NULL, "LOGOUT") > 0)
+	const bool polite = !imap->failed && imap->tags.unsent == 0 && wire_unsent(imap->wire) == 0;
+	if (polite && imap_sendf(imap, NULL, "LOGOUT") > 0)
 		(void)!wire_push(imap->wire, NULL);
 	imap_forget(imap);
 	wire_free(imap->wire);
@@ -166,18 +167,25 @@ static int tag_answered(struct imap *imap, const struct imap_event *event, struc
 	return 0;
 }
 
-static int session_wait(struct imap *imap, struct err *err)
+int imap_wait(struct imap *imap, struct err *err)
 {
+	const int64_t left = imap->deadline - clock_ms();
+
+	if (imap->deadline > 0)
+		wire_set_timeout(imap->wire, left > 0 ? left : 1);
+	const int rc = imap->deadline > 0 && left <= 0 ? -1 : wire_wait(imap->wire, err);
+	if (imap->deadline > 0)
+		wire_set_timeout(imap->wire, imap->timeout_ms);
+	if (rc > 0)
+		return 0;
+	if (rc == 0)
+		return err_set_kind(
+			err, ERR_CONN, ERR_KIND_NETWORK, "the server closed the connection");
 	if (imap->deadline > 0 && clock_ms() >= imap->deadline)
 		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
 			"no complete answer within %lld s",
 			(long long)(imap->timeout_ms + 999) / 1000);
-
-	const int rc = wire_wait(imap->wire, err);
-	if (rc == 0)
-		return err_set_kind(
-			err, ERR_CONN, ERR_KIND_NETWORK, "the server closed the connection");
-	return rc < 0 ? -1 : 0;
+	return -1;
 }
 
 static void chunk_consume(struct imap *imap)
@@ -191,7 +199,7 @@ static void chunk_consume(struct imap *imap)
 static int chunk_next(struct imap *imap, struct err *err)
 {
 	while (wire_peek(imap->wire).len == 0)
-		if (session_wait(imap, err) < 0)
+		if (imap_wait(imap, err) < 0)
 			return -1;
 
 	const size_t len = wire_peek(imap->wire).len;
@@ -219,7 +227,7 @@ static int event_read(struct imap *imap, struct err *err)
 	if (body_skip(imap, err) < 0)
 		return -1;
 	while ((rc = imap_response_frame(frame, wire_peek(imap->wire), err)) == 0)
-		if (session_wait(imap, err) < 0)
+		if (imap_wait(imap, err) < 0)
 			return -1;
 	if (rc < 0)
 		return -1;
@@ -414,7 +422,9 @@ static int command_put(
 	int rc = 1;
 
 	buf_init(&part, (size_t)2 * IMAP_COMMAND_MAX);
-	int full = buf_print(&part, "m%u ", tag);
+	/* At once, for a buffer that grows leaves its octets behind, and they may be secret. */
+	int full = buf_reserve(&part, bytes.len + 64);
+	full |= buf_print(&part, "m%u ", tag);
 	for (size_t i = 0; i < command->literals && rc > 0; i++) {
 		const size_t brace = command->literal[i];
 

@@ -3,6 +3,8 @@
 
 #include "base/err.h"
 
+#define LOOK_MAX 2000 /* octets in which to look for words */
+#define WORDS_MAX 400 /* octets of the server's words that are passed on */
 #define WAIT_MAX (24u * 3600 * 1000) /* nobody is believed who asks for more than a day */
 
 struct meaning {
@@ -79,6 +81,8 @@ static const struct word_rule {
 	{ "too many requests", { ERR_MAILBOX, ERR_KIND_BUSY, ERR_RETRY_AFTER, NULL } },
 	{ "try again later", { ERR_MAILBOX, ERR_KIND_BUSY, ERR_RETRY_AFTER, NULL } },
 	{ "try again in", { ERR_MAILBOX, ERR_KIND_BUSY, ERR_RETRY_AFTER, NULL } },
+	{ "error in imap command", { ERR_MAILBOX, ERR_KIND_UNSUPPORTED, ERR_RETRY_NEVER,
+					   NULL } }, /* Courier, with NO */
 	{ "server busy", { ERR_MAILBOX, ERR_KIND_BUSY, ERR_RETRY_AFTER, NULL } },
 	{ "unsafe login", { ERR_ACCOUNT, ERR_KIND_AUTH, ERR_RETRY_NEVER,
 				  "allow this program in the provider's settings" } }, /* 163 */
@@ -162,6 +166,7 @@ static const struct meaning *code_meaning(enum imap_code_type code)
 
 static struct meaning event_meaning(const struct imap_event *event)
 {
+	const struct span text = span_sub(event->text, 0, LOOK_MAX);
 	const struct meaning *code = code_meaning(event->code.type);
 	/* "[AUTHENTICATIONFAILED] Please try again": not with the same password, or the account gets locked. */
 	const bool final = code && code->scope == ERR_ACCOUNT;
@@ -169,7 +174,7 @@ static struct meaning event_meaning(const struct imap_event *event)
 	for (size_t i = 0; i < countof(word_rules); i++) {
 		if (final && word_rules[i].meaning.kind != ERR_KIND_AUTH)
 			continue;
-		if (text_after(event->text, span_of(word_rules[i].words)).data)
+		if (text_after(text, span_of(word_rules[i].words)).data)
 			return word_rules[i].meaning;
 	}
 	if (code)
@@ -196,14 +201,18 @@ static const char *status_name(enum imap_status status)
 	return "?";
 }
 
-/* At most so many octets of the server's words, so that the hint still fits. */
-#define WORDS_MAX 400
+/* What it says to people, short enough for a hint behind it, without the full stop. */
+static struct span event_words(const struct imap_event *event)
+{
+	const struct span text = span_sub(span_trim(event->text), 0, WORDS_MAX);
+
+	return span_ends(text, SPAN(".")) ? span_sub(text, 0, text.len - 1) : text;
+}
 
 int imap_answer_err(const struct imap_event *event, struct err *err)
 {
 	struct meaning meaning = event_meaning(event);
-	const struct span code = span_sub(event->code.name, 0, 40),
-			  text = span_sub(span_trim(event->text), 0, WORDS_MAX);
+	const struct span code = span_sub(event->code.name, 0, 40), text = event_words(event);
 	const bool has_code = event->code.type != IMAP_CODE_NONE && code.len > 0;
 
 	if (event->status == IMAP_BYE) {
@@ -221,7 +230,7 @@ int imap_answer_err(const struct imap_event *event, struct err *err)
 	if (err) {
 		err->retry = meaning.retry;
 		if (meaning.retry == ERR_RETRY_AFTER)
-			err_retry_after(err, wait_find(event->text));
+			err_retry_after(err, wait_find(span_sub(event->text, 0, LOOK_MAX)));
 	}
 	return -1;
 }

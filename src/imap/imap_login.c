@@ -14,6 +14,7 @@
 
 #define SASL_STEPS_MAX 32 /* no mechanism takes more than a handful */
 #define SASL_LINE_MAX 65536
+#define SASL_ROOM 8192
 
 struct login {
 	struct imap *imap;
@@ -107,27 +108,20 @@ static int greeting_missing(const struct login *login, struct err *err)
  */
 static int greeting_look(const struct login *login, struct err *err)
 {
-	struct wire *wire = login->imap->wire;
+	const struct wire *wire = login->imap->wire;
 
 	for (;;) {
 		const struct span said = wire_peek(wire);
-		const bool stranger =
-			said.len > 0 && !span_starts(SPAN("* "), span_sub(said, 0, 2));
+		const bool stranger = !span_starts(SPAN("* "), span_sub(said, 0, 2));
 
 		if (said.len >= 2 && !stranger)
 			return 0;
 		if (stranger && (said.len >= 60 || span_find(said, '\n') != SIZE_MAX))
 			return refuse_stranger(login, said, err);
-		const bool late = login->imap->deadline > 0 && clock_ms() >= login->imap->deadline;
-		const int rc = late ? 0 : wire_wait(wire, err);
-		if (rc > 0)
+		if (imap_wait(login->imap, err) == 0)
 			continue;
-		if (stranger)
-			return refuse_stranger(login, wire_peek(wire), err);
-		if (rc == 0)
-			err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
-				late ? "no answer in time" : "the server closed the connection");
-		return greeting_missing(login, err);
+		return stranger ? refuse_stranger(login, wire_peek(wire), err)
+				: greeting_missing(login, err);
 	}
 }
 
@@ -270,6 +264,20 @@ static int login_choose(struct login *login, struct sasl_options *options, struc
 	return 0;
 }
 
+/* With room from the start: a buffer that grows leaves its octets behind. */
+static void secret_buf_init(struct buf *buf)
+{
+	buf_init(buf, 2 * SASL_LINE_MAX);
+	if (buf_reserve(buf, SASL_ROOM) < 0)
+		buf_clear(buf); /* cannot be: the cap is higher */
+}
+
+static void secret_buf_release(struct buf *buf)
+{
+	secret_wipe(buf->data, buf->room);
+	buf_release(buf);
+}
+
 /* Sends one line of the exchange and wipes it. */
 static int sasl_line(struct login *login, struct buf *line, struct err *err)
 {
@@ -292,8 +300,8 @@ static uint32_t sasl_begin(
 	const uint32_t tag = imap_tag_new(login->imap);
 	struct buf answer, line;
 
-	buf_init(&answer, SASL_LINE_MAX);
-	buf_init(&line, 2 * SASL_LINE_MAX);
+	secret_buf_init(&answer);
+	secret_buf_init(&line);
 	int rc = initial ? sasl_step(sasl, SPAN(""), &answer, err) : 0;
 	if (rc >= 0 && buf_print(&line, "m%u %s%s%s", tag, own ? "" : "AUTHENTICATE ",
 			       login->mechanism->wire, initial ? " " : "") < 0)
@@ -302,10 +310,8 @@ static uint32_t sasl_begin(
 		rc = err_set(err, ERR_LOCAL, "a SASL answer is too long");
 	if (rc >= 0)
 		rc = sasl_line(login, &line, err);
-	secret_wipe(answer.data, answer.room);
-	secret_wipe(line.data, line.room);
-	buf_release(&answer);
-	buf_release(&line);
+	secret_buf_release(&answer);
+	secret_buf_release(&line);
 	if (rc < 0)
 		return 0;
 	imap_tag_sent(login->imap, tag);
@@ -319,15 +325,14 @@ static int sasl_answer(
 {
 	struct buf answer;
 
-	buf_init(&answer, SASL_LINE_MAX);
+	secret_buf_init(&answer);
 	int rc = sasl_step(sasl, first ? SPAN("") : span_trim(challenge), &answer, err);
 	/* "=" stands for an empty answer only behind AUTHENTICATE itself (RFC 4959 §3). */
 	if (rc >= 0 && first && span_equal(buf_span(&answer), SPAN("=")))
 		buf_clear(&answer);
 	if (rc >= 0)
 		rc = sasl_line(login, &answer, err);
-	secret_wipe(answer.data, answer.room);
-	buf_release(&answer);
+	secret_buf_release(&answer);
 	return rc < 0 ? -1 : 0;
 }
 

@@ -66,6 +66,8 @@ struct imap {
 	struct imap_selected selected; /* owns its strings */
 };
 
+/* Waits for more input, at most until the deadline: 0, or -1. */
+int imap_wait(struct imap *imap, struct err *err) MUST_CHECK;
 /* Takes over what a response says about the session. */
 void imap_note(struct imap *imap, const struct imap_event *event);
 void imap_note_greeting(struct imap *imap, struct span text);

@@ -145,7 +145,7 @@ static void note_id(struct imap *imap, const struct imap_words *words)
 
 void imap_note_greeting(struct imap *imap, struct span text)
 {
-	text_set(&imap->greeting, text);
+	text_set(&imap->greeting, span_sub(text, 0, 1000));
 	quirk_judge(imap);
 }
 
