@@ -158,18 +158,20 @@ is_unchanged(const struct run *run, const struct work *work)
 	       record->selection != 0 && same_source(record, &work->src) && same_destination(run, record, &work->dst);
 }
 
-static void
-count_unchanged(struct run *run, struct work *work)
+static int
+count_unchanged(struct run *run, struct work *work, struct err *err)
 {
-	uint64_t pairs[JOURNAL_REFUSED + 1] = { 0 };
+	uint64_t pairs[JOURNAL_REFUSED + 1];
 
+	if (journal_count(run->journal, work->record.id, pairs, err) < 0)
+		return -1;
 	work->state = WORK_UNCHANGED;
 	work->tally.found = work->src.messages;
-	journal_count(run->journal, work->record.id, pairs);
 	work->tally.there_record = pairs[JOURNAL_DONE];
 	work->tally.gone_dst = pairs[JOURNAL_GONE_DST];
 	if (work->tally.found > pairs[JOURNAL_DONE] + pairs[JOURNAL_GONE_DST])
-		work->tally.skipped[SELECT_SEARCH] = work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
+		work->tally.skipped[SELECT_EARLIER] = work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
+	return 0;
 }
 
 /* Largest first, so that the lanes end together. */
@@ -181,8 +183,8 @@ by_size(const void *a, const void *b)
 	return (x->src.messages < y->src.messages) - (x->src.messages > y->src.messages);
 }
 
-static void
-make_work(struct run *run, struct first *first)
+static int
+make_work(struct run *run, struct first *first, struct err *err)
 {
 	uint64_t messages = 0;
 	size_t waiting = 0;
@@ -205,15 +207,19 @@ make_work(struct run *run, struct first *first)
 			work->record = *record;
 		work->record.src_name = pair->src->name;
 		work->record.dst_name = pair->dst;
-		if (is_unchanged(run, work))
-			count_unchanged(run, work);
-		else if (!pair->existing && run->settings->no_empty && (work->src.has & IMAP_STATUS_MESSAGES) && work->src.messages == 0)
+		if (is_unchanged(run, work)) {
+			if (count_unchanged(run, work, err) < 0)
+				return -1;
+		} else if (!pair->existing && run->settings->no_empty && (work->src.has & IMAP_STATUS_MESSAGES) && work->src.messages == 0) {
 			work->state = WORK_DONE;
-		else
-			waiting++, messages += work->src.messages;
+		} else {
+			waiting++;
+			messages += work->src.messages;
+		}
 	}
 	qsort(run->work, run->count, sizeof(*run->work), by_size);
 	meter_total(run->job->meter, waiting, messages);
+	return 0;
 }
 
 /* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
@@ -463,8 +469,7 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	report_left_out(run, &first->src.list);
 	if (pair_mailboxes(run, first, err) < 0)
 		return -1;
-	make_work(run, first);
-	return 0;
+	return make_work(run, first, err);
 }
 
 static int
@@ -553,8 +558,6 @@ job_copy(struct job *job, struct err *err)
 		*err = late;
 		rc = -1;
 	}
-	if (rc < 0)
-		report_error(job->report, err);
 	run_release(&run);
 	arena_free(first.src.arena);
 	arena_free(first.dst.arena);

@@ -105,35 +105,6 @@ report_lost_flags(struct lane *lane, struct pass *pass, const struct plan_action
 			"the destination cannot hold %s (said once for this mailbox)", flags_text(lane->flags, action->lost));
 }
 
-/* The record of a pair, if it has one: its row, or SIZE_MAX. */
-static size_t
-find_pair(const struct journal_pairs *pairs, uint32_t src_uid)
-{
-	size_t low = 0, high = pairs->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (pairs->src_uid[middle] < src_uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < pairs->count && pairs->src_uid[low] == src_uid ? low : SIZE_MAX;
-}
-
-/* Whether the journal says exactly this already. */
-static bool
-is_recorded(struct lane *lane, const struct pass *pass, const struct plan_action *action)
-{
-	const struct journal_pairs *pairs = &pass->pairs;
-	size_t row = find_pair(pairs, action->src_uid);
-
-	return row != SIZE_MAX && pairs->status[row] == JOURNAL_DONE && pairs->dst_uid[row] == action->dst_uid &&
-	       strcmp(pairs->flag_text[pairs->src_flags[row]], flags_text(lane->flags, action->src_flags)) == 0 &&
-	       strcmp(pairs->flag_text[pairs->dst_flags[row]], flags_text(lane->flags, action->dst_flags)) == 0;
-}
-
 /* One STORE for all messages that get the same change. */
 struct flag_change {
 	flags_t add, remove;
@@ -212,15 +183,17 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			tally->there_digest += action->proof == PROOF_DIGEST;
 			tally->there_content += action->proof == PROOF_CONTENT;
 			may_delete(lane, pass, action->src_uid);
-			if (!is_recorded(lane, pass, action))
+			if (action->record)
 				rc = put_pair(lane, pass, action, action->dst_uid, action->dst_flags, NULL, JOURNAL_DONE, err);
 			break;
 		case PLAN_GONE_DST:
 			tally->gone_dst++;
-			rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_DST, err);
+			if (action->record)
+				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_DST, err);
 			break;
 		case PLAN_GONE_SRC:
-			rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_SRC, err);
+			if (action->record)
+				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_SRC, err);
 			break;
 		case PLAN_UNKNOWN:
 			tally->unknown++;
@@ -301,7 +274,7 @@ judge_refusal(struct copy *copy, const struct flight *flight, const struct appen
 {
 	const struct plan_action *action = plan_action(copy->pass->plan, flight->action);
 
-	if (result->err.kind == ERR_KIND_BUSY || result->err.retry == ERR_RETRY_AFTER || result->err.scope >= ERR_CONN) {
+	if (result->err.scope != ERR_MESSAGE && result->err.kind != ERR_KIND_QUOTA) {
 		if (copy->trouble.scope == ERR_NONE)
 			copy->trouble = result->err;
 		return 0;

@@ -240,7 +240,8 @@ scan_more(struct lane *lane, struct pass *pass, struct box *box, struct snapshot
 
 	if (uids->count == 0)
 		return 0;
-	scan_fields(lane->run->settings, &scan);
+	if (!content)
+		scan_fields(lane->run->settings, &scan);
 	snapshot_init(&more, !content);
 	if (content)
 		snapshot_want_content(&more);
@@ -258,15 +259,15 @@ refine(struct lane *lane, struct pass *pass, struct err *err)
 
 	if (!pass->dst_box)
 		return 0;
-	if (plan_wants_digests(pass->plan, pass->arena, &src, &dst)) {
+	while (plan_wants_digests(pass->plan, pass->arena, &src, &dst)) {
 		log_debug("%s: comparing headers of %llu messages with %llu", pass->work->pair.src->name,
 			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
 		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, false, err) < 0 ||
 			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, false, err) < 0)
 			return err_wrap(err, "comparing headers");
 		plan_by_digest(pass->plan);
+		src = dst = (struct uidset){ 0 };
 	}
-	src = dst = (struct uidset){ 0 };
 	if (plan_wants_content(pass->plan, pass->arena, &src, &dst)) {
 		log_info("%s: comparing the content of %llu messages with %llu", pass->work->pair.src->name,
 			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
@@ -314,12 +315,9 @@ open_destination(struct lane *lane, struct pass *pass, struct err *err)
 	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity, work->record.dst_mailboxid, "destination", err);
 }
 
-/*
- * Source messages that could not even be listed are unknown, never gone. At the destination they could be anything: then
- * nothing unrecorded may be copied, for it might be there already.
- */
-static int
-judge_unknown(struct lane *lane, struct pass *pass, struct err *err)
+/* Source messages that could not even be listed are unknown, never gone. What the destination does not show is the plan's matter. */
+static void
+report_unknown(struct lane *lane, struct pass *pass)
 {
 	uint64_t count = uidset_size(&pass->src_unknown);
 	struct report *report = lane->run->job->report;
@@ -334,9 +332,8 @@ judge_unknown(struct lane *lane, struct pass *pass, struct err *err)
 		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, uidset_at(&pass->src_unknown, i),
 			"the source does not tell what this message is");
 	if (!pass->dst.complete)
-		return err_set(err, ERR_MAILBOX,
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
 			"the destination does not show all of its messages: nothing is copied that might be there already");
-	return 0;
 }
 
 int
@@ -360,7 +357,8 @@ lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		return err_wrap(err, "scanning the destination");
 	if (!pass->dst_box)
 		snapshot_finish(&pass->dst, true);
-	if (judge_unknown(lane, pass, err) < 0 || select_rows(lane, pass, err) < 0)
+	report_unknown(lane, pass);
+	if (select_rows(lane, pass, err) < 0)
 		return -1;
 
 	make_policy(lane, pass);
