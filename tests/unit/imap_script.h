@@ -31,6 +31,7 @@ struct script {
 	struct imap *imap;
 	const char *capabilities;
 	void (*run)(struct script *script);
+	const char *data; /* the function's own */
 	pthread_t thread;
 	struct buf in; /* read and not used */
 	struct buf text; /* the command read last, with its literals, without tag and final CRLF */
