@@ -7,8 +7,12 @@
 
 const struct command *const commands[] = {
 	&command_copy,
+	&command_check,
+	&command_list,
 	&command_run,
+	&command_completion,
 	&command_help,
+	&command_manual,
 	NULL,
 };
 

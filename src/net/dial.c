@@ -210,14 +210,14 @@ dial_host(const char *host, uint16_t port, int64_t deadline, struct dial_facts *
 	if (dial_resolve(host, port, deadline, &addresses, err) < 0)
 		return NULL;
 	const int64_t resolved = clock_us();
+	facts->address_count = addresses.count;
+	facts->resolve_us = resolved - begin;
 	const int fd = dial_race(&addresses, host, port, deadline, &which, err);
 	if (fd < 0)
 		return NULL;
 
 	socket_tune(fd);
-	facts->address_count = addresses.count;
 	dial_address_text(&addresses.list[which], facts->address, sizeof(facts->address));
-	facts->resolve_us = resolved - begin;
 	facts->connect_us = clock_us() - resolved;
 	return stream_socket_new(fd, -1, 0);
 }

@@ -87,6 +87,7 @@ struct store_request {
 	 * mailboxes outside the personal namespace's prefix, whose server form does not follow from the display name.
 	 */
 	const struct mailbox_list *names;
+	struct imap_facts *facts; /* what was learned on the way in, also when opening fails; NULL allowed */
 };
 
 struct store *store_open(struct account *account, const struct store_request *request, struct err *err);
