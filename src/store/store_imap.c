@@ -50,6 +50,8 @@ static int open_store(struct store *base, const struct store_request *request, s
 			err_clear(err);
 		rc = open_session(store, request, true, err);
 	}
+	if (request->facts != NULL)
+		*request->facts = store->facts;
 	if (rc < 0)
 		return -1;
 	return imap_names_ask(store, err);
