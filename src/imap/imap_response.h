@@ -21,8 +21,8 @@
 struct arena;
 struct err;
 
-#define IMAP_INLINE_MAX (16u << 10) /* octets of a FETCH literal that is waited for and kept whole */
-#define IMAP_STRING_MAX (64u << 10) /* octets of a literal anywhere else: longer ones end the connection */
+#define IMAP_INLINE_MAX (16u << 10) /* octets of a body that is waited for and kept whole */
+#define IMAP_STRING_MAX (64u << 10) /* octets of any other literal: more is an error */
 #define IMAP_LINE_MAX (7u << 20) /* octets of one response without streamed literals */
 #define IMAP_NESTING_MAX 64
 
@@ -164,7 +164,7 @@ enum imap_fetch_item {
 	IMAP_FETCH_DATE = 4,
 	IMAP_FETCH_SIZE = 8,
 	IMAP_FETCH_MODSEQ = 16,
-	IMAP_FETCH_EMAILID = 32, /* OBJECTID, RFC 8474; X-GUID of Dovecot and X-GM-MSGID of Gmail too */
+	IMAP_FETCH_EMAILID = 32, /* RFC 8474; also X-GUID (Dovecot), X-GM-MSGID */
 	IMAP_FETCH_SECTION = 64,
 };
 
@@ -188,7 +188,10 @@ struct imap_namespace { /* the first personal, other and shared one; data NULL =
 
 struct imap_quota {
 	struct span root;
-	struct { struct span name; uint64_t usage, limit; } item[8]; /* STORAGE is in units of 1024 octets */
+	struct {
+		struct span name;
+		uint64_t usage, limit;
+	} item[8]; /* STORAGE is in units of 1024 octets */
 	size_t count;
 };
 
@@ -229,6 +232,7 @@ int imap_response_frame(struct imap_frame *frame, struct span input, struct err 
  * intact). ERR_CONN only where that would be dangerous: a tagged line, a FETCH whose body does not end where its literal does, a SEARCH some
  * of whose numbers would be lost. For a continued part pass frame->continued.
  */
-int imap_response_parse(struct span input, const struct imap_frame *frame, struct arena *arena, struct imap_event *out, struct err *err) MUST_CHECK;
+int imap_response_parse(struct span input, const struct imap_frame *frame, struct arena *arena,
+	struct imap_event *out, struct err *err) MUST_CHECK;
 
 #endif

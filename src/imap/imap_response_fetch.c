@@ -7,6 +7,7 @@ struct reader {
 	struct imap_cursor c;
 	bool may_stream; /* a literal at the very end of the part has its octets still on the wire */
 	bool streams; /* and we have come to it */
+	bool body; /* the last item was octets of a message */
 	struct imap_fetch_data *out;
 };
 
@@ -158,18 +159,20 @@ static bool read_bytes(struct reader *r, struct span name)
 {
 	struct imap_section section = { .name = name };
 	struct imap_cursor probe = r->c;
-	const char first = imap_peek(&probe);
 	uint64_t size;
+	const bool literal = imap_read_literal_size(&probe, &size);
+	const bool string = literal || imap_peek(&r->c) == '"';
 
+	r->body = true;
 	r->out->has |= IMAP_FETCH_SECTION;
-	if (r->may_stream && imap_read_literal_size(&probe, &size) && imap_at_end(&probe)) {
+	if (literal && r->may_stream && imap_at_end(&probe)) {
 		r->streams = true;
 		r->c.at = probe.at;
 	} else {
 		if (!imap_read_string(&r->c, &section.bytes))
 			return false;
 		section.nil = section.bytes.data == NULL;
-		if (!section.nil && first != '"' && first != '{' && first != '~')
+		if (!section.nil && !string)
 			return false;
 	}
 	r->out->section = section;
@@ -271,13 +274,18 @@ static const struct {
 	ITEM("X-GM-THRID", pass_value),
 };
 
+static bool behind_body(const struct imap_fetch_data *fetch)
+{
+	return fetch->continued || (fetch->has & IMAP_FETCH_SECTION) != 0;
+}
+
 /*
  * Unknown items and those without a value are passed over, but not behind octets of a message: what stands there and is no item may be
  * the rest of the message, whose literal was announced too short (Rambler).
  */
 static bool read_item(struct reader *r)
 {
-	const bool strict = (r->out->has & IMAP_FETCH_SECTION) != 0 || r->out->continued;
+	const bool strict = behind_body(r->out);
 	const struct span name = imap_read_word(&r->c);
 
 	if (name.len == 0)
@@ -319,13 +327,14 @@ enum imap_fetch_end imap_read_fetch(struct imap_cursor *c, bool stream, struct i
 			continue;
 		}
 		closed = false;
-		if (imap_skip_char(&r.c, '('))
+		if (!behind_body(out) && imap_skip_char(&r.c, '('))
 			continue;
+		r.body = false;
 		if (!read_item(&r))
 			return IMAP_FETCH_BROKEN;
 		if (r.streams)
 			return IMAP_FETCH_STREAM;
-		if ((out->has & IMAP_FETCH_SECTION) != 0 && !at_border(&r))
+		if (r.body && !at_border(&r))
 			return IMAP_FETCH_BROKEN;
 	}
 }
