@@ -165,7 +165,7 @@ int journal_end(struct journal *journal, int rc, bool durable, struct err *err)
 	}
 	queue_clear(&journal->writing);
 	if (rc < 0) {
-		if (!err) stick(journal, err);
+		stick(journal, err);
 		db_rollback(journal->db);
 		return -1;
 	}
