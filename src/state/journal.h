@@ -91,6 +91,8 @@ int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox
 /* Forgets the pairs of a mailbox and its UIDVALIDITYs (they changed): pairs are adopted again by digest. */
 int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err) MUST_CHECK;
 int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena, struct journal_pairs *out, struct err *err) MUST_CHECK;
+/* How many pairs of each enum journal_status; one pass over them. */
+int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1], struct err *err) MUST_CHECK;
 size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap; 0 when it cannot be read */
 
 /*

@@ -71,6 +71,7 @@ static const struct {
 		"UPDATE mailbox SET uidvalidity_a = 0, uidvalidity_b = 0, selection_a = 0,"
 		" selection_b = 0 WHERE id = ?1" },
 	{ SQL_PAIR_COUNT, "SELECT count(*) FROM pair WHERE mailbox = ?1" },
+	{ SQL_PAIR_COUNTS, "SELECT status, count(*) FROM pair WHERE mailbox = ?1 GROUP BY status" },
 	{ SQL_PAIR_LIST,
 		"SELECT uid_$, uid_@, flags_$, flags_@, status FROM pair WHERE mailbox = ?1"
 		" ORDER BY uid_a, uid_b" },

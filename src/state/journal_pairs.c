@@ -218,6 +218,27 @@ size_t journal_pair_count(struct journal *journal, int64_t mailbox)
 	return count;
 }
 
+int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1], struct err *err)
+{
+	struct db_statement *list = journal->sql[SQL_PAIR_COUNTS];
+	int rc;
+
+	memset(counts, 0, (JOURNAL_REFUSED + 1) * sizeof(counts[0]));
+	pthread_mutex_lock(&journal->db_lock);
+	rc = journal_flush(journal, err);
+	if (rc == 0) {
+		db_bind_i64(list, 1, mailbox);
+		while ((rc = db_step(list, err)) > 0) {
+			const uint64_t status = db_u64(list, 0);
+
+			if (status <= JOURNAL_REFUSED)
+				counts[turn_status(journal, (enum journal_status)status)] = db_u64(list, 1);
+		}
+	}
+	pthread_mutex_unlock(&journal->db_lock);
+	return rc;
+}
+
 /* One load: the file's numbers of flag sets become places in flag_text, of which place 0 is the empty set. */
 struct loader {
 	struct journal *journal;
