@@ -167,13 +167,24 @@ static int tag_answered(struct imap *imap, const struct imap_event *event, struc
 	return 0;
 }
 
+static bool is_late(const struct imap *imap)
+{
+	return imap->deadline > 0 && clock_ms() >= imap->deadline;
+}
+
+static int fail_late(const struct imap *imap, struct err *err)
+{
+	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "no complete answer within %lld s",
+		(long long)(imap->timeout_ms + 999) / 1000);
+}
+
 int imap_wait(struct imap *imap, struct err *err)
 {
-	const int64_t left = imap->deadline - clock_ms();
-
+	if (is_late(imap))
+		return fail_late(imap, err);
 	if (imap->deadline > 0)
-		wire_set_timeout(imap->wire, left > 0 ? left : 1);
-	const int rc = imap->deadline > 0 && left <= 0 ? -1 : wire_wait(imap->wire, err);
+		wire_set_timeout(imap->wire, imap->deadline - clock_ms() + 1);
+	const int rc = wire_wait(imap->wire, err);
 	if (imap->deadline > 0)
 		wire_set_timeout(imap->wire, imap->timeout_ms);
 	if (rc > 0)
@@ -181,11 +192,7 @@ int imap_wait(struct imap *imap, struct err *err)
 	if (rc == 0)
 		return err_set_kind(
 			err, ERR_CONN, ERR_KIND_NETWORK, "the server closed the connection");
-	if (imap->deadline > 0 && clock_ms() >= imap->deadline)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
-			"no complete answer within %lld s",
-			(long long)(imap->timeout_ms + 999) / 1000);
-	return -1;
+	return is_late(imap) ? fail_late(imap, err) : -1;
 }
 
 static void chunk_consume(struct imap *imap)
@@ -247,6 +254,8 @@ static int event_next(struct imap *imap, struct err *err)
 {
 	const struct imap_event *event = &imap->event;
 
+	if (is_late(imap)) /* a flood leaves nothing to wait for */
+		return fail_late(imap, err);
 	if (event_read(imap, err) < 0)
 		return -1;
 	if (event->type == IMAP_TAGGED && tag_answered(imap, event, err) < 0)
