@@ -466,14 +466,19 @@ static void tokens_are_fetched_again_only_when_asked(void **state)
 	(void)snprintf(location, sizeof(location),
 		"imaps://u@h?token-cmd=echo%%20x%%20>>%s;wc%%20-l%%20<%s", path, path);
 	struct account *account = open_it(location);
-	assert_int_equal(account_imap_options(account, false, &first, &err), 0);
-	assert_true(span_equal_text(secret_bytes(first.sasl.token), "1"));
+	assert_int_equal(account_imap_options(account, true, &first, &err), 0);
+	assert_true(span_equal_text(secret_bytes(first.sasl.token), "1")); /* the first is fresh */
 	assert_int_equal(account_imap_options(account, false, &second, &err), 0);
 	assert_true(span_equal_text(secret_bytes(second.sasl.token), "1"));
 	assert_int_equal(account_imap_options(account, true, &second, &err), 0);
 	assert_true(span_equal_text(secret_bytes(second.sasl.token), "2"));
 	assert_true(span_equal_text(
 		secret_bytes(first.sasl.token), "1")); /* another lane may be using it */
+	account_free(account);
+	account = open_it("imaps://u:pw@h");
+	assert_int_equal(account_imap_options(account, false, &first, &err), 0);
+	assert_int_equal(account_imap_options(account, true, &second, &err), 0);
+	assert_null(second.sasl.token);
 	account_free(account);
 	assert_int_equal(close(fd), 0);
 	assert_int_equal(unlink(path), 0);

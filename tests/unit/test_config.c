@@ -20,7 +20,7 @@ static void accounts_and_jobs_are_read(void **state)
 		"\xEF\xBB\xBF# mine\r\n"
 		"[account work]\r\n"
 		"location = imaps://anna%40x@old.example/Root\r\n"
-		"pass-cmd = pass show work; true   # not a comment\r\n"
+		"pass-cmd = pass show work ; true   # not a comment\r\n"
 		"  timeout=2m\n"
 		"\n"
 		"[account a-name-that-is-longer-than-the-fifty-octets-inih-keeps@example.com]\n"
@@ -48,7 +48,7 @@ static void accounts_and_jobs_are_read(void **state)
 	assert_non_null(values);
 	assert_string_equal(location, "imaps://anna%40x@old.example/Root");
 	assert_string_equal(
-		values->value[ACCOUNT_PASS_CMD], "pass show work; true   # not a comment");
+		values->value[ACCOUNT_PASS_CMD], "pass show work ; true   # not a comment");
 	assert_string_equal(values->value[ACCOUNT_TIMEOUT], "2m");
 	assert_null(values->value[ACCOUNT_HOST]);
 
