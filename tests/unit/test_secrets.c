@@ -117,7 +117,7 @@ static void commands(void **state)
 		{ "echo sesame; kill -9 $$", NULL, "signal 9" },
 		{ "printf 'a\\0b\\n'", NULL, "NUL" },
 		{ "yes", NULL, "more than" },
-		{ "echo sesame; sleep 30 & exit 0", "sesame", NULL },
+		{ "echo sesame; sleep 30 2>&- & exit 0", "sesame", NULL },
 	};
 
 	(void)state;
