@@ -18,8 +18,6 @@ int imap_store_append_to(struct store *base, const char *name, struct err *err)
 	rc = imap_names_raw(store, name, arena, &raw, &changed, err);
 	if (rc == 0)
 		store->append = imap_append_new(store->imap, raw);
-	if (store->box != NULL)
-		store->box->fresh = false;
 	arena_free(arena);
 	return rc;
 }
@@ -39,6 +37,8 @@ int imap_store_append_begin(struct store *base, uint64_t token, flags_t flags, s
 
 	if (check_target(store, err) < 0)
 		return -1;
+	if (store->box != NULL)
+		store->box->fresh = false;
 	if (dated)
 		date_print_internal(date, text);
 	return imap_append_begin(store->append, token, flags_text(base->flags, flags),

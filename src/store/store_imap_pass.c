@@ -9,7 +9,8 @@
 #define PIECE_UIDS 1000
 #define HEADER_BYTES 800 /* of the fields that are digested, about */
 #define ROW_BYTES 100
-#define BODY_BYTES (32u << 10) /* when the size is not known */
+#define BODY_BYTES (16u << 10) /* of a body while nothing is known */
+#define SAMPLE 16 /* bodies, after which their average is believed */
 #define WINDOW_COMMANDS 16
 #define WINDOW_BYTES (4u << 20)
 
@@ -22,6 +23,7 @@ struct pass {
 	const struct uidset *set;
 	size_t range; /* next to be asked for */
 	uint32_t uid; /* in it; 0 = its first */
+	uint64_t bodies, body_bytes; /* read so far */
 	struct uidset gone; /* UIDs whose rows go; in scratch */
 	struct arena *piece; /* of one set asked for */
 };
@@ -36,7 +38,9 @@ static uint64_t weigh(const struct pass *pass, uint32_t uid)
 	if (!pass->content)
 		return HEADER_BYTES;
 	row = pass->new_rows ? SIZE_MAX : snapshot_find(rows, uid);
-	return row != SIZE_MAX ? rows->size[row] : BODY_BYTES;
+	if (row != SIZE_MAX)
+		return rows->size[row];
+	return pass->bodies >= SAMPLE ? pass->body_bytes / pass->bodies : BODY_BYTES;
 }
 
 static bool has_more(const struct pass *pass)
@@ -105,6 +109,8 @@ static int take_body(struct pass *pass, size_t row, struct err *err)
 	while ((rc = imap_fetch_body(pass->fetch, &chunk, err)) > 0)
 		header_scan_add(pass->digest, chunk);
 	header_scan_end(pass->digest, &facts);
+	pass->bodies++;
+	pass->body_bytes += facts.size;
 	if (rc == 0 && row != SIZE_MAX)
 		set_digests(pass, row, &facts);
 	return rc;

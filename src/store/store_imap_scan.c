@@ -14,6 +14,8 @@
 #define CACHE_SLOTS 64
 #define CACHE_TEXT 60
 #define SEARCHES 3 /* while the mailbox is changing */
+#define MISSING_MAX \
+	(1u << 20) /* messages that are asked for once more; beyond it the server is no use */
 
 /* Flags as sent → interned set: most messages share a few. */
 struct flag_cache {
@@ -268,8 +270,13 @@ static int search_there(struct columns *columns, struct uidset *there, struct er
 		if (imap_search_set(columns->imap, work->want->uids, work->scratch, there, err) < 0)
 			return -1;
 		restrict_to(there, work->want->uids, work->scratch);
-		if (work->want->uids != NULL || uidset_size(there) == exists_now(columns->imap))
+
+		const uint64_t found = uidset_size(there);
+		const uint64_t exists = exists_now(columns->imap);
+		if (found == exists || (work->want->uids != NULL && found < exists))
 			return 1;
+		if (found > exists)
+			*there = (struct uidset){ 0 }; /* 1:4294967295 costs a server nothing */
 	}
 	return 0;
 }
@@ -295,9 +302,13 @@ static int complete_columns(struct columns *columns, bool *whole_out, struct err
 	}
 	log_debug("mailbox %s: %llu messages are asked for again", work->box->box.name,
 		(unsigned long long)uidset_size(&missing));
+	if (uidset_size(&missing) > MISSING_MAX)
+		return err_set(err, ERR_MAILBOX, "the server left out %llu messages",
+			(unsigned long long)uidset_size(&missing));
 	if (missing.count > 0 && scan_pass_rows(work, &missing, err) < 0)
 		return -1;
-	*whole_out = trusted > 0 || work->rows->count == exists_now(columns->imap);
+	*whole_out = trusted > 0 ||
+		     (work->want->uids == NULL && work->rows->count == exists_now(columns->imap));
 	return 0;
 }
 
@@ -312,6 +323,16 @@ static bool is_whole(const struct columns *columns)
 	return work->rows->count == exists_now(columns->imap);
 }
 
+/* Refused for a reason that is not in the messages: to ask again at once, and in pieces, would be wrong. */
+static bool is_general(const struct columns *columns)
+{
+	const struct err *refusal = &columns->refusal;
+
+	return columns->refused &&
+	       (refusal->kind == ERR_KIND_BUSY || refusal->kind == ERR_KIND_QUOTA ||
+		       refusal->scope > ERR_MAILBOX);
+}
+
 /* The rows of all messages wanted. */
 static int scan_columns(struct columns *columns, bool *whole_out, struct err *err)
 {
@@ -319,6 +340,11 @@ static int scan_columns(struct columns *columns, bool *whole_out, struct err *er
 
 	if (read_columns(columns, COLUMNS, err) < 0)
 		return -1;
+	if (is_general(columns)) {
+		if (err != NULL)
+			*err = columns->refusal;
+		return -1;
+	}
 	if (columns->partial.count > 0 && scan_pass_rows(work, &columns->partial, err) < 0)
 		return -1;
 	*whole_out = is_whole(columns);
@@ -416,7 +442,7 @@ static int scan_box(struct scan_work *work, bool fresh, struct err *err)
 		snapshot_want_digests(rows);
 	if (work->want->content)
 		snapshot_want_content(rows);
-	if (!(fresh && work->box->box.facts.messages == 0) && scan(work, &whole, err) < 0) {
+	if (!(fresh && exists_now(work->store->imap) == 0) && scan(work, &whole, err) < 0) {
 		snapshot_finish(rows, false);
 		return err_wrap(err, "mailbox %s: cannot tell what is in it", work->box->box.name);
 	}
