@@ -1,56 +1,51 @@
 /* SHA-256 through OpenSSL, and the text codings around it (RFC 4648). */
+
+/*
+ * The functions of SHA256_*, which OpenSSL 3 calls deprecated but keeps: they need no provider, whose start alone costs a megabyte of memory
+ * and each of whose contexts costs more than the header it would digest. Where SHA-256 protects something (TLS, SASL), net/ uses EVP.
+ */
+#define OPENSSL_API_COMPAT 10101
+
 #include "base/digest.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
 
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <string.h>
 
 struct digest {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
-
-/* SHA-256 in memory fails only where the library is broken; a wrong digest would be worse than the end. */
-static void require(int ok)
-{
-	if (ok != 1)
-		abort();
-}
 
 struct digest *digest_new(void)
 {
 	struct digest *digest = mem_alloc(sizeof(*digest));
 
-	digest->ctx = EVP_MD_CTX_new();
-	require(digest->ctx != NULL);
-	require(EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL));
+	SHA256_Init(&digest->ctx);
 	return digest;
 }
 
 void digest_free(struct digest *digest)
 {
-	if (!digest)
-		return;
-	EVP_MD_CTX_free(digest->ctx);
 	mem_free(digest);
 }
 
 void digest_reset(struct digest *digest)
 {
-	require(EVP_DigestInit_ex(digest->ctx, NULL, NULL)); /* the algorithm stays */
+	SHA256_Init(&digest->ctx);
 }
 
 void digest_add(struct digest *digest, struct span bytes)
 {
 	if (bytes.len > 0)
-		require(EVP_DigestUpdate(digest->ctx, bytes.data, bytes.len));
+		SHA256_Update(&digest->ctx, bytes.data, bytes.len);
 }
 
 void digest_end(struct digest *digest, unsigned char out[DIGEST_SIZE])
 {
-	require(EVP_DigestFinal_ex(digest->ctx, out, NULL));
-	digest_reset(digest);
+	SHA256_Final(out, &digest->ctx);
+	SHA256_Init(&digest->ctx);
 }
 
 struct digest128 digest_end128(struct digest *digest)
@@ -67,7 +62,11 @@ struct digest128 digest_end128(struct digest *digest)
 
 void digest_bytes(struct span bytes, unsigned char out[DIGEST_SIZE])
 {
-	require(EVP_Digest(bytes.data ? bytes.data : "", bytes.len, out, NULL, EVP_sha256(), NULL));
+	struct digest digest;
+
+	digest_reset(&digest);
+	digest_add(&digest, bytes);
+	digest_end(&digest, out);
 }
 
 bool digest128_equal(struct digest128 a, struct digest128 b)
