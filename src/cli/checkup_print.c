@@ -240,9 +240,8 @@ void checkup_print_line(const struct checkup *checkup)
 		print("%s failed: %s\n", checkup->failed, checkup->err.text);
 		return;
 	}
-	print("ok");
+	print("ok in %s (", milliseconds(checkup->facts.ready_us, checkup->arena));
 	for (size_t i = 0; i < count; i++)
-		if (step[i].us > 0)
-			print(", %s %s", step[i].name, milliseconds(step[i].us, checkup->arena));
-	print("\n");
+		print("%s%s %.1f", i > 0 ? ", " : "", step[i].name, (double)step[i].us / 1000);
+	print(")\n");
 }

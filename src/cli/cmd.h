@@ -15,9 +15,11 @@
 struct command {
 	const char *name;
 	const char *summary; /* one line, as in "mailhaul --help" */
-	const char *details; /* what --help of the command says below the usage line; NULL = nothing more */
+	const char *
+		details; /* what --help of the command says below the usage line; NULL = nothing more */
 	const char *arguments; /* "SRC DST" */
-	const char *words; /* what the first argument may be, for completion: "bash|zsh|fish"; NULL = a location */
+	const char *
+		words; /* what the first argument may be, for completion: "bash|zsh|fish"; NULL = a location */
 	unsigned groups; /* enum option_group_bit */
 	const struct option *own; /* options of this command alone */
 	size_t own_count;
@@ -27,13 +29,14 @@ struct command {
 	int (*run)(struct cli *cli, struct err *err);
 };
 
-extern const struct command command_check, command_completion, command_copy, command_help, command_list, command_manual,
-	command_run;
+extern const struct command command_check, command_completion, command_copy, command_help,
+	command_list, command_manual, command_run;
 
 /* All commands in the order of --help; ends with NULL. */
 extern const struct command *const commands[];
 
 const struct command *command_find(const char *name); /* or NULL */
+bool command_has_options(const struct command *command); /* besides the global ones */
 /* -1 with a usage error: not there yet, or did you mean. */
 int command_refuse(const char *name, struct err *err);
 

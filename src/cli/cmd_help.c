@@ -99,8 +99,9 @@ static void help_program(struct arena *arena)
 
 static void help_command(const struct command *command, struct arena *arena)
 {
-	print("usage: mailhaul %s%s%s%s\n", command->name, command->run ? " [options]" : "",
-		command->arguments ? " " : "", command->arguments ? command->arguments : "");
+	print("usage: mailhaul %s%s%s%s\n", command->name,
+		command_has_options(command) ? " [options]" : "", command->arguments ? " " : "",
+		command->arguments ? command->arguments : "");
 	if (command->details) {
 		print("\n");
 		print_wrapped(command->details, 0, 0, WIDTH);

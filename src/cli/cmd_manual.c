@@ -13,20 +13,38 @@
 
 #include <unistd.h>
 
+#define DATE \
+	"2026-11-27" /* of the last change of meaning, not of the build: builds are to be repeatable */
 #define SOURCE_MAX (4u << 20)
+#define LINE_COLUMNS 70 /* before escapes */
 
-/* roff reads backslashes everywhere, dots and quotes in front; a hyphen of an option is to be a minus sign. */
+static void print_octet(char octet)
+{
+	if (octet == '\\')
+		print("\\e");
+	else if (octet == '-')
+		print("\\-");
+	else
+		print("%c", octet);
+}
+
+/*
+ * roff reads backslashes everywhere, dots and quotes in front; a hyphen of an option is to be a minus sign. Lines are broken where
+ * mandoc wants them.
+ */
 static void print_text(const char *text)
 {
-	if (*text == '.' || *text == '\'')
-		print("\\&");
-	for (; *text; text++) {
-		if (*text == '\\')
-			print("\\e");
-		else if (*text == '-')
-			print("\\-");
-		else
-			print("%c", *text);
+	size_t column = 0;
+
+	for (; *text; text++, column++) {
+		if (*text == ' ' && column + 1 + strcspn(text + 1, " ") > LINE_COLUMNS) {
+			print("\n");
+			column = SIZE_MAX; /* 0 for the next */
+			continue;
+		}
+		if (column == 0 && (*text == '.' || *text == '\''))
+			print("\\&");
+		print_octet(*text);
 	}
 }
 
@@ -39,7 +57,7 @@ static void print_commands(struct arena *arena)
 		if (command->hidden)
 			continue;
 		print(".TP\n\\fBmailhaul %s\\fR", command->name);
-		if (command->run)
+		if (command_has_options(command))
 			print(" [\\fIoptions\\fR]");
 		if (command->arguments) {
 			print(" \\fI");
@@ -71,34 +89,31 @@ static void print_heading(const struct option_shown *option)
 	print("\n");
 }
 
-static void print_explanation(const struct option_shown *option)
+static void print_explanation(const struct option_shown *option, struct arena *arena)
 {
-	print_text(option->help);
-	if (option->choices) {
-		print(" (");
-		print_text(option->choices);
-		print(")");
-	}
-	print(".\n");
+	const char *choices = option->choices;
+
+	print_text(arena_print(arena, choices ? "%s (%s)." : "%s.", option->help, choices));
+	print("\n");
 }
 
-static void print_row(const struct option *row, const struct command *command)
+static void print_row(const struct option *row, const struct command *command, struct arena *arena)
 {
 	struct option_shown shown;
 
 	if (option_find(command, row->name, strlen(row->name), &shown)) {
 		print_heading(&shown);
-		print_explanation(&shown);
+		print_explanation(&shown, arena);
 	}
 }
 
-static void print_own(const struct command *command)
+static void print_own(const struct command *command, struct arena *arena)
 {
 	if (command->hidden || command->own_count == 0)
 		return;
 	print(".SS Options of %s\n", command->name);
 	for (size_t i = 0; i < command->own_count; i++)
-		print_row(&command->own[i], command);
+		print_row(&command->own[i], command, arena);
 }
 
 /* The first command that has the group, to look its options up with. */
@@ -112,19 +127,17 @@ static const struct command *having(unsigned bit)
 
 static void print_options(struct arena *arena)
 {
-	(void)arena;
 	for (const struct option_group *group = option_groups; group->bit; group++) {
 		print(".SS %s\n", group->title);
 		for (size_t i = 0; i < group->count; i++)
-			print_row(&group->option[i], having(group->bit));
+			print_row(&group->option[i], having(group->bit), arena);
 	}
 	for (size_t i = 0; commands[i]; i++)
-		print_own(commands[i]);
+		print_own(commands[i], arena);
 }
 
 static void print_keys(struct arena *arena)
 {
-	(void)arena;
 	for (size_t i = 0; i < ACCOUNT_KEYS; i++) {
 		struct option_shown key = {
 			.value = account_keys[i].value,
@@ -132,21 +145,21 @@ static void print_keys(struct arena *arena)
 			.help = account_keys[i].help,
 		};
 
-		if (!account_keys[i].imap)
+		if (!account_keys[i].imap || i == ACCOUNT_OAUTH)
 			continue;
 		print(".TP\n\\fB");
 		print_text(account_keys[i].name);
 		print("\\fR=\\fI");
 		print_text(key.value);
 		print("\\fR\n");
-		print_explanation(&key);
+		print_explanation(&key, arena);
 	}
 }
 
 static void print_version(struct arena *arena)
 {
 	(void)arena;
-	print(".TH MAILHAUL 1 \"\" \"mailhaul %s\" \"User Commands\"\n", MAILHAUL_VERSION);
+	print(".TH MAILHAUL 1 \"%s\" \"mailhaul %s\" \"User Commands\"\n", DATE, MAILHAUL_VERSION);
 }
 
 static bool print_mark(struct span line, struct arena *arena)

@@ -29,6 +29,11 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
+bool command_has_options(const struct command *command)
+{
+	return command->own_count > 0 || (command->groups & ~(unsigned)GROUP_GLOBAL) != 0;
+}
+
 int command_refuse(const char *name, struct err *err)
 {
 	struct closest closest;

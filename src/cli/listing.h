@@ -40,6 +40,7 @@ struct listing_total listing_total(const struct listing *listing);
 
 void listing_print(const struct listing *listing, bool tree);
 void listing_print_total(const struct listing *listing, const struct listing_total *total);
-void listing_print_json(const struct listing *listing, const struct listing_total *total, const char *account);
+void listing_print_json(
+	const struct listing *listing, const struct listing_total *total, const char *account);
 
 #endif

@@ -102,8 +102,8 @@ static bool next_key(struct option_walk *walk, struct option_shown *out)
 		unsigned side = sided ? walk->row % 2 : 0;
 
 		walk->row++;
-		/* File locations come later, and their keys with them. */
-		if (!account_keys[key].imap ||
+		/* File locations come later, and their keys with them; so does the login by browser. */
+		if (!account_keys[key].imap || key == ACCOUNT_OAUTH ||
 			(!sided && key_is_option(walk->command, account_keys[key].name)))
 			continue;
 		show_key(key, sided, side, out);
@@ -163,6 +163,9 @@ const char *option_later(const char *name, size_t len)
 	static const struct {
 		const char *name, *answer;
 	} later[] = {
+		{ "oauth", "is not there yet: use token-cmd" },
+		{ "src-oauth", "is not there yet: use --src-token-cmd" },
+		{ "dst-oauth", "is not there yet: use --dst-token-cmd" },
 		{ "users", "is not there yet: name one pair of locations a run" },
 		{ "delete-extra", "comes with the command mirror, which is not there yet" },
 		{ "delete-mailboxes", "comes with the command mirror, which is not there yet" },

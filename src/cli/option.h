@@ -95,13 +95,15 @@ struct option_walk {
 /* All options that the command takes, or with NULL those that may stand before one; help: only those that mean something to it. */
 void option_walk_begin(struct option_walk *walk, const struct command *command, bool help);
 bool option_walk_next(struct option_walk *walk, struct option_shown *out);
-bool option_find(const struct command *command, const char *name, size_t len, struct option_shown *out);
+bool option_find(
+	const struct command *command, const char *name, size_t len, struct option_shown *out);
 bool option_find_letter(const struct command *command, char letter, struct option_shown *out);
 /* Names that the contract knows and this version does not have: which command brings it, or NULL. */
 const char *option_later(const char *name, size_t len);
 
 /* Checks a value and puts it where it belongs; value NULL: none was given. Errors: usage, saying what would be right. */
-int option_store(struct cli *cli, const struct option_shown *option, const char *value, struct err *err) MUST_CHECK;
+int option_store(struct cli *cli, const struct option_shown *option, const char *value,
+	struct err *err) MUST_CHECK;
 /* Options that contradict each other or need another one, after all of them were read. */
 int option_check_all(const struct cli *cli, struct err *err) MUST_CHECK;
 

@@ -21,9 +21,12 @@
 /* A descriptor 0, 1 or 2 that came closed must not become that of a file or a server. */
 static void open_standard(void)
 {
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (os_fcntl(fd, F_GETFD, 0) >= 0 || errno != EBADF)
+			continue;
+		if (os_open("/dev/null", O_RDWR, 0) != fd || os_fcntl(fd, F_SETFD, 0) < 0)
 			_exit(EXIT_LOCAL);
+	}
 }
 
 static int start_talk(const struct cli *cli, struct err *err)
