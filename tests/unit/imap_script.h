@@ -211,6 +211,13 @@ static inline void script_ok(struct script *script, uint32_t tag)
 	script_say(script, "m%u OK done\r\n", tag);
 }
 
+/* Nothing more may have been sent: it has to wait for us. */
+static inline void script_quiet(struct script *script)
+{
+	if (script->in.len > 0 || stream_wait(script->far, STREAM_READ, clock_ms() + 50, NULL) >= 0)
+		script_fail(script, "input too early", buf_text(&script->in));
+}
+
 /* So many octets that depend on the seed, with line ends in them. */
 static inline char *script_body(size_t size, unsigned seed)
 {

@@ -459,6 +459,60 @@ static void test_order(void **state)
 	end(&f);
 }
 
+/* BAD for one pair, though others were taken together: no reason to give MULTIAPPEND up. */
+static void run_moody(struct script *script)
+{
+	static const struct {
+		unsigned count;
+		const char *answer;
+	} steps[] = { { 4, "BAD what?" }, { 2, "OK done" }, { 2, "BAD what?" }, { 1, "OK done" },
+		{ 1, "OK done" } };
+
+	for (size_t i = 0; i < countof(steps); i++) {
+		(void)script_command(script);
+		if (count_letters(script) != steps[i].count)
+			script_fail(script, "batch of another size", "");
+		script_say(script, "m%u %s\r\n", script->tag, steps[i].answer);
+	}
+}
+
+static void test_moody_server_keeps_multiappend(void **state)
+{
+	struct fixture f = begin(MULTI, run_moody);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 4; i++)
+		add(&f, i, "message");
+	for (uint64_t i = 1; i <= 4; i++)
+		expect(&f, i, IMAP_APPEND_STORED, 0);
+	assert_true(imap_has(f.script->imap, IMAP_CAP_MULTIAPPEND));
+	expect_end(&f);
+	end(&f);
+}
+
+static void run_hang_up(struct script *script)
+{
+	(void)script_command_line(script);
+	script_hang_up(script);
+}
+
+/* All octets were given to a connection that fails while it takes them: nobody knows how many arrived. */
+static void test_lost_while_sending(void **state)
+{
+	struct fixture f = begin(PLUS, run_hang_up);
+	char *body = script_body(500000, 1);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(try_add(&f, 1, span_make(body, 500000), &err), -1);
+	assert_int_equal(err.scope, ERR_CONN);
+	imap_append_drop(f.append);
+	expect(&f, 1, IMAP_APPEND_UNKNOWN, 0);
+	expect_end(&f);
+	mem_free(body);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +529,8 @@ int main(void)
 		cmocka_unit_test(test_lost_in_a_streamed_message),
 		cmocka_unit_test(test_ok_before_the_end),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_moody_server_keeps_multiappend),
+		cmocka_unit_test(test_lost_while_sending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
