@@ -91,6 +91,10 @@ enum imap_cap {
 struct imap *imap_open(const struct imap_options *options, struct imap_facts *facts, struct err *err);
 /* A session on a stream that is already there, before its greeting (tests, tunnels). Takes the stream. */
 struct imap *imap_new(struct stream *stream, int64_t timeout_ms);
+/*
+ * Switches COMPRESS=DEFLATE on later, when it turns out to pay; nothing may be in flight. Not offered, refused, or on already: 0 and nothing changes.
+ */
+int imap_compress(struct imap *imap, struct err *err) MUST_CHECK;
 /* LOGOUT if that costs no wait, and frees. Accepts NULL. */
 void imap_close(struct imap *imap);
 

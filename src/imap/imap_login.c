@@ -532,6 +532,14 @@ static int settle(struct login *login, uint32_t tag, enum imap_cap cap, struct e
 	return 0;
 }
 
+static int start_deflate(struct imap *imap, struct err *err)
+{
+	if (wire_start_deflate(imap->wire, err) < 0)
+		return imap_abandon(imap, err);
+	imap->compressed = true;
+	return 0;
+}
+
 static void note_server_id(struct login *login)
 {
 	const struct imap_words *id = &login->imap->id;
@@ -577,11 +585,31 @@ static int enter_ready(struct login *login, struct err *err)
 		settle(login, batch.enable, IMAP_CAP_ENABLE, err) < 0 ||
 		settle(login, batch.compress, IMAP_CAP_COMPRESS, err) < 0)
 		return -1;
-	if (batch.compress > 0 && !imap_refused(imap, batch.compress) &&
-		wire_start_deflate(imap->wire, err) < 0)
-		return imap_abandon(imap, err);
+	if (batch.compress > 0 && !imap_refused(imap, batch.compress) && start_deflate(imap, err) < 0)
+		return -1;
 	note_server_id(login);
 	return 0;
+}
+
+int imap_compress(struct imap *imap, struct err *err)
+{
+	struct err refusal = ERR_INIT;
+	uint32_t tag;
+
+	if (imap->compressed || !imap_has(imap, IMAP_CAP_COMPRESS))
+		return 0;
+	tag = imap_sendf(imap, err, "COMPRESS DEFLATE");
+	if (tag == 0)
+		return -1;
+	if (imap_finish(imap, tag, &refusal) == 0)
+		return start_deflate(imap, err);
+	if (imap_refused(imap, tag)) {
+		imap_give_up(imap, IMAP_CAP_COMPRESS);
+		return 0;
+	}
+	if (err)
+		*err = refusal;
+	return -1;
 }
 
 int imap_enter(struct imap *imap, const struct imap_options *options, struct imap_facts *facts,

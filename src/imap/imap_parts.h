@@ -62,6 +62,7 @@ struct imap {
 	char *disabled; /* names not to use */
 	struct imap_quirk quirk;
 	bool utf8, condstore, qresync; /* ENABLED */
+	bool compressed;
 
 	struct imap_selected selected; /* owns its strings */
 };

@@ -15,6 +15,7 @@
 #define LANES_MAX 64
 #define LANES_NEAR 2 /* measured: two connections fill two servers' cores */
 #define LANES_FAR 4 /* and four hide the round trips of a far one */
+#define COMPRESS_LEAST 2000 /* messages to compare before compressing is worth a round trip */
 #define FAR_US 5000 /* a connect that took longer is far */
 
 /* One side of the first lane while it is opened: both at once, each in a thread of its own. */
@@ -59,7 +60,7 @@ open_both(struct run *run, struct lane *lane, struct first *first, struct err *e
 	for (size_t i = 0; i < 2; i++) {
 		*sides[i] = (struct opening){
 			.account = i == 0 ? run->job->src : run->job->dst,
-			.request = { .timeout_ms = run->settings->timeout_ms, .flags = lane->flags },
+			.request = { .timeout_ms = run->settings->timeout_ms, .flags = lane->flags, .want_utf8 = i == 0 },
 			.want = STORE_LIST_STATUS,
 			.arena = arena_new(),
 		};
@@ -280,6 +281,33 @@ refresh_destination(struct run *run, struct lane *lane, struct arena *arena, str
 		}
 	}
 	return 0;
+}
+
+/*
+ * COMPRESS cannot be switched off again (RFC 4978), gains 9 to 17 times on listings, and costs bodies on a near line more time than it saves: it
+ * is switched on when the run will compare much and carry little.
+ */
+static int
+choose_compression(struct run *run, struct lane *lane, struct err *err)
+{
+	uint64_t scanned = 0, bodies = 0;
+
+	for (size_t i = 0; i < run->count; i++) {
+		const struct work *work = &run->work[i];
+		uint64_t there = work->record.id ? work->record.src_messages : work->dst.messages;
+
+		if (work->state != WORK_WAITING)
+			continue;
+		if (!work->record.id && work->dst.messages)
+			scanned += work->src.messages;
+		bodies += work->src.messages > there ? work->src.messages - there : 0;
+	}
+	run->compress = scanned > COMPRESS_LEAST && bodies < scanned / 20;
+	if (!run->compress)
+		return 0;
+	if (store_compress(lane->src, err) < 0)
+		return err_wrap(err, "source");
+	return store_compress(lane->dst, err) < 0 ? err_wrap(err, "destination") : 0;
 }
 
 static unsigned
@@ -507,6 +535,8 @@ run_copy(struct run *run, struct first *first, struct err *err)
 		rc = prepare_destination(run, &lanes[0], first, err);
 	if (rc > 0)
 		rc = refresh_destination(run, &lanes[0], first->arena, &fresh, err);
+	if (rc == 0)
+		rc = choose_compression(run, &lanes[0], err);
 	if (rc == 0) {
 		count = choose_lanes(run, &lanes[0]);
 		count = count ? count : 1;

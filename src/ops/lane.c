@@ -81,9 +81,10 @@ lane_disconnect(struct lane *lane)
 int
 lane_connect(struct lane *lane, struct err *err)
 {
-	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms, .flags = lane->flags };
+	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms, .flags = lane->flags, .compress_scan = lane->run->compress };
 	struct store_request dst_request = request;
 
+	request.want_utf8 = true;
 	request.names = lane->run->src_list;
 	dst_request.names = lane->run->dst_list;
 	if (!lane->src)

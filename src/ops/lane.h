@@ -56,6 +56,7 @@ struct run {
 	size_t count;
 	const struct mailbox_list *src_list, *dst_list;
 	bool gmail;
+	bool compress; /* what is to be read is lists rather than bodies */
 
 	pthread_mutex_t lock; /* of what follows */
 	size_t next;

@@ -34,6 +34,8 @@ struct copy {
 	size_t next; /* action to ask for */
 	uint64_t token;
 	struct flight flight[RING];
+	struct uidset turned; /* unseen when scanned, \Seen when fetched */
+	uint64_t unseen; /* messages fetched that were unseen when scanned */
 	bool full; /* the destination takes no more: what is left is not even tried */
 	struct err full_err;
 	struct err trouble; /* an answer that asks for a pause, or poisons more than its message */
@@ -493,6 +495,44 @@ fail_message(struct copy *copy, uint32_t uid, const char *why)
 	count_error(copy->lane, 1);
 }
 
+/* Rule 1: a server that sets \Seen for a BODY.PEEK[] is found out here. */
+static void
+watch_seen(struct copy *copy, const struct message *message)
+{
+	struct flag_table *flags = copy->lane->flags;
+	size_t row = snapshot_find(&copy->pass->src, message->uid);
+
+	if (row == SIZE_MAX || flags_has(flags, copy->pass->src.flags[row], SPAN("\\Seen")))
+		return;
+	copy->unseen++;
+	if (flags_has(flags, message->flags, SPAN("\\Seen")))
+		uidset_add(&copy->turned, copy->pass->arena, message->uid, message->uid);
+}
+
+/*
+ * … and put right. Somebody who reads mail meanwhile turns some messages; a server that does it turns all of them.
+ */
+static int
+restore_seen(struct copy *copy, struct err *err)
+{
+	struct pass *pass = copy->pass;
+	struct box *box;
+	int rc;
+
+	if (copy->unseen == 0 || uidset_size(&copy->turned) < copy->unseen)
+		return 0;
+	log_warn("%s: the source marked %llu messages as seen by reading them: taking it back", mailbox_of(pass),
+		(unsigned long long)copy->unseen);
+	box_close(pass->src_box);
+	pass->src_box = NULL;
+	box = store_open_box(copy->lane->src, mailbox_of(pass), STORE_WRITE, err);
+	if (!box)
+		return err_wrap(err, "source");
+	pass->src_box = box;
+	rc = box_change_flags(box, &copy->turned, 0, flags_parse(copy->lane->flags, SPAN("\\Seen")), err);
+	return rc < 0 ? err_wrap(err, "source") : 0;
+}
+
 /* What came for one asked UID: copied, gone, or refused by the source. */
 static int
 take_message(struct copy *copy, const struct message *message, struct err *err)
@@ -509,6 +549,7 @@ take_message(struct copy *copy, const struct message *message, struct err *err)
 	case MESSAGE_HERE:
 		break;
 	}
+	watch_seen(copy, message);
 	if (index == SIZE_MAX || copy->full)
 		return 0; /* counted at the end */
 	if (copy_message(copy, message, index, err) == 0)
@@ -620,6 +661,8 @@ copy_messages(struct lane *lane, struct pass *pass, struct err *err)
 	}
 	if (rc == 0)
 		judge_rest(copy);
+	if (rc == 0)
+		rc = restore_seen(copy, err);
 	mem_free(copy);
 	return rc;
 }

@@ -153,6 +153,11 @@ static int prepare_each(
 	return 0;
 }
 
+int store_compress(struct store *store, struct err *err)
+{
+	return store->ops->compress ? store->ops->compress(store, err) : 0;
+}
+
 int store_prepare(
 	struct store *store, struct store_preparation *list, size_t count, struct err *err)
 {

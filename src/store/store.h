@@ -64,7 +64,7 @@ struct mailbox_info {
 	unsigned has; /* enum imap_status_item bits of what follows */
 	uint32_t messages, unseen, uidnext, uidvalidity;
 	uint64_t highestmodseq, size;
-	const char *mailboxid; /* or NULL */
+	const char *mailboxid; /* NULL where only SELECT is trusted with it (IMAP): see box_facts */
 };
 
 struct mailbox_list { /* sorted by name, no doubles; memory of the arena given */
@@ -79,6 +79,7 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
 
 struct store_request {
+	bool want_utf8; /* ENABLE UTF8=ACCEPT if offered: internationalised headers come as they are (RFC 6855 §3); for reading only */
 	bool compress_scan; /* this connection is for scanning: compress it if offered and not forbidden */
 	int64_t timeout_ms;
 	struct flag_table *flags; /* of the lane; borrowed */
@@ -109,6 +110,8 @@ int store_status(struct store *store, const char *name, unsigned want, struct ma
 int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
 int store_subscribe(struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
 
+/* Compresses this connection from now on, if the server offers it and the account does not forbid it. Nothing may be under way. */
+int store_compress(struct store *store, struct err *err) MUST_CHECK;
 /* Creating and subscribing for a whole account at once: one round trip for all of them where the server allows it. */
 struct store_preparation {
 	const char *name;

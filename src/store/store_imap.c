@@ -26,6 +26,7 @@ static int open_session(struct store_imap *store, const struct store_request *re
 		return -1;
 	options.compress = wants_compression(store->store.account, request);
 	options.want_qresync = true;
+	options.want_utf8 = request->want_utf8;
 	if (request->timeout_ms > 0)
 		options.timeout_ms = request->timeout_ms;
 	store->facts = (struct imap_facts){ 0 };
@@ -68,6 +69,18 @@ static void close_store(struct store *base)
 	map_free(store->names.odd);
 	arena_free(store->answer);
 	arena_free(store->arena);
+}
+
+static int compress_store(struct store *base, struct err *err)
+{
+	const char *value = account_get(base->account, ACCOUNT_COMPRESS);
+	struct store_imap *store = store_imap_of(base);
+
+	if (value != NULL && strcmp(value, "no") == 0)
+		return 0;
+	if (imap_names_settle(store, err) < 0)
+		return -1;
+	return imap_compress(store->imap, err);
 }
 
 /* What a session has makes a capability of the store. */
@@ -158,6 +171,7 @@ const struct store_ops store_imap_ops = {
 	.status = imap_store_status,
 	.create = imap_store_create,
 	.subscribe = imap_store_subscribe,
+	.compress = compress_store,
 	.prepare = imap_store_prepare,
 	.quota = imap_store_quota,
 	.open_box = imap_box_open,

@@ -4,13 +4,22 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+/* RFC 8474 §7: objectid = 1*255(ALPHA / DIGIT / "_" / "-"). Anything else is an accident. */
+static bool is_objectid(const char *text)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+
+	return text != NULL && text[0] != '\0' && strspn(text, letters) == strlen(text);
+}
+
 static void fill_facts(struct box_imap *box, struct store_imap *store)
 {
 	const struct imap_selected *selected = imap_selected(store->imap);
 	struct box_facts *facts = &box->box.facts;
 
 	mem_free(box->mailboxid);
-	box->mailboxid = selected->mailboxid != NULL ? mem_strdup(selected->mailboxid) : NULL;
+	box->mailboxid = is_objectid(selected->mailboxid) ? mem_strdup(selected->mailboxid) : NULL;
 	*facts = (struct box_facts){
 		.messages = selected->exists,
 		.uidvalidity = selected->uidvalidity,
@@ -107,6 +116,26 @@ int imap_box_ready(struct box_imap *box, struct err *err)
 	if (box->fetch != NULL)
 		return err_set(err, ERR_LOCAL, "mailbox %s is still being read", box->box.name);
 	box->fresh = false;
+	return 0;
+}
+
+int imap_box_refresh(struct box_imap *box, struct err *err)
+{
+	struct imap *imap = store_imap_of(box->box.store)->imap;
+	const bool fresh = box->fresh;
+	struct err local = ERR_INIT;
+	uint32_t tag;
+
+	if (imap_box_ready(box, err) < 0)
+		return -1;
+	if (fresh)
+		return 0;
+	tag = imap_sendf(imap, &local, "NOOP");
+	if ((tag == 0 || imap_finish(imap, tag, &local) < 0) && local.scope >= ERR_CONN) {
+		if (err != NULL)
+			*err = local;
+		return -1;
+	}
 	return 0;
 }
 

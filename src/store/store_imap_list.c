@@ -103,6 +103,14 @@ static void refuse(struct listing *listing, struct span raw, const char *why)
 		shown, why);
 }
 
+static bool is_noselect(const struct imap_words *attributes)
+{
+	struct mailbox_info info = { 0 };
+
+	set_attributes(&info, attributes);
+	return info.noselect;
+}
+
 static int take_list(struct listing *listing, const struct imap_list *list, struct err *err)
 {
 	struct span raw = list->name;
@@ -122,7 +130,8 @@ static int take_list(struct listing *listing, const struct imap_list *list, stru
 		return err_set(
 			err, ERR_ACCOUNT, "the server lists more than %d mailboxes", MAILBOXES_MAX);
 	if (list->lsub) {
-		entry->info.subscribed = true;
+		entry->info.subscribed |= !is_noselect(
+			&list->attributes); /* Courier shows the parents of subscribed ones too */
 		return 0;
 	}
 	entry->listed = true;
@@ -144,7 +153,7 @@ static int take(struct listing *listing, const struct imap_event *event, struct 
 			map_find(listing->entries, imap_name_key(event->mailbox.name));
 
 		if (entry != NULL)
-			imap_status_fill(&entry->info, &event->mailbox, listing->arena);
+			imap_status_fill(&entry->info, &event->mailbox);
 	}
 	return 0;
 }

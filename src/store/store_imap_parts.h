@@ -81,7 +81,7 @@ int imap_store_list(struct store *base, unsigned want, struct arena *arena, stru
 
 /* "(MESSAGES UIDNEXT …)", as far as this server has it, for enum store_list_want bits. */
 const char *imap_status_items(const struct store_imap *store, unsigned want, struct arena *arena);
-void imap_status_fill(struct mailbox_info *info, const struct imap_mailbox_status *status, struct arena *arena);
+void imap_status_fill(struct mailbox_info *info, const struct imap_mailbox_status *status);
 bool imap_status_known(const struct mailbox_info *info); /* the three that everything rests on */
 /* Asks for every mailbox that can be selected and is not known yet, in one round trip. What is not answered stays unknown. */
 int imap_status_ask(struct store_imap *store, unsigned want, struct arena *arena, struct mailbox_list *list, struct err *err) MUST_CHECK;
@@ -101,7 +101,12 @@ int imap_store_quota(struct store *base, uint64_t *used_out, uint64_t *limit_out
 extern const struct store_ops store_imap_ops;
 struct box *imap_box_open(struct store *base, const char *name, enum store_mode mode, struct err *err);
 void imap_box_close(struct box *base);
-int imap_box_ready(struct box_imap *box, struct err *err) MUST_CHECK; /* it is the open one and idle */
+int imap_box_ready(struct box_imap *box, struct err *err) MUST_CHECK; /* it is idle */
+/*
+ * Idle, and the server has been asked for news since SELECT or the last command: some (Courier) look at a mailbox again only for NOOP, and
+ * would not show what was appended meanwhile.
+ */
+int imap_box_refresh(struct box_imap *box, struct err *err) MUST_CHECK;
 void imap_box_fetch_window(struct box *base, unsigned commands, uint64_t bytes);
 bool imap_box_fetch_has_room(const struct box *base);
 int imap_box_fetch_ask(struct box *base, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;

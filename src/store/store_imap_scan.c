@@ -389,7 +389,7 @@ static bool wants_bodies(const struct box_scan *want)
 static bool is_exact(const struct box_imap *box, const struct box_scan *want)
 {
 	return want->uids != NULL && wants_bodies(want) && want->since == 0 &&
-	       uidset_size(want->uids) <= box->box.facts.messages;
+	       uidset_size(want->uids) <= exists_now(store_imap_of(box->box.store)->imap);
 }
 
 static int scan_rows(struct scan_work *work, bool *whole_out, struct err *err)
@@ -432,7 +432,13 @@ static int scan(struct scan_work *work, bool *whole_out, struct err *err)
 	return wants_bodies(want) ? scan_pass_digests(work, err) : 0;
 }
 
-static int scan_box(struct scan_work *work, bool fresh, struct err *err)
+/* The count is up to date: of SELECT, or asked for since. Nothing there, but something may have gone. */
+static bool is_empty(const struct scan_work *work)
+{
+	return exists_now(work->store->imap) == 0 && work->want->vanished == NULL;
+}
+
+static int scan_box(struct scan_work *work, struct err *err)
 {
 	struct snapshot *rows = work->rows;
 	bool whole = true;
@@ -442,7 +448,7 @@ static int scan_box(struct scan_work *work, bool fresh, struct err *err)
 		snapshot_want_digests(rows);
 	if (work->want->content)
 		snapshot_want_content(rows);
-	if (!(fresh && exists_now(work->store->imap) == 0) && scan(work, &whole, err) < 0) {
+	if (!is_empty(work) && scan(work, &whole, err) < 0) {
 		snapshot_finish(rows, false);
 		return err_wrap(err, "mailbox %s: cannot tell what is in it", work->box->box.name);
 	}
@@ -459,7 +465,6 @@ int imap_box_scan(struct box *base, const struct box_scan *want, struct snapshot
 	struct arena *arena, struct uidset *unknown, struct err *err)
 {
 	struct box_imap *box = box_imap_of(base);
-	const bool fresh = box->fresh;
 	struct scan_work work = {
 		.store = store_imap_of(base->store),
 		.box = box,
@@ -470,10 +475,10 @@ int imap_box_scan(struct box *base, const struct box_scan *want, struct snapshot
 	};
 	int rc;
 
-	if (imap_box_ready(box, err) < 0)
+	if ((is_exact(box, want) ? imap_box_ready(box, err) : imap_box_refresh(box, err)) < 0)
 		return -1;
 	work.scratch = arena_new();
-	rc = scan_box(&work, fresh, err);
+	rc = scan_box(&work, err);
 	arena_free(work.scratch);
 	return rc;
 }

@@ -189,7 +189,7 @@ int imap_box_search(struct box *base, const char *expression, struct arena *aren
 {
 	struct imap *imap = store_imap_of(base->store)->imap;
 
-	if (imap_box_ready(box_imap_of(base), err) < 0)
+	if (imap_box_refresh(box_imap_of(base), err) < 0)
 		return -1;
 	for (;;) {
 		const bool extended = imap_has(imap, IMAP_CAP_ESEARCH);

@@ -12,21 +12,20 @@ struct span imap_name_key(struct span raw)
 	return span_equal_nocase(raw, SPAN("INBOX")) ? SPAN("INBOX") : raw;
 }
 
+/* MAILBOXID is not asked for: Cyrus 3.6.1 answers with memory it has freed, line feeds and all, and SELECT tells it too. */
 const char *imap_status_items(const struct store_imap *store, unsigned want, struct arena *arena)
 {
 	const struct imap *imap = store->imap;
 	const bool more = !store->status_basic;
 	const bool modseq = imap_has(imap, IMAP_CAP_CONDSTORE) || imap_has(imap, IMAP_CAP_QRESYNC);
 
-	return arena_print(arena, "(MESSAGES UIDNEXT UIDVALIDITY%s%s%s%s)",
+	return arena_print(arena, "(MESSAGES UIDNEXT UIDVALIDITY%s%s%s)",
 		want & STORE_LIST_UNSEEN ? " UNSEEN" : "", more && modseq ? " HIGHESTMODSEQ" : "",
 		more && (want & STORE_LIST_SIZE) && imap_has(imap, IMAP_CAP_STATUS_SIZE) ? " SIZE"
-											 : "",
-		more && imap_has(imap, IMAP_CAP_OBJECTID) ? " MAILBOXID" : "");
+											 : "");
 }
 
-void imap_status_fill(
-	struct mailbox_info *info, const struct imap_mailbox_status *status, struct arena *arena)
+void imap_status_fill(struct mailbox_info *info, const struct imap_mailbox_status *status)
 {
 	unsigned has = status->has;
 
@@ -49,9 +48,7 @@ void imap_status_fill(
 		info->highestmodseq = status->highestmodseq;
 	if (has & IMAP_STATUS_SIZE)
 		info->size = status->size;
-	if (has & IMAP_STATUS_MAILBOXID)
-		info->mailboxid = arena_text(arena, status->mailboxid);
-	info->has |= has;
+	info->has |= has & ~(unsigned)IMAP_STATUS_MAILBOXID;
 }
 
 bool imap_status_known(const struct mailbox_info *info)
@@ -74,7 +71,6 @@ static uint32_t send_status(
 
 struct status_run {
 	struct store_imap *store;
-	struct arena *arena;
 	struct mailbox_list *list;
 	const struct map *by_raw; /* server form → struct mailbox_info */
 	const char *items;
@@ -122,7 +118,7 @@ static int pull_status(struct status_run *run, uint32_t tag, struct err *err)
 		if (event->type == IMAP_STATUS)
 			info = map_find(run->by_raw, imap_name_key(event->mailbox.name));
 		if (info != NULL)
-			imap_status_fill(info, &event->mailbox, run->arena);
+			imap_status_fill(info, &event->mailbox);
 	}
 	return rc;
 }
@@ -169,7 +165,6 @@ int imap_status_ask(struct store_imap *store, unsigned want, struct arena *arena
 	struct map *by_raw = index_by_raw(list, arena);
 	struct status_run run = {
 		.store = store,
-		.arena = arena,
 		.list = list,
 		.by_raw = by_raw,
 		.items = imap_status_items(store, want, arena),
@@ -200,7 +195,7 @@ static int ask_one(struct store_imap *store, const char *raw, unsigned want,
 	while ((rc = imap_until(store->imap, tag, &event, err)) > 0) {
 		if (event->type == IMAP_STATUS &&
 			span_equal(imap_name_key(event->mailbox.name), imap_name_key(span_of(raw))))
-			imap_status_fill(info, &event->mailbox, store->answer);
+			imap_status_fill(info, &event->mailbox);
 	}
 	return rc;
 }

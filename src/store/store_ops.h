@@ -42,6 +42,7 @@ struct store_ops {
 	int (*status)(struct store *store, const char *name, unsigned want, struct mailbox_info *out, struct err *err);
 	int (*create)(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err);
 	int (*subscribe)(struct store *store, const char *name, bool subscribe, struct err *err);
+	int (*compress)(struct store *store, struct err *err);
 	int (*prepare)(struct store *store, struct store_preparation *list, size_t count, struct err *err);
 	int (*quota)(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err);
 
