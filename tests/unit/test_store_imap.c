@@ -276,7 +276,10 @@ static void test_list_bare(void **state)
 			"* LIST () \"/\" a//b\n"
 			"%T OK done",
 			0 },
-		{ "LSUB", "* LSUB () \"/\" plain\n* LSUB () \"/\" vanished\n%T OK done", 0 },
+		{ "LSUB",
+			"* LSUB () \"/\" plain\n* LSUB () \"/\" vanished\n* LSUB (\\Noselect) "
+			"\"/\" dir\n%T OK done",
+			0 },
 		{ "STATUS \"plain\"",
 			"* STATUS plain (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\n%T OK done", 0 },
 		{ "STATUS \"a//b\"", "%T NO not now", 0 },
@@ -295,6 +298,8 @@ static void test_list_bare(void **state)
 	assert_non_null(find(&found, "../../etc/passwd"));
 	assert_non_null(find(&found, "a%1B[2J"));
 	assert_true(find(&found, "dir")->noselect);
+	assert_false(
+		find(&found, "dir")->subscribed); /* only in LSUB because of what is below it */
 	assert_int_equal(find(&found, "a//b")->has, 0);
 	assert_null(find(&found, "vanished"));
 	stop(&client);
@@ -512,6 +517,31 @@ static void test_scan_empty(void **state)
 	assert_int_equal(scanned.rows.count, 0);
 	end_scan(&scanned);
 	assert_int_equal(seen("UID FETCH"), 0);
+}
+
+/* Courier looks at a mailbox again only for NOOP: what was appended since SELECT would not be seen. */
+static void test_scan_again(void **state)
+{
+	static const struct rule rules[] = {
+		NAMES,
+		{ "EXAMINE", "* OK [MAILBOXID (a+b)] not one\n" SELECTED("0"), 0 },
+		{ "NOOP", "* 1 EXISTS\n%T OK done", 0 },
+		{ "UID FETCH 1:* ", ROW("1", "10") "%T OK done", 0 },
+	};
+	struct scanned scanned;
+	struct box_scan all = { 0 };
+
+	(void)state;
+	SCAN(&scanned, rules);
+	assert_int_equal(scanned.rows.count, 0);
+	assert_int_equal(seen("NOOP"), 0);
+	assert_int_equal(box_scan(scanned.box, &all, &scanned.rows, scanned.client.arena,
+				 &scanned.unknown, &scanned.client.err),
+		0);
+	assert_true(scanned.rows.complete);
+	assert_int_equal(scanned.rows.count, 1);
+	assert_null(box_facts(scanned.box)->mailboxid);
+	end_scan(&scanned);
 }
 
 static void test_scan_refused(void **state)
@@ -909,6 +939,7 @@ int main(void)
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_scan_empty),
+		cmocka_unit_test(test_scan_again),
 		cmocka_unit_test(test_scan_refused),
 		cmocka_unit_test(test_scan_refused_in_part),
 		cmocka_unit_test(test_scan_left_out),
