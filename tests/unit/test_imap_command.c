@@ -155,11 +155,15 @@ static void test_broken(void **state)
 {
 	static char huge[IMAP_COMMAND_MAX + 1];
 	struct imap_command command;
+	struct arena *arena = arena_new();
 	const struct uidset empty = { 0 };
+	struct uidset large = { 0 };
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
-	for (int which = 0; which < 10; which++) {
+	for (uint32_t i = 0; i < 200000; i++)
+		uidset_add(&large, arena, 1000000 + 2 * i, 1000000 + 2 * i);
+	for (int which = 0; which < 11; which++) {
 		imap_command_init(&command, which == 0 ? "NOOP\r\nm1 LOGOUT" : "X");
 		switch (which) {
 		case 1:
@@ -190,11 +194,15 @@ static void test_broken(void **state)
 		case 9:
 			imap_command_raw(&command, huge);
 			break;
+		case 10:
+			imap_command_set(&command, &large);
+			break;
 		}
 		if (!command.broken)
 			fail_msg("case %d is not broken", which);
 		imap_command_release(&command);
 	}
+	arena_free(arena);
 }
 
 static void test_is_atom(void **state)
