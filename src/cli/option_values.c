@@ -122,6 +122,18 @@ int take_rename(struct cli *cli, const char *value, struct err *err)
 	return 0;
 }
 
+/* RFC 3501 §2.3.2 has no others; a server may know more, but a slip of the hand is likelier. */
+static bool is_system_flag(struct span word)
+{
+	static const char *const names[] = { "\\Seen", "\\Answered", "\\Flagged", "\\Deleted",
+		"\\Draft" };
+
+	for (size_t i = 0; i < countof(names); i++)
+		if (span_equal_nocase(word, span_of(names[i])))
+			return true;
+	return false;
+}
+
 /* One word after the other, so that the message names the one that is wrong. */
 int take_flags(struct cli *cli, const char *value, struct err *err)
 {
@@ -133,7 +145,8 @@ int take_flags(struct cli *cli, const char *value, struct err *err)
 		size_t blank = span_find(rest, ' ');
 		struct span word = span_sub(rest, 0, blank);
 
-		if (flags_count(table, flags_parse(table, word)) != 1)
+		if (flags_count(table, flags_parse(table, word)) != 1 ||
+			(word.data[0] == '\\' && !is_system_flag(word)))
 			rc = refuse(arena_text(cli->arena, word),
 				"a flag that can be set: a keyword, or \\Seen \\Answered \\Flagged "
 				"\\Deleted \\Draft",
