@@ -195,13 +195,20 @@ static void match_all(struct plan *plan, struct list *src, struct list *dst, enu
 	match_preferred(plan, src, dst, 0, fate);
 }
 
+/* The bodies decide. That a size occurs on both sides shows already that both count alike. */
 static void mark_content(struct plan *plan, struct list list)
 {
+	uint32_t size = plan->in.src->size[list.at[0].row];
+
 	for (size_t i = 0; i < list.count; i++) {
-		if (list.at[i].side == SIDE_SRC)
-			plan->src_state[list.at[i].row] |= ROW_CONTENT;
-		else
-			plan->dst_state[list.at[i].row] |= ROW_CONTENT;
+		size_t row = list.at[i].row;
+
+		if (list.at[i].side == SIDE_SRC) {
+			plan->src_state[row] |= ROW_CONTENT;
+			continue;
+		}
+		plan->dst_state[row] |= ROW_CONTENT;
+		plan->sizes_same += size != UINT32_MAX && plan->in.dst->size[row] == size;
 	}
 }
 
@@ -277,7 +284,7 @@ static bool must_widen(const struct plan *plan)
 	if (!plan->narrow || plan->widened || plan->sizes_same > 0)
 		return false;
 	for (size_t row = 0; row < plan->in.dst->count && !left; row++)
-		left = plan_is_offered(plan, row) && !(plan->dst_state[row] & ROW_CONTENT);
+		left = plan_is_offered(plan, row);
 	for (size_t row = 0; row < plan->in.src->count && !unasked; row++)
 		unasked = plan_is_wanting(plan, row) && !(plan->src_state[row] & ROW_ASKED) &&
 			!plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST);
@@ -354,6 +361,11 @@ static void doubt(struct plan *plan, struct list fresh, struct list dst)
 
 	for (size_t i = 0; i < dst.count; i++)
 		blind |= !plan_has(plan->in.dst, dst.at[i].row, SNAPSHOT_HAS_CONTENT);
+	if (fresh.count == 1 && dst.count == 1 && (blind || !plan_has(plan->in.src, fresh.at->row, SNAPSHOT_HAS_CONTENT)) &&
+		plan->policy.match == MATCH_AUTO && is_certain(plan, fresh.at->row, dst.at->row)) {
+		plan_take(plan, fresh.at->row, dst.at->row, FATE_ADOPT_DIGEST); /* as step 2 would, had these been alone */
+		return;
+	}
 	for (size_t i = 0; i < fresh.count; i++) {
 		size_t row = fresh.at[i].row;
 
