@@ -35,7 +35,8 @@ static struct map *fold_names(struct arena *arena)
 	return map;
 }
 
-static const struct automap_name *find_name(const struct map *names, const char *name, struct arena *arena)
+static const struct automap_name *find_name(
+	const struct map *names, const char *name, struct arena *arena)
 {
 	for (size_t i = 0; i < countof(parents); i++) {
 		struct span parent = span_of(parents[i]);
@@ -56,7 +57,8 @@ static void hold(struct holders *holders, enum store_use use, size_t rank, const
 	holders->rank[use] = rank;
 }
 
-static void consider(struct holders *holders, const struct map *names, const char *name, enum store_use use, struct arena *arena)
+static void consider(struct holders *holders, const struct map *names, const char *name,
+	enum store_use use, struct arena *arena)
 {
 	const struct automap_name *known;
 
@@ -110,8 +112,10 @@ const char *automap_find(const struct automap *map, const char *name, struct are
 {
 	size_t best = STORE_USE_NONE, best_len = 0;
 
-	for (size_t use = STORE_USE_NONE + 1; use < USES; use++) { /* the nearest: a Trash may be below Archive */
-		if (map->from[use] == NULL || !mailbox_below(map->from[use], name) || strlen(map->from[use]) <= best_len)
+	for (size_t use = STORE_USE_NONE + 1; use < USES;
+		use++) { /* the nearest: a Trash may be below Archive */
+		if (map->from[use] == NULL || !mailbox_below(map->from[use], name) ||
+			strlen(map->from[use]) <= best_len)
 			continue;
 		best = use;
 		best_len = strlen(map->from[use]);

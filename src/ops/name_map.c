@@ -66,7 +66,8 @@ const char *name_canonical(const char *name)
 
 static int refuse(const struct reader *reader, const char *problem, struct err *err)
 {
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s:%zu: %s", reader->path, reader->line, problem);
+	return err_set_kind(
+		err, ERR_LOCAL, ERR_KIND_USAGE, "%s:%zu: %s", reader->path, reader->line, problem);
 }
 
 /* "…" at the front: the text in it; *len_out with both quotes. */
@@ -141,7 +142,8 @@ static const char *read_side(struct reader *reader, struct span *text, struct si
 	return problem;
 }
 
-static int add_entry(struct reader *reader, const struct side *src, const struct side *dst, struct err *err)
+static int add_entry(
+	struct reader *reader, const struct side *src, const struct side *dst, struct err *err)
 {
 	struct map *map = src->subtree ? reader->map->subtrees : reader->map->exact;
 	struct span key = span_of(name_canonical(src->name));
@@ -152,8 +154,9 @@ static int add_entry(struct reader *reader, const struct side *src, const struct
 		char shown[TEXT_SHOWN];
 
 		text_shown(key, shown);
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s:%zu: \"%s\" was mapped in line %zu already", reader->path,
-			reader->line, shown, old->line);
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s:%zu: \"%s\" was mapped in line %zu already", reader->path, reader->line,
+			shown, old->line);
 	}
 	entry = arena_alloc(reader->arena, sizeof(*entry));
 	*entry = (struct entry){ name_canonical(dst->name), reader->line };
@@ -177,7 +180,8 @@ static int read_line(struct reader *reader, struct span line, struct err *err)
 	rest = span_trim(span_from(rest, 1));
 	problem = read_side(reader, &rest, &dst);
 	if (problem == NULL && rest.len > 0)
-		problem = "something behind the destination mailbox (a name with ':' is written in quotes)";
+		problem = "something behind the destination mailbox (a name with ':' is written in "
+			  "quotes)";
 	if (problem == NULL)
 		problem = name_problem(span_of(dst.name));
 	if (problem == NULL && dst.subtree && !src.subtree)
@@ -187,7 +191,8 @@ static int read_line(struct reader *reader, struct span line, struct err *err)
 	return add_entry(reader, &src, &dst, err);
 }
 
-struct name_map *name_map_parse(const char *path, struct span text, struct arena *arena, struct err *err)
+struct name_map *name_map_parse(
+	const char *path, struct span text, struct arena *arena, struct err *err)
 {
 	struct name_map *map = mem_alloc(sizeof(*map));
 	struct reader reader = { .path = path, .arena = arena, .map = map };

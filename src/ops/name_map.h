@@ -24,7 +24,8 @@ struct name_map;
 
 /* NULL with a usage error "FILE:LINE: …". name_map_free() before the arena. */
 struct name_map *name_map_read(const char *path, struct arena *arena, struct err *err);
-struct name_map *name_map_parse(const char *path, struct span text, struct arena *arena, struct err *err); /* path: for errors */
+struct name_map *name_map_parse(const char *path, struct span text, struct arena *arena,
+	struct err *err); /* path: for errors */
 void name_map_free(struct name_map *map);
 /* Where it goes, or NULL when no line names it; memory of the arena given here or of the map. */
 const char *name_map_find(const struct name_map *map, const char *name, struct arena *arena);

@@ -42,7 +42,8 @@ static int check_name(const char *option, const char *name, struct err *err)
 	if (problem == NULL)
 		return 0;
 	text_shown(span_of(name), shown);
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s \"%s\": %s", option, shown, problem);
+	return err_set_kind(
+		err, ERR_LOCAL, ERR_KIND_USAGE, "%s \"%s\": %s", option, shown, problem);
 }
 
 /* "P/" is P. */
@@ -64,7 +65,8 @@ static int read_settings(struct names *names, struct err *err)
 		if (names->map == NULL)
 			return -1;
 	}
-	names->rename = arena_array(names->arena, settings->rename.count + 1, sizeof(struct rewrite *));
+	names->rename =
+		arena_array(names->arena, settings->rename.count + 1, sizeof(struct rewrite *));
 	for (size_t i = 0; i < settings->rename.count; i++) {
 		struct rewrite *rewrite = rewrite_new(settings->rename.item[i], err);
 
@@ -73,7 +75,8 @@ static int read_settings(struct names *names, struct err *err)
 		names->rename[names->rename_count++] = rewrite;
 	}
 	if (settings->strip_prefix != NULL &&
-		check_name("--strip-prefix", arena_text(names->arena, without_slash(settings->strip_prefix)), err) < 0)
+		check_name("--strip-prefix",
+			arena_text(names->arena, without_slash(settings->strip_prefix)), err) < 0)
 		return -1;
 	if (check_name("--root", settings->root, err) < 0)
 		return -1;
@@ -107,7 +110,8 @@ void names_free(struct names *names)
 static const char *below(struct span root, const char *name)
 {
 	struct span whole = span_of(name);
-	bool same = span_equal_nocase(root, SPAN("INBOX")) ? span_starts_nocase(whole, root) : span_starts(whole, root);
+	bool same = span_equal_nocase(root, SPAN("INBOX")) ? span_starts_nocase(whole, root)
+							   : span_starts(whole, root);
 
 	if (!same)
 		return NULL;
@@ -127,13 +131,17 @@ static const char *join(const char *root, const char *name, struct arena *arena)
 }
 
 /* --map and --rename. -1 when --rename makes an impossible name. */
-static int start_route(const struct names *names, const struct mailbox_info *mailbox, struct arena *arena, struct route *out, struct err *err)
+static int start_route(const struct names *names, const struct mailbox_info *mailbox,
+	struct arena *arena, struct route *out, struct err *err)
 {
-	const char *mapped = names->map != NULL ? name_map_find(names->map, mailbox->name, arena) : NULL;
+	const char *mapped =
+		names->map != NULL ? name_map_find(names->map, mailbox->name, arena) : NULL;
 	char from[TEXT_SHOWN], to[TEXT_SHOWN];
 	const char *problem;
 
-	*out = (struct route){ .src = mailbox, .name = mapped != NULL ? mapped : mailbox->name, .mapped = mapped != NULL };
+	*out = (struct route){ .src = mailbox,
+		.name = mapped != NULL ? mapped : mailbox->name,
+		.mapped = mapped != NULL };
 	for (size_t i = 0; i < names->rename_count && mapped == NULL; i++)
 		out->name = rewrite_apply(names->rename[i], arena, out->name);
 	out->renamed = mapped == NULL && strcmp(out->name, mailbox->name) != 0;
@@ -144,12 +152,13 @@ static int start_route(const struct names *names, const struct mailbox_info *mai
 	}
 	text_shown(span_of(mailbox->name), from);
 	text_shown(span_of(out->name), to);
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "--rename makes \"%s\" of mailbox \"%s\": %s", to, from, problem);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"--rename makes \"%s\" of mailbox \"%s\": %s", to, from, problem);
 }
 
 /* All but --map and --rename. */
-static const char *end_route(const struct names *names, const struct name_request *request, const struct automap *automap,
-	const struct route *route, struct arena *arena)
+static const char *end_route(const struct names *names, const struct name_request *request,
+	const struct automap *automap, const struct route *route, struct arena *arena)
 {
 	const struct settings *settings = names->settings;
 	const char *name = route->name, *rest = NULL, *special = NULL;
@@ -183,8 +192,8 @@ static bool is_noselect(const struct mailbox_info *mailbox)
 }
 
 /* What --automap makes of these routes; NULL without the option. Memory of the arena. */
-static struct automap *make_automap(const struct names *names, const struct name_request *request, const struct route *routes, size_t count,
-	struct arena *arena)
+static struct automap *make_automap(const struct names *names, const struct name_request *request,
+	const struct route *routes, size_t count, struct arena *arena)
 {
 	struct automap_source *sources;
 	struct automap_request automap = { .dst = request->dst };
@@ -198,17 +207,21 @@ static struct automap *make_automap(const struct names *names, const struct name
 		if (route->mapped || route->is_root || is_noselect(route->src))
 			continue;
 		/* Who renames a mailbox says what it is: by its new name, not by its special use. */
-		sources[automap.count++] = (struct automap_source){ route->name, route->renamed ? STORE_USE_NONE : route->src->use };
+		sources[automap.count++] = (struct automap_source){ route->name,
+			route->renamed ? STORE_USE_NONE : route->src->use };
 	}
 	automap.src = sources;
 	if (is_text(request->dst_root) && is_text(names->settings->root))
-		automap.dst_root = arena_print(arena, "%s/%s", request->dst_root, names->settings->root);
+		automap.dst_root =
+			arena_print(arena, "%s/%s", request->dst_root, names->settings->root);
 	else
-		automap.dst_root = is_text(request->dst_root) ? request->dst_root : names->settings->root;
+		automap.dst_root =
+			is_text(request->dst_root) ? request->dst_root : names->settings->root;
 	return automap_new(&automap, arena);
 }
 
-static bool is_wanted(const struct name_request *request, const struct settings *settings, const struct mailbox_info *mailbox)
+static bool is_wanted(const struct name_request *request, const struct settings *settings,
+	const struct mailbox_info *mailbox)
 {
 	if (is_text(request->src_root) && below(span_of(request->src_root), mailbox->name) == NULL)
 		return false;
@@ -229,8 +242,8 @@ static bool is_location_root(const struct name_request *request, const struct ma
 }
 
 /* The source mailboxes of a run. */
-static int make_routes(const struct names *names, const struct name_request *request, struct arena *arena, struct route **out,
-	size_t *count_out, struct err *err)
+static int make_routes(const struct names *names, const struct name_request *request,
+	struct arena *arena, struct route **out, size_t *count_out, struct err *err)
 {
 	struct route *routes = arena_array(arena, request->src->count + 1, sizeof(*routes));
 	size_t count = 0;
@@ -251,7 +264,8 @@ static int make_routes(const struct names *names, const struct name_request *req
 	return 0;
 }
 
-const char *names_apply(const struct names *names, const struct name_request *request, const struct mailbox_info *mailbox, struct arena *arena)
+const char *names_apply(const struct names *names, const struct name_request *request,
+	const struct mailbox_info *mailbox, struct arena *arena)
 {
 	struct route *routes, route;
 	size_t count = 0;
@@ -260,7 +274,8 @@ const char *names_apply(const struct names *names, const struct name_request *re
 	if (start_route(names, mailbox, arena, &route, NULL) < 0)
 		return NULL;
 	route.is_root = is_location_root(request, mailbox);
-	if (names->settings->automap && make_routes(names, request, arena, &routes, &count, NULL) == 0)
+	if (names->settings->automap &&
+		make_routes(names, request, arena, &routes, &count, NULL) == 0)
 		automap = make_automap(names, request, routes, count, arena);
 	return end_route(names, request, automap, &route, arena);
 }
@@ -273,12 +288,14 @@ static int refuse_meeting(const struct name_pair *a, const struct name_pair *b, 
 	text_shown(span_of(b->src->name), second);
 	text_shown(span_of(b->dst), target);
 	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-		"mailboxes \"%s\" and \"%s\" would both go to \"%s\": give one another name with --map or --rename, or let them meet with --merge", first,
-		second, target);
+		"mailboxes \"%s\" and \"%s\" would both go to \"%s\": give one another name with "
+		"--map or --rename, or let them meet with --merge",
+		first, second, target);
 }
 
 /* Two sources with one target. */
-static int find_meetings(const struct settings *settings, struct name_pair *pairs, size_t count, struct arena *arena, struct err *err)
+static int find_meetings(const struct settings *settings, struct name_pair *pairs, size_t count,
+	struct arena *arena, struct err *err)
 {
 	struct map *targets;
 	int rc = 0;
@@ -308,17 +325,22 @@ static void log_twin(struct map *folded, const char *name, bool talk, struct are
 	if (other == NULL)
 		map_set(folded, key, (void *)(uintptr_t)name);
 	else if (talk && strcmp(other, name) != 0)
-		log_warn("mailboxes \"%s\" and \"%s\" differ only in case or Unicode form: kept apart if the destination can", other, name);
+		log_warn("mailboxes \"%s\" and \"%s\" differ only in case or Unicode form: kept "
+			 "apart if the destination can",
+			other, name);
 }
 
-static void log_twins(const struct name_request *request, const struct name_pair *pairs, size_t count, struct arena *arena)
+static void log_twins(const struct name_request *request, const struct name_pair *pairs,
+	size_t count, struct arena *arena)
 {
 	struct map *folded = map_new(arena), *seen = map_new(arena);
 
-	for (size_t i = 0; i < request->dst->count; i++) /* what is there already is its owner's affair */
+	for (size_t i = 0; i < request->dst->count;
+		i++) /* what is there already is its owner's affair */
 		log_twin(folded, request->dst->mailbox[i].name, false, arena);
 	for (size_t i = 0; i < count; i++) {
-		if (!pairs[i].noselect && map_set(seen, span_of(pairs[i].dst), (void *)(uintptr_t)pairs[i].dst) == NULL)
+		if (!pairs[i].noselect && map_set(seen, span_of(pairs[i].dst),
+						  (void *)(uintptr_t)pairs[i].dst) == NULL)
 			log_twin(folded, pairs[i].dst, pairs[i].existing == NULL, arena);
 	}
 	map_free(seen);
@@ -341,8 +363,8 @@ static struct map *existing_names(const struct mailbox_list *list, struct arena 
 	return map;
 }
 
-int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena, struct name_pair **out, size_t *count_out,
-	struct err *err)
+int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena,
+	struct name_pair **out, size_t *count_out, struct err *err)
 {
 	struct route *routes;
 	struct automap *automap;

@@ -30,8 +30,10 @@ struct name_pair {
 struct name_request {
 	const struct mailbox_list *src, *dst;
 	const struct select *select;
-	const char *src_root; /* the location's /MAILBOX: only this and what is below it; NULL = all */
-	const char *dst_root; /* the destination location's /MAILBOX: everything goes below it; NULL = none */
+	const char
+		*src_root; /* the location's /MAILBOX: only this and what is below it; NULL = all */
+	const char *
+		dst_root; /* the destination location's /MAILBOX: everything goes below it; NULL = none */
 	bool gmail;
 };
 
@@ -39,12 +41,14 @@ struct name_request {
 struct names *names_new(const struct settings *settings, struct err *err);
 void names_free(struct names *names);
 /* One name through all rules. NULL when --rename makes it a name that no mailbox can have. */
-const char *names_apply(const struct names *names, const struct name_request *request, const struct mailbox_info *mailbox, struct arena *arena);
+const char *names_apply(const struct names *names, const struct name_request *request,
+	const struct mailbox_info *mailbox, struct arena *arena);
 /*
  * The pairs of a run, sorted by source name. -1 with ERR_LOCAL kind USAGE when two sources meet at one target and neither --merge nor --into was given
  * (names both), or when --rename makes a name that no mailbox can have. \NoSelect mailboxes are not asked about and meet nobody; with --into
  * they are left out. existing: only if messages can be stored there. Targets that differ only in case or Unicode form from another target or from an existing mailbox are kept apart and logged once.
  */
-int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena, struct name_pair **out, size_t *count_out, struct err *err) MUST_CHECK;
+int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena,
+	struct name_pair **out, size_t *count_out, struct err *err) MUST_CHECK;
 
 #endif

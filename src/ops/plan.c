@@ -210,11 +210,12 @@ static void fill_keep(struct plan *plan, size_t row, struct plan_action *action)
 	if (may_drive(plan, row))
 		change = plan_flags_keep(plan->flags, &seen);
 	set_change(action, &change);
-	action->record = pairs->status[plan->src_pair[row]] != JOURNAL_DONE || seen.src_base != seen.src ||
-		seen.dst_base != change.after;
+	action->record = pairs->status[plan->src_pair[row]] != JOURNAL_DONE ||
+			 seen.src_base != seen.src || seen.dst_base != change.after;
 }
 
-static void fill_adopt(struct plan *plan, size_t row, struct plan_action *action, enum plan_proof proof)
+static void fill_adopt(
+	struct plan *plan, size_t row, struct plan_action *action, enum plan_proof proof)
 {
 	struct flags_seen seen = seen_of(plan, row);
 	struct flags_change change = { .after = seen.dst };
@@ -223,7 +224,8 @@ static void fill_adopt(struct plan *plan, size_t row, struct plan_action *action
 	action->proof = (uint8_t)proof;
 	action->record = true;
 	if (selected && may_drive(plan, row))
-		change = proof == PROOF_RECORD ? plan_flags_keep(plan->flags, &seen) : plan_flags_adopt(plan->flags, seen.src, seen.dst);
+		change = proof == PROOF_RECORD ? plan_flags_keep(plan->flags, &seen)
+					       : plan_flags_adopt(plan->flags, seen.src, seen.dst);
 	set_change(action, &change);
 }
 
@@ -309,7 +311,8 @@ static void add_gone(struct plan *plan)
 		if (dst_row != PLAN_NONE && plan_claim(plan, dst_row) == CLAIM_TAKEN)
 			dst_row = PLAN_NONE;
 		action = &plan->action[plan->count++];
-		*action = (struct plan_action){ .kind = PLAN_GONE_SRC, .src_uid = pairs->src_uid[i] };
+		*action =
+			(struct plan_action){ .kind = PLAN_GONE_SRC, .src_uid = pairs->src_uid[i] };
 		action->record = pairs->status[i] != JOURNAL_GONE_SRC;
 		if (dst_row != PLAN_NONE) {
 			action->dst_uid = plan->in.dst->uid[dst_row];
@@ -386,10 +389,12 @@ void snapshot_merge(struct snapshot *into, const struct snapshot *from)
 		if (row == PLAN_NONE)
 			continue;
 		/* A digest once there stays: a scan for content may have digested other headers. */
-		if (from->digest != NULL && (from->attr[i] & SNAPSHOT_HAS_DIGEST) && !(into->attr[row] & SNAPSHOT_HAS_DIGEST)) {
+		if (from->digest != NULL && (from->attr[i] & SNAPSHOT_HAS_DIGEST) &&
+			!(into->attr[row] & SNAPSHOT_HAS_DIGEST)) {
 			snapshot_want_digests(into);
 			into->digest[row] = from->digest[i];
-			into->attr[row] |= from->attr[i] & (SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_MESSAGE_ID);
+			into->attr[row] |=
+				from->attr[i] & (SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_MESSAGE_ID);
 		}
 		if (from->content != NULL && (from->attr[i] & SNAPSHOT_HAS_CONTENT)) {
 			snapshot_want_content(into);

@@ -32,7 +32,8 @@ struct plan_policy {
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
 	bool transformed; /* content options change messages: digests of the source never equal the destination's, so records alone count */
-	flags_t add, remove; /* --add-flags, --remove-flags: change what the source is seen as having */
+	flags_t add,
+		remove; /* --add-flags, --remove-flags: change what the source is seen as having */
 	bool has_permanent, any_keyword;
 	flags_t permanent; /* what the destination can store */
 };
@@ -47,7 +48,8 @@ struct plan_input {
 	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
 	const struct journal_pairs *pairs; /* may be NULL */
 	const struct plan_policy *policy;
-	uint32_t baseline; /* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
+	uint32_t
+		baseline; /* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
 };
 
 enum plan_kind {
@@ -77,17 +79,20 @@ struct plan_action {
 	flags_t lost; /* flags the destination cannot hold, unless a recorded pair had them before */
 };
 
-struct plan *plan_new(const struct plan_input *input); /* step 1 is done; the input is borrowed until plan_finish() */
+struct plan *plan_new(const struct plan_input
+		*input); /* step 1 is done; the input is borrowed until plan_finish() */
 void plan_free(struct plan *plan);
 /*
  * Whether step 2 is needed, and of which messages the header digest is not known yet; memory of the arena. To be asked again after
  * plan_by_digest(): when sizes narrowed the scan and then turned out to be no evidence, the rest is wanted too. All known already: false,
  * and the step is done. A message whose digest was asked for and not given was not readable: it is not taken as missing.
  */
-bool plan_wants_digests(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
+bool plan_wants_digests(
+	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_digest(struct plan *plan);
 /* As above, for step 3. Contents are scanned with the usual headers (box_scan.fields NULL) under every --match: else bodies alone would count. */
-bool plan_wants_content(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
+bool plan_wants_content(
+	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_content(struct plan *plan);
 /* Orders the actions: kept and adopted by UID, copies by UID (or newest first), unknown, gone, skipped ones. */
 void plan_finish(struct plan *plan, bool newest_first);
@@ -99,6 +104,7 @@ const char *plan_kind_name(enum plan_kind kind);
 /* Sets digest and content of rows of `into` from rows of the same UID. A digest once set stays. */
 void snapshot_merge(struct snapshot *into, const struct snapshot *from);
 /* What a new copy's flags are (policy, then what the destination can hold); *lost_out what it can't. */
-flags_t plan_flags_for_copy(struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out);
+flags_t plan_flags_for_copy(
+	struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out);
 
 #endif

@@ -63,7 +63,8 @@ static void mark_candidates(struct plan *plan)
 	}
 	sizes_sort(&sizes);
 	for (size_t row = 0; row < dst->count; row++) {
-		if (plan_claim(plan, row) == CLAIM_ORPHAN && sizes_fit(plan, &sizes, dst->size[row]))
+		if (plan_claim(plan, row) == CLAIM_ORPHAN &&
+			sizes_fit(plan, &sizes, dst->size[row]))
 			plan->dst_state[row] |= ROW_CANDIDATE;
 	}
 	mem_free(sizes.size);
@@ -77,7 +78,8 @@ static bool is_resumed(const struct plan *plan, struct sizes *sizes)
 {
 	const struct snapshot *dst = plan->in.dst;
 
-	if (plan->in.baseline == 0 || plan->widened || plan->policy.transformed || plan->sizes_differ)
+	if (plan->in.baseline == 0 || plan->widened || plan->policy.transformed ||
+		plan->sizes_differ)
 		return false;
 	for (size_t row = 0; row < dst->count; row++) {
 		if (plan_is_offered(plan, row) && dst->uid[row] < plan->in.baseline)
@@ -93,7 +95,8 @@ static bool is_resumed(const struct plan *plan, struct sizes *sizes)
 }
 
 /* Puts a row into the set of those whose digest is asked for. */
-static void ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena, struct uidset *set)
+static void ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena,
+	struct uidset *set)
 {
 	if (plan_has(snapshot, row, SNAPSHOT_HAS_DIGEST) || (*state & ROW_ASKED))
 		return;
@@ -101,7 +104,8 @@ static void ask(const struct snapshot *snapshot, size_t row, uint8_t *state, str
 	uidset_add(set, arena, snapshot->uid[row], snapshot->uid[row]);
 }
 
-static void ask_digests(struct plan *plan, struct arena *arena, struct uidset *src_set, struct uidset *dst_set)
+static void ask_digests(
+	struct plan *plan, struct arena *arena, struct uidset *src_set, struct uidset *dst_set)
 {
 	const struct snapshot *src = plan->in.src, *dst = plan->in.dst;
 	struct sizes sizes = { 0 };
@@ -110,7 +114,8 @@ static void ask_digests(struct plan *plan, struct arena *arena, struct uidset *s
 	for (size_t row = 0; row < src->count; row++) {
 		if (!plan_is_wanting(plan, row))
 			continue;
-		if (plan->narrow && plan_fate(plan, row) == FATE_FRESH && !sizes_fit(plan, &sizes, src->size[row]))
+		if (plan->narrow && plan_fate(plan, row) == FATE_FRESH &&
+			!sizes_fit(plan, &sizes, src->size[row]))
 			continue;
 		ask(src, row, &plan->src_state[row], arena, src_set);
 	}
@@ -132,7 +137,8 @@ static bool both_sides(const struct plan *plan)
 	return wanting > 0 && offered > 0;
 }
 
-bool plan_wants_digests(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst)
+bool plan_wants_digests(
+	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst)
 {
 	*src = *dst = (struct uidset){ 0 };
 	if (plan->rounds > 0 && !plan->widened)
@@ -151,7 +157,8 @@ bool plan_wants_digests(struct plan *plan, struct arena *arena, struct uidset *s
 	return true;
 }
 
-static void ask_content(const struct snapshot *snapshot, const uint8_t *state, struct arena *arena, struct uidset *set)
+static void ask_content(const struct snapshot *snapshot, const uint8_t *state, struct arena *arena,
+	struct uidset *set)
 {
 	for (size_t row = 0; row < snapshot->count; row++) {
 		if ((state[row] & ROW_CONTENT) && !plan_has(snapshot, row, SNAPSHOT_HAS_CONTENT))
@@ -159,7 +166,8 @@ static void ask_content(const struct snapshot *snapshot, const uint8_t *state, s
 	}
 }
 
-bool plan_wants_content(struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst)
+bool plan_wants_content(
+	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst)
 {
 	*src = *dst = (struct uidset){ 0 };
 	ask_content(plan->in.src, plan->src_state, arena, src);
@@ -226,7 +234,8 @@ void plan_settle(struct plan *plan)
 		enum plan_fate fate = plan_fate(plan, row);
 
 		if (fate == FATE_FRESH)
-			plan->src_state[row] = is_missing(plan, &left, row) ? FATE_FRESH : FATE_UNKNOWN;
+			plan->src_state[row] =
+				is_missing(plan, &left, row) ? FATE_FRESH : FATE_UNKNOWN;
 		else if (fate == FATE_STORED && reason != NULL && reason[row] != SELECT_YES)
 			plan->src_state[row] = FATE_SKIP;
 		else if (fate == FATE_STORED && is_gone(plan, &left, row))

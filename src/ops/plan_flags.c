@@ -61,7 +61,8 @@ static struct flags_change change_to(struct plan_flags *flags, flags_t dst, flag
 	change.add = storable(flags->table, flags->policy, wanted);
 	change.lost = flags_minus(flags->table, wanted, change.add);
 	change.remove = storable(flags->table, flags->policy, unwanted);
-	change.after = flags_minus(flags->table, flags_union(flags->table, dst, change.add), change.remove);
+	change.after = flags_minus(
+		flags->table, flags_union(flags->table, dst, change.add), change.remove);
 	return change;
 }
 
@@ -74,7 +75,8 @@ static struct flags_change make_keep(struct plan_flags *flags, const struct flag
 
 	switch (flags->policy->flags_on_update) {
 	case FLAGS_MERGE:
-		return change_to(flags, seen->dst, flags_merge3(table, base, now, seen->dst_base, seen->dst));
+		return change_to(flags, seen->dst,
+			flags_merge3(table, base, now, seen->dst_base, seen->dst));
 	case FLAGS_SOURCE:
 		change = change_to(flags, seen->dst, now);
 		change.lost = flags_minus(table, change.lost, base); /* was told when it was new */
@@ -125,12 +127,14 @@ static struct memo *memo_slot(struct plan_flags *flags, enum how how, const stru
 	return &flags->memo[(hash ^ hash >> 15) & (MEMO_SIZE - 1)];
 }
 
-static struct flags_change look_up(struct plan_flags *flags, enum how how, const struct flags_seen *seen)
+static struct flags_change look_up(
+	struct plan_flags *flags, enum how how, const struct flags_seen *seen)
 {
 	struct memo *memo = memo_slot(flags, how, seen);
 
-	if (memo->how == how && memo->seen.src_base == seen->src_base && memo->seen.dst_base == seen->dst_base &&
-		memo->seen.src == seen->src && memo->seen.dst == seen->dst)
+	if (memo->how == how && memo->seen.src_base == seen->src_base &&
+		memo->seen.dst_base == seen->dst_base && memo->seen.src == seen->src &&
+		memo->seen.dst == seen->dst)
 		return memo->change;
 	memo->how = how;
 	memo->seen = *seen;
@@ -160,7 +164,8 @@ struct flags_change plan_flags_copy(struct plan_flags *flags, flags_t src)
 	return look_up(flags, HOW_COPY, &(struct flags_seen){ .src = src });
 }
 
-flags_t plan_flags_for_copy(struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out)
+flags_t plan_flags_for_copy(
+	struct flag_table *flags, const struct plan_policy *policy, flags_t src, flags_t *lost_out)
 {
 	flags_t seen = seen_flags(flags, policy, src);
 	flags_t stored = storable(flags, policy, seen);

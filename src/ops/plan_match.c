@@ -75,7 +75,8 @@ static struct list gather(struct plan *plan, bool marked)
 		if (fill)
 			list.at = mem_array(room, sizeof(*list.at));
 		for (size_t row = 0; row < src->count; row++) {
-			if (!plan_is_wanting(plan, row) || !plan_has(src, row, SNAPSHOT_HAS_DIGEST) ||
+			if (!plan_is_wanting(plan, row) ||
+				!plan_has(src, row, SNAPSHOT_HAS_DIGEST) ||
 				(marked && !(plan->src_state[row] & ROW_CONTENT)))
 				continue;
 			if (fill)
@@ -84,7 +85,8 @@ static struct list gather(struct plan *plan, bool marked)
 				room++;
 		}
 		for (size_t row = 0; row < dst->count; row++) {
-			if (!plan_is_offered(plan, row) || !plan_has(dst, row, SNAPSHOT_HAS_DIGEST) ||
+			if (!plan_is_offered(plan, row) ||
+				!plan_has(dst, row, SNAPSHOT_HAS_DIGEST) ||
 				(marked && !(plan->dst_state[row] & ROW_CONTENT)))
 				continue;
 			if (fill)
@@ -102,7 +104,8 @@ static size_t run_length(struct list list)
 {
 	size_t len = 1;
 
-	while (len < list.count && list.at[len].blind == list.at[0].blind && list.at[len].word[0] == list.at[0].word[0] &&
+	while (len < list.count && list.at[len].blind == list.at[0].blind &&
+		list.at[len].word[0] == list.at[0].word[0] &&
 		list.at[len].word[1] == list.at[0].word[1])
 		len++;
 	return len;
@@ -135,11 +138,13 @@ static void set_words(const struct plan *plan, struct list list, unsigned prefer
 {
 	for (size_t i = 0; i < list.count; i++) {
 		struct member *member = &list.at[i];
-		const struct snapshot *snapshot = member->side == SIDE_SRC ? plan->in.src : plan->in.dst;
+		const struct snapshot *snapshot =
+			member->side == SIDE_SRC ? plan->in.src : plan->in.dst;
 
 		member->blind = 0;
 		member->word[0] = preference & PREFER_SIZE ? snapshot->size[member->row] : 0;
-		member->word[1] = preference & PREFER_DATE ? (uint64_t)snapshot->instant[member->row] : 0;
+		member->word[1] =
+			preference & PREFER_DATE ? (uint64_t)snapshot->instant[member->row] : 0;
 	}
 	sort(list);
 }
@@ -160,7 +165,8 @@ static void swap(struct member *a, struct member *b)
 }
 
 /* Pairs what agrees in the preferred properties, in order; what is left stays at the front of both lists. */
-static void match_preferred(struct plan *plan, struct list *src, struct list *dst, unsigned preference, enum plan_fate fate)
+static void match_preferred(struct plan *plan, struct list *src, struct list *dst,
+	unsigned preference, enum plan_fate fate)
 {
 	size_t i = 0, j = 0, src_left = 0, dst_left = 0;
 
@@ -218,7 +224,8 @@ static bool is_certain(const struct plan *plan, size_t src_row, size_t dst_row)
 	const struct snapshot *src = plan->in.src, *dst = plan->in.dst;
 
 	return src->size[src_row] != UINT32_MAX && src->size[src_row] == dst->size[dst_row] &&
-		plan_has(src, src_row, SNAPSHOT_HAS_MESSAGE_ID) && plan_has(dst, dst_row, SNAPSHOT_HAS_MESSAGE_ID);
+	       plan_has(src, src_row, SNAPSHOT_HAS_MESSAGE_ID) &&
+	       plan_has(dst, dst_row, SNAPSHOT_HAS_MESSAGE_ID);
 }
 
 /*
@@ -248,7 +255,8 @@ static bool identifies(const struct plan *plan, const struct digest128 *nothing,
 	const struct snapshot *snapshot = list.at[0].side == SIDE_SRC ? plan->in.src : plan->in.dst;
 	struct digest128 digest = { { list.at[0].word[0], list.at[0].word[1] } };
 
-	if (plan->policy.match == MATCH_MESSAGE_ID && !plan_has(snapshot, list.at[0].row, SNAPSHOT_HAS_MESSAGE_ID))
+	if (plan->policy.match == MATCH_MESSAGE_ID &&
+		!plan_has(snapshot, list.at[0].row, SNAPSHOT_HAS_MESSAGE_ID))
 		return false;
 	for (size_t i = 0; i < NOTHINGS; i++) {
 		if (digest128_equal(digest, nothing[i]))
@@ -260,7 +268,8 @@ static bool identifies(const struct plan *plan, const struct digest128 *nothing,
 static void decide_group(struct plan *plan, const struct digest128 *nothing, struct list list)
 {
 	struct group group = split(list);
-	bool by_digest = (plan->policy.match == MATCH_MESSAGE_ID || plan->policy.match == MATCH_HEADER);
+	bool by_digest =
+		(plan->policy.match == MATCH_MESSAGE_ID || plan->policy.match == MATCH_HEADER);
 
 	if (group.dst.count == 0 || group.stored.count + group.fresh.count == 0)
 		return;
@@ -269,7 +278,8 @@ static void decide_group(struct plan *plan, const struct digest128 *nothing, str
 		match_all(plan, &group.fresh, &group.dst, FATE_ADOPT_DIGEST);
 	} else if (list.count == 2 && group.stored.count == 1) {
 		plan_take(plan, group.stored.at->row, group.dst.at->row, FATE_ADOPT_RECORD);
-	} else if (list.count == 2 && plan->policy.match == MATCH_AUTO && is_certain(plan, group.fresh.at->row, group.dst.at->row)) {
+	} else if (list.count == 2 && plan->policy.match == MATCH_AUTO &&
+		   is_certain(plan, group.fresh.at->row, group.dst.at->row)) {
 		plan_take(plan, group.fresh.at->row, group.dst.at->row, FATE_ADOPT_DIGEST);
 	} else {
 		mark_content(plan, list);
@@ -287,7 +297,7 @@ static bool must_widen(const struct plan *plan)
 		left = plan_is_offered(plan, row);
 	for (size_t row = 0; row < plan->in.src->count && !unasked; row++)
 		unasked = plan_is_wanting(plan, row) && !(plan->src_state[row] & ROW_ASKED) &&
-			!plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST);
+			  !plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST);
 	return left && unasked;
 }
 
@@ -321,7 +331,8 @@ static void set_content(const struct plan *plan, struct list list)
 {
 	for (size_t i = 0; i < list.count; i++) {
 		struct member *member = &list.at[i];
-		const struct snapshot *snapshot = member->side == SIDE_SRC ? plan->in.src : plan->in.dst;
+		const struct snapshot *snapshot =
+			member->side == SIDE_SRC ? plan->in.src : plan->in.dst;
 
 		member->blind = !plan_has(snapshot, member->row, SNAPSHOT_HAS_CONTENT);
 		member->word[0] = member->blind ? 0 : snapshot->content[member->row].word[0];
@@ -348,7 +359,8 @@ static struct list keep_undecided(const struct plan *plan, struct list list)
 	for (size_t i = 0; i < list.count; i++) {
 		size_t row = list.at[i].row;
 
-		if (list.at[i].side == SIDE_SRC ? plan_is_wanting(plan, row) : plan_is_offered(plan, row))
+		if (list.at[i].side == SIDE_SRC ? plan_is_wanting(plan, row)
+						: plan_is_offered(plan, row))
 			swap(&left.at[left.count++], &list.at[i]);
 	}
 	return left;
@@ -361,9 +373,11 @@ static void doubt(struct plan *plan, struct list fresh, struct list dst)
 
 	for (size_t i = 0; i < dst.count; i++)
 		blind |= !plan_has(plan->in.dst, dst.at[i].row, SNAPSHOT_HAS_CONTENT);
-	if (fresh.count == 1 && dst.count == 1 && (blind || !plan_has(plan->in.src, fresh.at->row, SNAPSHOT_HAS_CONTENT)) &&
+	if (fresh.count == 1 && dst.count == 1 &&
+		(blind || !plan_has(plan->in.src, fresh.at->row, SNAPSHOT_HAS_CONTENT)) &&
 		plan->policy.match == MATCH_AUTO && is_certain(plan, fresh.at->row, dst.at->row)) {
-		plan_take(plan, fresh.at->row, dst.at->row, FATE_ADOPT_DIGEST); /* as step 2 would, had these been alone */
+		plan_take(plan, fresh.at->row, dst.at->row,
+			FATE_ADOPT_DIGEST); /* as step 2 would, had these been alone */
 		return;
 	}
 	for (size_t i = 0; i < fresh.count; i++) {

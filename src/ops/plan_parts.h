@@ -34,8 +34,10 @@ enum plan_claim {
 };
 
 #define ROW_LOW 0x0f /* fate or claim */
-#define ROW_CANDIDATE 0x10 /* an orphan whose size is that of a fresh message: it may be the same one, moved out and back */
-#define ROW_DRIVEN 0x20 /* --flags-on-update=source: one source message already decides about these flags */
+#define ROW_CANDIDATE \
+	0x10 /* an orphan whose size is that of a fresh message: it may be the same one, moved out and back */
+#define ROW_DRIVEN \
+	0x20 /* --flags-on-update=source: one source message already decides about these flags */
 #define ROW_ASKED 0x40 /* the digest was asked for */
 #define ROW_CONTENT 0x80 /* the body decides */
 
@@ -49,7 +51,8 @@ struct plan {
 	uint32_t *src_pair; /* index in in.pairs */
 	bool sizes_differ; /* a pair's sizes: then they are no evidence between these two servers */
 	size_t sizes_same;
-	bool narrow, widened; /* the source was scanned by size only; had to be scanned in full after all */
+	bool narrow,
+		widened; /* the source was scanned by size only; had to be scanned in full after all */
 	unsigned rounds; /* of plan_wants_digests() that asked */
 	struct plan_action *action;
 	size_t count, copies;
@@ -78,7 +81,8 @@ static inline bool plan_is_offered(const struct plan *plan, size_t row)
 {
 	enum plan_claim claim = plan_claim(plan, row);
 
-	return claim == CLAIM_NONE || (claim == CLAIM_ORPHAN && (plan->dst_state[row] & ROW_CANDIDATE));
+	return claim == CLAIM_NONE ||
+	       (claim == CLAIM_ORPHAN && (plan->dst_state[row] & ROW_CANDIDATE));
 }
 
 static inline bool plan_has(const struct snapshot *snapshot, size_t row, enum snapshot_attr attr)
@@ -104,7 +108,8 @@ struct flags_change {
 
 struct plan_flags *plan_flags_new(struct flag_table *table, const struct plan_policy *policy);
 void plan_flags_free(struct plan_flags *flags);
-struct flags_change plan_flags_keep(struct plan_flags *flags, const struct flags_seen *seen); /* of a recorded pair */
+struct flags_change plan_flags_keep(
+	struct plan_flags *flags, const struct flags_seen *seen); /* of a recorded pair */
 struct flags_change plan_flags_adopt(struct plan_flags *flags, flags_t src, flags_t dst);
 struct flags_change plan_flags_copy(struct plan_flags *flags, flags_t src); /* add: what to store */
 

@@ -54,7 +54,8 @@ static int usage(struct err *err, const char *option, const char *value, const c
 	char shown[TEXT_SHOWN];
 
 	text_shown(span_of(value), shown);
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s \"%s\": %s", option, shown, problem);
+	return err_set_kind(
+		err, ERR_LOCAL, ERR_KIND_USAGE, "%s \"%s\": %s", option, shown, problem);
 }
 
 /* Nobody means the set of these letters: Gmail's mailboxes are written as they are listed. */
@@ -69,14 +70,16 @@ static const char *literal_bracket(struct arena *arena, const char *pattern)
 	return pattern;
 }
 
-static int read_globs(struct select *select, const struct text_list *list, const char *option, struct globs *out, struct err *err)
+static int read_globs(struct select *select, const struct text_list *list, const char *option,
+	struct globs *out, struct err *err)
 {
 	out->item = arena_array(select->arena, list->count + 1, sizeof(*out->item));
 	for (size_t i = 0; i < list->count; i++) {
 		struct span pattern = span_of(list->item[i]);
 
 		if (pattern.len == 0 || pattern.len > MAILBOX_NAME_MAX)
-			return usage(err, option, list->item[i], pattern.len == 0 ? "an empty pattern" : "too long");
+			return usage(err, option, list->item[i],
+				pattern.len == 0 ? "an empty pattern" : "too long");
 		if (!utf8_valid(pattern))
 			return usage(err, option, list->item[i], "not valid UTF-8");
 		out->item[out->count++] = literal_bracket(select->arena, list->item[i]);
@@ -84,7 +87,8 @@ static int read_globs(struct select *select, const struct text_list *list, const
 	return 0;
 }
 
-static int read_regexes(struct select *select, const struct text_list *list, const char *option, struct regexes *out, struct err *err)
+static int read_regexes(struct select *select, const struct text_list *list, const char *option,
+	struct regexes *out, struct err *err)
 {
 	out->item = arena_array(select->arena, list->count + 1, sizeof(*out->item));
 	for (size_t i = 0; i < list->count; i++) {
@@ -103,8 +107,10 @@ static int check_flags(const struct text_list *list, const char *option, struct 
 	int rc = 0;
 
 	for (size_t i = 0; i < list->count && rc == 0; i++) {
-		if (flags_count(table, flags_parse(table, span_of(list->item[i]))) != 1 || strpbrk(list->item[i], " \t\r\n") != NULL)
-			rc = usage(err, option, list->item[i], "not the name of one flag (write \\Flagged or a keyword)");
+		if (flags_count(table, flags_parse(table, span_of(list->item[i]))) != 1 ||
+			strpbrk(list->item[i], " \t\r\n") != NULL)
+			rc = usage(err, option, list->item[i],
+				"not the name of one flag (write \\Flagged or a keyword)");
 	}
 	flag_table_free(table);
 	return rc;
@@ -137,7 +143,8 @@ static const char *search_problem(const char *text)
 	if (!utf8_valid(span_of(text)))
 		return "not valid UTF-8";
 	for (const char *c = text; *c != '\0'; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f) /* inside quotes too: CR LF would begin a command of its own */
+		if ((unsigned char)*c < ' ' ||
+			*c == 0x7f) /* inside quotes too: CR LF would begin a command of its own */
 			return "control characters";
 	}
 	for (size_t at = 0; text[at] != '\0';) {
@@ -175,10 +182,12 @@ static int make_search(struct select *select, struct err *err)
 		select->search = arena_text(select->arena, own);
 		return 0;
 	}
-	select->search = arena_print(select->arena, "%s%s%s%s%s%s%.*s%s", settings->sent_since_day[0] ? "SENTSINCE " : "",
-		settings->sent_since_day, settings->sent_since_day[0] && settings->sent_before_day[0] ? " " : "",
-		settings->sent_before_day[0] ? "SENTBEFORE " : "", settings->sent_before_day, own.len > 0 ? " (" : "", (int)own.len,
-		own.len > 0 ? own.data : "", own.len > 0 ? ")" : "");
+	select->search = arena_print(select->arena, "%s%s%s%s%s%s%.*s%s",
+		settings->sent_since_day[0] ? "SENTSINCE " : "", settings->sent_since_day,
+		settings->sent_since_day[0] && settings->sent_before_day[0] ? " " : "",
+		settings->sent_before_day[0] ? "SENTBEFORE " : "", settings->sent_before_day,
+		own.len > 0 ? " (" : "", (int)own.len, own.len > 0 ? own.data : "",
+		own.len > 0 ? ")" : "");
 	return 0;
 }
 
@@ -189,15 +198,21 @@ static int read_all(struct select *select, struct err *err)
 	if (read_globs(select, &settings->mailboxes, "--mailbox", &select->include, err) < 0 ||
 		read_globs(select, &settings->exclude, "--exclude", &select->exclude, err) < 0)
 		return -1;
-	if (read_regexes(select, &settings->include_regex, "--include-regex", &select->include_regex, err) < 0 ||
-		read_regexes(select, &settings->exclude_regex, "--exclude-regex", &select->exclude_regex, err) < 0)
+	if (read_regexes(select, &settings->include_regex, "--include-regex",
+		    &select->include_regex, err) < 0 ||
+		read_regexes(select, &settings->exclude_regex, "--exclude-regex",
+			&select->exclude_regex, err) < 0)
 		return -1;
-	if (check_flags(&settings->with_flags, "--flag", err) < 0 || check_flags(&settings->without_flags, "--no-flag", err) < 0)
+	if (check_flags(&settings->with_flags, "--flag", err) < 0 ||
+		check_flags(&settings->without_flags, "--no-flag", err) < 0)
 		return -1;
 	if (settings->seen && settings->unseen)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "--seen and --unseen exclude each other");
-	if (settings->uid_set != NULL && uidset_parse(span_of(settings->uid_set), select->arena, &select->uids) < 0)
-		return usage(err, "--uid", settings->uid_set, "not a set of UIDs (write 1:5,7,9:*)");
+		return err_set_kind(
+			err, ERR_LOCAL, ERR_KIND_USAGE, "--seen and --unseen exclude each other");
+	if (settings->uid_set != NULL &&
+		uidset_parse(span_of(settings->uid_set), select->arena, &select->uids) < 0)
+		return usage(
+			err, "--uid", settings->uid_set, "not a set of UIDs (write 1:5,7,9:*)");
 	return make_search(select, err);
 }
 
@@ -238,13 +253,15 @@ const char *select_search(const struct select *select)
 static bool is_named(const struct text_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (strcmp(list->item[i], name) == 0 || (mailbox_is_inbox(name) && mailbox_is_inbox(list->item[i])))
+		if (strcmp(list->item[i], name) == 0 ||
+			(mailbox_is_inbox(name) && mailbox_is_inbox(list->item[i])))
 			return true;
 	}
 	return false;
 }
 
-static bool matches(const struct globs *globs, const struct text_list *list, const struct regexes *regexes, const char *name)
+static bool matches(const struct globs *globs, const struct text_list *list,
+	const struct regexes *regexes, const char *name)
 {
 	if (is_named(list, name))
 		return true;
@@ -264,7 +281,8 @@ bool select_mailbox(const struct select *select, const struct mailbox_info *mail
 	const struct settings *settings = select->settings;
 	bool all = select->include.count == 0 && select->include_regex.count == 0;
 
-	if (!all && !matches(&select->include, &settings->mailboxes, &select->include_regex, mailbox->name))
+	if (!all && !matches(&select->include, &settings->mailboxes, &select->include_regex,
+			    mailbox->name))
 		return false;
 	if (matches(&select->exclude, &settings->exclude, &select->exclude_regex, mailbox->name))
 		return false;
@@ -282,7 +300,8 @@ struct verdicts {
 	flags_t max;
 };
 
-static enum select_reason judge_flags(const struct select *select, const struct flag_table *table, flags_t set)
+static enum select_reason judge_flags(
+	const struct select *select, const struct flag_table *table, flags_t set)
 {
 	const struct settings *settings = select->settings;
 	bool seen = flags_has(table, set, SPAN("\\Seen"));
@@ -302,8 +321,8 @@ static enum select_reason judge_flags(const struct select *select, const struct 
 	return SELECT_YES;
 }
 
-static enum select_reason flags_reason(
-	const struct select *select, const struct flag_table *table, struct verdicts *verdicts, flags_t set)
+static enum select_reason flags_reason(const struct select *select, const struct flag_table *table,
+	struct verdicts *verdicts, flags_t set)
 {
 	if (verdicts->of[set] == 0)
 		verdicts->of[set] = (uint8_t)(judge_flags(select, table, set) + 1);
@@ -368,8 +387,9 @@ static void limit(const struct settings *settings, size_t count, uint8_t *reason
 }
 
 /* The first condition that does not hold. */
-static enum select_reason judge(const struct select *select, const struct flag_table *flags, struct verdicts *verdicts,
-	const struct snapshot *snapshot, const struct uidset *found, size_t row)
+static enum select_reason judge(const struct select *select, const struct flag_table *flags,
+	struct verdicts *verdicts, const struct snapshot *snapshot, const struct uidset *found,
+	size_t row)
 {
 	enum select_reason reason;
 
@@ -388,14 +408,15 @@ static enum select_reason judge(const struct select *select, const struct flag_t
 	return SELECT_YES;
 }
 
-void select_messages(const struct select *select, struct flag_table *flags, const struct snapshot *snapshot, const struct uidset *found,
-	uint8_t *reason_out)
+void select_messages(const struct select *select, struct flag_table *flags,
+	const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out)
 {
 	const struct settings *settings = select->settings;
 	struct verdicts verdicts = { 0 };
 
 	for (size_t row = 0; row < snapshot->count; row++)
-		verdicts.max = snapshot->flags[row] > verdicts.max ? snapshot->flags[row] : verdicts.max;
+		verdicts.max =
+			snapshot->flags[row] > verdicts.max ? snapshot->flags[row] : verdicts.max;
 	verdicts.of = mem_array((size_t)verdicts.max + 1, 1);
 	for (size_t row = 0; row < snapshot->count; row++)
 		reason_out[row] = (uint8_t)judge(select, flags, &verdicts, snapshot, found, row);

@@ -37,6 +37,7 @@ const char *select_search(const struct select *select);
  * Decides every row: reason_out[row]. found: UIDs that select_search() matched (NULL when it is NULL). --limit keeps the oldest, or with --newest-first the newest,
  * by UID among those otherwise selected.
  */
-void select_messages(const struct select *select, struct flag_table *flags, const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out);
+void select_messages(const struct select *select, struct flag_table *flags,
+	const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out);
 
 #endif

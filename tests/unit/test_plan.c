@@ -95,7 +95,8 @@ static const struct truth *find_truth(const struct mailbox *mailbox, uint32_t ui
 }
 
 /* What a scan of these UIDs gives. */
-static void reveal(struct snapshot *into, const struct mailbox *mailbox, const struct uidset *uids, bool content)
+static void reveal(struct snapshot *into, const struct mailbox *mailbox, const struct uidset *uids,
+	bool content)
 {
 	struct snapshot scan;
 
@@ -106,7 +107,8 @@ static void reveal(struct snapshot *into, const struct mailbox *mailbox, const s
 		const struct truth *truth = &mailbox->row[i];
 		size_t row;
 
-		if (!uidset_has(uids, truth->uid) || strcmp(content ? truth->body : truth->head, "?") == 0)
+		if (!uidset_has(uids, truth->uid) ||
+			strcmp(content ? truth->body : truth->head, "?") == 0)
 			continue;
 		row = snapshot_add(&scan, truth->uid);
 		scan.attr[row] = content ? SNAPSHOT_HAS_CONTENT : SNAPSHOT_HAS_DIGEST;
@@ -164,9 +166,11 @@ static void put_set(struct out *out, const struct uidset *set)
 
 static const char *const proof_names[] = { "", "record", "digest", "content" };
 
-static void put_action(struct out *out, const struct flag_table *flags, const struct plan_action *action)
+static void put_action(
+	struct out *out, const struct flag_table *flags, const struct plan_action *action)
 {
-	put(out, "%s %" PRIu32 " %" PRIu32, plan_kind_name(action->kind), action->src_uid, action->dst_uid);
+	put(out, "%s %" PRIu32 " %" PRIu32, plan_kind_name(action->kind), action->src_uid,
+		action->dst_uid);
 	if (action->proof != PROOF_NONE)
 		put(out, " proof=%s", proof_names[action->proof]);
 	put_flags(out, "add", flags, action->add);
@@ -182,7 +186,8 @@ static void put_action(struct out *out, const struct flag_table *flags, const st
 	put(out, "\n");
 }
 
-static void run_steps(struct scene *scene, struct plan *plan, struct snapshot *src, struct snapshot *dst, struct arena *arena, struct out *out)
+static void run_steps(struct scene *scene, struct plan *plan, struct snapshot *src,
+	struct snapshot *dst, struct arena *arena, struct out *out)
 {
 	struct uidset src_set, dst_set;
 
@@ -212,9 +217,11 @@ static void play(struct player *player)
 	struct snapshot src, dst;
 	struct out out = { .len = 0 };
 	uint8_t reason[ROWS] = { 0 };
-	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst, scene->pair_flags[0], scene->pair_flags[1],
-		scene->pair_status, scene->flag_text, scene->texts };
-	struct plan_input input = { player->flags, &src, &dst, reason, &pairs, &scene->policy, scene->baseline };
+	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
+		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->flag_text,
+		scene->texts };
+	struct plan_input input = { player->flags, &src, &dst, reason, &pairs, &scene->policy,
+		scene->baseline };
 	struct plan *plan;
 
 	if (!player->started)
@@ -229,7 +236,8 @@ static void play(struct player *player)
 	for (size_t i = 0; i < plan_count(plan); i++)
 		put_action(&out, player->flags, plan_action(plan, i));
 	if (strcmp(out.text, scene->expected) != 0) {
-		print_error("%s: case %sexpected:\n%sgot:\n%s\n", player->file, scene->name, scene->expected, out.text);
+		print_error("%s: case %sexpected:\n%sgot:\n%s\n", player->file, scene->name,
+			scene->expected, out.text);
 		player->failures++;
 	}
 	plan_free(plan);
@@ -288,7 +296,8 @@ static void read_message(struct player *player, struct mailbox *mailbox, char **
 		if ((value = value_of(word[i], "size")) != NULL)
 			truth->size = strcmp(value, "?") == 0 ? UINT32_MAX : number(player, value);
 		else if ((value = value_of(word[i], "date")) != NULL)
-			truth->date = strcmp(value, "?") == 0 ? DATE_UNKNOWN : number(player, value);
+			truth->date =
+				strcmp(value, "?") == 0 ? DATE_UNKNOWN : number(player, value);
 		else if ((value = value_of(word[i], "flags")) != NULL)
 			truth->flags = read_flags(player, value);
 		else if ((value = value_of(word[i], "head")) != NULL)
@@ -318,10 +327,13 @@ static void read_policy(struct player *player, char **word, size_t count)
 
 		if ((value = value_of(word[i], "match")) != NULL) {
 			for (size_t m = 0; m < countof(matches); m++)
-				policy->match = strcmp(matches[m], value) == 0 ? (enum match_by)m : policy->match;
+				policy->match = strcmp(matches[m], value) == 0 ? (enum match_by)m
+									       : policy->match;
 		} else if ((value = value_of(word[i], "flags")) != NULL) {
 			for (size_t m = 0; m < countof(updates); m++)
-				policy->flags_on_update = strcmp(updates[m], value) == 0 ? (enum flags_on_update)m : policy->flags_on_update;
+				policy->flags_on_update = strcmp(updates[m], value) == 0
+								  ? (enum flags_on_update)m
+								  : policy->flags_on_update;
 		} else if ((value = value_of(word[i], "add")) != NULL) {
 			policy->add = read_flags(player, value);
 		} else if ((value = value_of(word[i], "remove")) != NULL) {
@@ -358,7 +370,8 @@ static void read_pair(struct player *player, char **word, size_t count)
 	scene->pair_dst[pair] = number(player, word[2]);
 	scene->pair_status[pair] = 99;
 	for (size_t i = 0; i < countof(status); i++)
-		scene->pair_status[pair] = strcmp(status[i], word[3]) == 0 ? (uint8_t)i : scene->pair_status[pair];
+		scene->pair_status[pair] =
+			strcmp(status[i], word[3]) == 0 ? (uint8_t)i : scene->pair_status[pair];
 	assert_int_not_equal(scene->pair_status[pair], 99);
 	for (size_t side = 0; side < 2; side++) {
 		const char *text = "";
@@ -366,7 +379,8 @@ static void read_pair(struct player *player, char **word, size_t count)
 		for (size_t i = 4; i < count; i++) {
 			const char *value = value_of(word[i], side == 0 ? "src" : "dst");
 
-			text = value != NULL ? flags_text(player->flags, read_flags(player, value)) : text;
+			text = value != NULL ? flags_text(player->flags, read_flags(player, value))
+					     : text;
 		}
 		scene->pair_flags[side][pair] = (uint16_t)scene->texts;
 		scene->flag_text[scene->texts++] = text;
@@ -379,7 +393,8 @@ static void read_line(struct player *player, char *line)
 	char *word[WORDS], *rest = line, *copy = arena_strdup(player->arena, line);
 	size_t count = 0;
 
-	for (char *at = strtok_r(line, " \t\n", &rest); at != NULL && count < WORDS; at = strtok_r(NULL, " \t\n", &rest))
+	for (char *at = strtok_r(line, " \t\n", &rest); at != NULL && count < WORDS;
+		at = strtok_r(NULL, " \t\n", &rest))
 		word[count++] = at;
 	if (count == 0 || word[0][0] == '#')
 		return;
@@ -400,7 +415,8 @@ static void read_line(struct player *player, char *line)
 		size_t len = strlen(scene->expected);
 
 		for (size_t i = 0; i < count; i++)
-			len += (size_t)snprintf(scene->expected + len, sizeof(scene->expected) - len, "%s%s", i ? " " : "", word[i]);
+			len += (size_t)snprintf(scene->expected + len,
+				sizeof(scene->expected) - len, "%s%s", i ? " " : "", word[i]);
 		snprintf(scene->expected + len, sizeof(scene->expected) - len, "\n");
 	}
 }
@@ -441,7 +457,8 @@ static void test_tables(void **state)
 	while ((entry = readdir(dir)) != NULL) {
 		if (!span_ends(span_of(entry->d_name), SPAN(".plan")))
 			continue;
-		snprintf(path, sizeof(path), "%s/tests/plan/%s", root != NULL ? root : ".", entry->d_name);
+		snprintf(path, sizeof(path), "%s/tests/plan/%s", root != NULL ? root : ".",
+			entry->d_name);
 		cases += play_file(path, &failures);
 		files++;
 	}
@@ -480,7 +497,8 @@ struct journal_row {
 
 static flags_t random_flags(struct world *world)
 {
-	static const char *const sets[] = { "", "\\Seen", "\\Seen \\Flagged", "\\Deleted", "$A", "\\Seen $A $B", "$C", "\\Draft $B" };
+	static const char *const sets[] = { "", "\\Seen", "\\Seen \\Flagged", "\\Deleted", "$A",
+		"\\Seen $A $B", "$C", "\\Draft $B" };
 
 	return flags_parse(world->flags, span_of(sets[pick(countof(sets))]));
 }
@@ -489,7 +507,10 @@ static void random_truth(struct world *world, struct truth *truth, uint32_t uid)
 {
 	uint32_t head = pick(5), body = pick(3);
 
-	*truth = (struct truth){ .uid = uid, .size = 1000 * (head + 1) + 10 * body, .date = pick(3), .flags = random_flags(world) };
+	*truth = (struct truth){ .uid = uid,
+		.size = 1000 * (head + 1) + 10 * body,
+		.date = pick(3),
+		.flags = random_flags(world) };
 	truth->no_id = head == 4;
 	snprintf(truth->head, sizeof(truth->head), "h%u", head);
 	snprintf(truth->body, sizeof(truth->body), "b%u", body);
@@ -537,10 +558,12 @@ static void set_pair(struct world *world, const struct journal_row *row)
 	for (size_t side = 0; side < 2; side++) {
 		size_t text = 0;
 
-		while (text < scene->texts && scene->flag_text[text] != flags_text(world->flags, row->flags[side]))
+		while (text < scene->texts &&
+			scene->flag_text[text] != flags_text(world->flags, row->flags[side]))
 			text++;
 		if (text == scene->texts)
-			scene->flag_text[scene->texts++] = flags_text(world->flags, row->flags[side]);
+			scene->flag_text[scene->texts++] =
+				flags_text(world->flags, row->flags[side]);
 		scene->pair_flags[side][at] = (uint16_t)text;
 	}
 }
@@ -548,12 +571,15 @@ static void set_pair(struct world *world, const struct journal_row *row)
 /* What an earlier run left behind for a source message. */
 static void random_past(struct world *world, const struct truth *src)
 {
-	struct journal_row row = { .src = src->uid, .dst = world->dst_next, .flags = { random_flags(world), random_flags(world) } };
+	struct journal_row row = { .src = src->uid,
+		.dst = world->dst_next,
+		.flags = { random_flags(world), random_flags(world) } };
 
 	switch (pick(9)) {
 	case 0: /* copied */
 	case 1:
-		copy_truth(world, src, world->dst_next, pick(2) ? row.flags[1] : random_flags(world));
+		copy_truth(
+			world, src, world->dst_next, pick(2) ? row.flags[1] : random_flags(world));
 		set_pair(world, &row);
 		break;
 	case 2: /* copied, its UID not told */
@@ -628,14 +654,16 @@ static void random_blindness(struct world *world)
 }
 
 /* As reveal(), but blindness is in the high bits of skip. */
-static void reveal_random(struct world *world, struct snapshot *into, const struct mailbox *mailbox, const struct uidset *uids, bool content)
+static void reveal_random(struct world *world, struct snapshot *into, const struct mailbox *mailbox,
+	const struct uidset *uids, bool content)
 {
 	struct mailbox seen = *mailbox;
 
 	(void)world;
 	for (size_t i = 0; i < seen.count; i++) {
 		if (seen.row[i].skip & (content ? 0x80 : 0x40))
-			snprintf(content ? seen.row[i].body : seen.row[i].head, sizeof(seen.row[i].body), "?");
+			snprintf(content ? seen.row[i].body : seen.row[i].head,
+				sizeof(seen.row[i].body), "?");
 	}
 	reveal(into, &seen, uids, content);
 }
@@ -648,11 +676,13 @@ struct result {
 static struct result run_plan(struct world *world)
 {
 	struct scene *scene = &world->scene;
-	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst, scene->pair_flags[0], scene->pair_flags[1],
-		scene->pair_status, scene->flag_text, scene->texts };
+	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
+		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->flag_text,
+		scene->texts };
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
-	struct plan_input input = { world->flags, &src, &dst, reason, &pairs, &scene->policy, scene->baseline };
+	struct plan_input input = { world->flags, &src, &dst, reason, &pairs, &scene->policy,
+		scene->baseline };
 	struct uidset src_set, dst_set;
 	struct result result = { 0 };
 
@@ -703,7 +733,8 @@ static bool is_recorded(const struct scene *scene, uint32_t dst)
 }
 
 /* No message copied or given up while one that is the same stands at the destination, belonging to nobody. */
-static void check_missing(const struct world *world, const bool *taken, const struct plan_action *action)
+static void check_missing(
+	const struct world *world, const bool *taken, const struct plan_action *action)
 {
 	const struct scene *scene = &world->scene;
 	const struct truth *src = find_truth(&scene->src, action->src_uid);
@@ -714,9 +745,11 @@ static void check_missing(const struct world *world, const bool *taken, const st
 		if (taken[i] || !same_message(src, dst))
 			continue;
 		/* Where sizes are no evidence and nothing shows it, an orphan or what cannot be read is not found: doc of plan_ask.c. */
-		if (world->shift > 0 && (is_recorded(scene, dst->uid) || (dst->skip & 0x40) || (src->skip & 0x40)))
+		if (world->shift > 0 &&
+			(is_recorded(scene, dst->uid) || (dst->skip & 0x40) || (src->skip & 0x40)))
 			continue;
-		fail_msg("message %u is %s, and %u is the same", action->src_uid, plan_kind_name(action->kind), dst->uid);
+		fail_msg("message %u is %s, and %u is the same", action->src_uid,
+			plan_kind_name(action->kind), dst->uid);
 	}
 }
 
@@ -728,7 +761,8 @@ static void check_plan(const struct world *world, const struct plan *plan)
 
 	for (size_t i = 0; i < plan_count(plan); i++) {
 		const struct plan_action *action = plan_action(plan, i);
-		const struct truth *src = find_truth(&scene->src, action->src_uid), *dst = find_truth(&scene->dst, action->dst_uid);
+		const struct truth *src = find_truth(&scene->src, action->src_uid),
+				   *dst = find_truth(&scene->dst, action->dst_uid);
 
 		rows += src != NULL;
 		assert_int_equal(src == NULL, action->kind == PLAN_GONE_SRC);
@@ -747,7 +781,8 @@ static void check_plan(const struct world *world, const struct plan *plan)
 	for (size_t i = 0; i < plan_count(plan); i++) {
 		const struct plan_action *action = plan_action(plan, i);
 
-		if (action->kind == PLAN_COPY || (action->kind == PLAN_GONE_DST && has_pair(scene, action->src_uid, 0)))
+		if (action->kind == PLAN_COPY ||
+			(action->kind == PLAN_GONE_DST && has_pair(scene, action->src_uid, 0)))
 			check_missing(world, taken, action);
 		if (action->kind == PLAN_UNKNOWN)
 			assert_true(world->unreadable);
@@ -763,8 +798,10 @@ static void apply(struct world *world, const struct plan *plan, enum applied how
 	scene->baseline = how == APPLY_KILLED ? world->dst_next : 0;
 	for (size_t i = 0; i < plan_count(plan); i++) {
 		const struct plan_action *action = plan_action(plan, i);
-		struct journal_row row = { action->src_uid, action->dst_uid, { action->src_flags, action->dst_flags }, JOURNAL_DONE };
-		struct truth *dst = (struct truth *)(uintptr_t)find_truth(&scene->dst, action->dst_uid);
+		struct journal_row row = { action->src_uid, action->dst_uid,
+			{ action->src_flags, action->dst_flags }, JOURNAL_DONE };
+		struct truth *dst =
+			(struct truth *)(uintptr_t)find_truth(&scene->dst, action->dst_uid);
 		uint32_t fate = how == APPLY_KILLED ? pick(4) : 0;
 
 		if (action->flags)
@@ -772,13 +809,16 @@ static void apply(struct world *world, const struct plan *plan, enum applied how
 		if (action->kind == PLAN_GONE_SRC || action->kind == PLAN_GONE_DST) {
 			for (size_t pair = 0; pair < scene->pairs && action->record; pair++) {
 				if (scene->pair_src[pair] == action->src_uid)
-					scene->pair_status[pair] = action->kind == PLAN_GONE_SRC ? JOURNAL_GONE_SRC : JOURNAL_GONE_DST;
+					scene->pair_status[pair] = action->kind == PLAN_GONE_SRC
+									   ? JOURNAL_GONE_SRC
+									   : JOURNAL_GONE_DST;
 			}
 		} else if (action->kind == PLAN_COPY) {
 			if (fate == 3) /* not sent any more */
 				continue;
 			row.dst = fate == 1 ? 0 : world->dst_next;
-			copy_truth(world, find_truth(&scene->src, action->src_uid), world->dst_next, action->dst_flags);
+			copy_truth(world, find_truth(&scene->src, action->src_uid), world->dst_next,
+				action->dst_flags);
 			if (fate != 2) /* stored, and the record lost */
 				set_pair(world, &row);
 		} else if (action->record) {
@@ -790,8 +830,9 @@ static void apply(struct world *world, const struct plan *plan, enum applied how
 static void show_mailbox(const char *side, const struct mailbox *mailbox)
 {
 	for (size_t i = 0; i < mailbox->count; i++)
-		print_message("%s %u head=%s body=%s size=%u skip=%#x\n", side, mailbox->row[i].uid, mailbox->row[i].head, mailbox->row[i].body,
-			mailbox->row[i].size, mailbox->row[i].skip);
+		print_message("%s %u head=%s body=%s size=%u skip=%#x\n", side, mailbox->row[i].uid,
+			mailbox->row[i].head, mailbox->row[i].body, mailbox->row[i].size,
+			mailbox->row[i].skip);
 }
 
 /* For somebody who looks at one seed. */
@@ -802,12 +843,13 @@ static void show(const struct world *world, const struct plan *plan)
 
 	if (!random_shown)
 		return;
-	print_message("match=%d flags=%d recopy=%d shift=%u baseline=%u\n", scene->policy.match, scene->policy.flags_on_update,
-		scene->policy.recopy, world->shift, scene->baseline);
+	print_message("match=%d flags=%d recopy=%d shift=%u baseline=%u\n", scene->policy.match,
+		scene->policy.flags_on_update, scene->policy.recopy, world->shift, scene->baseline);
 	show_mailbox("src", &scene->src);
 	show_mailbox("dst", &scene->dst);
 	for (size_t i = 0; i < scene->pairs; i++)
-		print_message("pair %u %u status %u\n", scene->pair_src[i], scene->pair_dst[i], scene->pair_status[i]);
+		print_message("pair %u %u status %u\n", scene->pair_src[i], scene->pair_dst[i],
+			scene->pair_status[i]);
 	for (size_t i = 0; i < plan_count(plan); i++)
 		put_action(&out, world->flags, plan_action(plan, i));
 	print_message("%s\n", out.text);
