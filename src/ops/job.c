@@ -478,11 +478,28 @@ state_dir(const struct settings *settings, struct arena *arena, struct err *err)
 	return dir;
 }
 
+/* What this run carried is noted; a limit that earlier runs have used up ends it before it begins. */
+static int
+note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
+{
+	uint64_t day;
+
+	*used_up_out = false;
+	if (!run->settings->daily_limit)
+		return 0;
+	if (journal_spend(run->journal, clock_wall(), run->unspent, &day, err) < 0)
+		return -1;
+	run->unspent = 0;
+	*used_up_out = day >= run->settings->daily_limit;
+	return 0;
+}
+
 /* Journal, both listings, the work. */
 static int
 begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	const struct settings *settings = run->settings;
+	bool used_up;
 	char *dir = settings->no_state ? NULL : state_dir(settings, first->arena, err);
 
 	if (!settings->no_state && !dir)
@@ -490,6 +507,11 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	run->journal = journal_open(dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)
 		return -1;
+	if (note_daily_limit(run, &used_up, err) < 0)
+		return -1;
+	if (used_up)
+		return err_set(err, ERR_MAILBOX, "the daily limit of %llu octets is used up: run again later to go on",
+			(unsigned long long)settings->daily_limit);
 	if (journal_mailboxes(run->journal, first->arena, &first->records, &first->record_count, err) < 0 ||
 		open_both(run, lane, first, err) < 0)
 		return -1;
@@ -504,7 +526,10 @@ static int
 finish(struct run *run, struct lane *lane, struct err *err)
 {
 	struct err end = ERR_INIT;
+	bool used_up;
 
+	if (note_daily_limit(run, &used_up, err) < 0)
+		return -1;
 	/* Whatever ended the run, what was confirmed is written down. */
 	if (journal_commit(run->journal, true, err) < 0)
 		return -1;

@@ -61,7 +61,7 @@ struct run {
 	pthread_mutex_t lock; /* of what follows */
 	size_t next;
 	unsigned lanes; /* alive */
-	uint64_t bytes_today;
+	uint64_t unspent; /* octets carried that the journal does not know of yet, for --daily-limit */
 	uint64_t errors;
 	bool ended; /* no further mailbox is begun: `end` says why */
 	struct err end;

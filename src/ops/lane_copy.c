@@ -2,6 +2,7 @@
 #include "ops/lane.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -14,6 +15,7 @@
 #define RING 2048 /* messages begun and not settled: more than any window holds */
 #define ASK_BYTES (1u << 20) /* octets one FETCH asks for */
 #define ASK_MESSAGES 2048
+#define SPEND_STEP (16u << 20) /* octets after which the journal learns what was carried */
 #define FLAG_GROUPS 4096 /* different flag changes sent as one STORE each; beyond, message by message */
 
 struct flight { /* what must be known of a message when its answer comes */
@@ -339,24 +341,39 @@ settle(struct copy *copy, bool wait, struct err *err)
 	return rc < 0 ? err_wrap(err, "destination") : 0;
 }
 
+/* --daily-limit over the last 24 hours, whichever runs carried it. The journal is told now and then; a crash forgets one step. */
+static int
+obey_daily_limit(struct run *run, uint64_t size, struct err *err)
+{
+	struct err end = ERR_INIT;
+	uint64_t step = 0, day = 0;
+
+	pthread_mutex_lock(&run->lock);
+	run->unspent += size;
+	if (run->unspent >= SPEND_STEP || run->unspent >= run->settings->daily_limit / 16) {
+		step = run->unspent;
+		run->unspent = 0;
+	}
+	pthread_mutex_unlock(&run->lock);
+	if (!step)
+		return 0;
+	if (journal_spend(run->journal, clock_wall(), step, &day, err) < 0)
+		return -1;
+	if (day >= run->settings->daily_limit) {
+		err_set(&end, ERR_MAILBOX, "the daily limit of %llu octets is used up: run again later to go on",
+			(unsigned long long)run->settings->daily_limit);
+		run_end(run, &end);
+	}
+	return 0;
+}
+
 static int
 obey_limits(struct copy *copy, uint64_t size, struct err *err)
 {
 	struct run *run = copy->lane->run;
-	struct err end = ERR_INIT;
-	bool spent = false;
 
-	if (run->settings->daily_limit) {
-		pthread_mutex_lock(&run->lock);
-		run->bytes_today += size;
-		spent = run->bytes_today > run->settings->daily_limit;
-		pthread_mutex_unlock(&run->lock);
-	}
-	if (spent) {
-		err_set(&end, ERR_MAILBOX, "the daily limit of %llu octets is used up: run again tomorrow to go on",
-			(unsigned long long)run->settings->daily_limit);
-		run_end(run, &end);
-	}
+	if (run->settings->daily_limit && obey_daily_limit(run, size, err) < 0)
+		return -1;
 	if (rate_take(run->messages, 1) < 0 || rate_take(run->bytes, size) < 0)
 		return stop_check(err) < 0 ? -1 : err_set(err, ERR_STOPPED, "interrupted");
 	return 0;

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "ops/meter.h"
 
+#define SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
+#define SAMPLE_LEAST 4
 #define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
 
 static void
@@ -188,6 +190,37 @@ forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *r
 	return 0;
 }
 
+/*
+ * Another server behind an old name may repeat UIDVALIDITY and UIDs by chance, but hardly the sizes: when no recorded message that is still there has
+ * the size it had, none of the records is believed.
+ */
+static int
+forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct journal_size sample[SAMPLE];
+	struct work *work = pass->work;
+	int count = journal_sizes(lane->run->journal, work->record.id, sample, SAMPLE, err), seen = 0, same = 0;
+
+	if (count < 0)
+		return -1;
+	for (int i = 0; i < count; i++) {
+		size_t row = snapshot_find(&pass->src, sample[i].src_uid);
+
+		if (row == SIZE_MAX || pass->src.size[row] == UINT32_MAX)
+			continue;
+		seen++;
+		same += pass->src.size[row] == sample[i].size;
+	}
+	if (seen < SAMPLE_LEAST || same > 0 || settings_transform(lane->run->settings))
+		return 0;
+	log_warn("%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
+		work->pair.src->name, seen);
+	if (journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
+		return -1;
+	pass->pairs = (struct journal_pairs){ 0 };
+	return 0;
+}
+
 /* --search and its like: asked of the server; then every row is decided. */
 static int
 select_rows(struct lane *lane, struct pass *pass, struct err *err)
@@ -357,6 +390,8 @@ lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		return err_wrap(err, "scanning the destination");
 	if (!pass->dst_box)
 		snapshot_finish(&pass->dst, true);
+	if (pass->pairs.count > 0 && forget_if_strange(lane, pass, err) < 0)
+		return -1;
 	report_unknown(lane, pass);
 	if (select_rows(lane, pass, err) < 0)
 		return -1;

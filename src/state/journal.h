@@ -96,6 +96,19 @@ int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOUR
 size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap; 0 when it cannot be read */
 
 /*
+ * Some recorded messages of a mailbox and how long they were when they were copied: a server put in an old one's place betrays itself by messages of
+ * other sizes under the same UIDs. At most room; returns how many, or -1.
+ */
+struct journal_size {
+	uint32_t src_uid, dst_uid;
+	uint64_t size; /* octets */
+};
+int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size *out, size_t room, struct err *err) MUST_CHECK;
+
+/* --daily-limit: adds octets to what was carried in the hour of `now` (clock_wall()); gives the sum of the last 24 hours. */
+int journal_spend(struct journal *journal, int64_t now, uint64_t octets, uint64_t *day_out, struct err *err) MUST_CHECK;
+
+/*
  * Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. A pair (src, dst) that is recorded
  * already is updated, and others of that src_uid stay. With src_uid 0 (copied the other way, UID here not known) the key is dst_uid.
  */

@@ -32,7 +32,8 @@ static const char *const schema[] = {
 	" flags_a INTEGER NOT NULL, flags_b INTEGER NOT NULL, status INTEGER NOT NULL,"
 	" size INTEGER NOT NULL, head_digest BLOB, body_digest BLOB,"
 	" PRIMARY KEY(mailbox, uid_a, uid_b)) WITHOUT ROWID, STRICT;"
-	"CREATE INDEX pair_b ON pair(mailbox, uid_b);",
+	"CREATE INDEX pair_b ON pair(mailbox, uid_b);"
+	"CREATE TABLE spent(hour INTEGER PRIMARY KEY, octets INTEGER NOT NULL) STRICT;",
 };
 
 /* $ is the letter of the source's side, @ that of the destination's. baseline_b and selection_b are those of copying towards b. */
@@ -72,6 +73,11 @@ static const struct {
 		" selection_b = 0 WHERE id = ?1" },
 	{ SQL_PAIR_COUNT, "SELECT count(*) FROM pair WHERE mailbox = ?1" },
 	{ SQL_PAIR_COUNTS, "SELECT status, count(*) FROM pair WHERE mailbox = ?1 GROUP BY status" },
+	{ SQL_PAIR_SIZES, "SELECT uid_$, uid_@, size FROM pair WHERE mailbox = ?1 AND size > 0 AND"
+			  " status = 0 ORDER BY uid_a LIMIT ?2" },
+	{ SQL_SPEND, "INSERT INTO spent(hour, octets) VALUES(?1, ?2) ON CONFLICT(hour) DO UPDATE SET"
+		     " octets = octets + excluded.octets" },
+	{ SQL_SPENT, "SELECT ifnull(sum(octets), 0) FROM spent WHERE hour > ?1 - 24 AND hour <= ?1" },
 	{ SQL_PAIR_LIST,
 		"SELECT uid_$, uid_@, flags_$, flags_@, status FROM pair WHERE mailbox = ?1"
 		" ORDER BY uid_a, uid_b" },
