@@ -451,8 +451,8 @@ static int enter_authenticate(struct login *login, struct err *err)
 	if (login_choose(login, &options, err) < 0)
 		return -1;
 
-	imap->told =
-		false; /* what was offered before the login may not be what is offered after it (RFC 3501 §6.2) */
+	/* What was offered before the login may not be what is offered after it (RFC 3501 §6.2). */
+	imap->told = false;
 	if (login->mechanism->traits & SASL_LOGIN_COMMAND)
 		rc = login_by_command(login, user, secret_bytes(options.password), &tag, err);
 	else
@@ -585,7 +585,8 @@ static int enter_ready(struct login *login, struct err *err)
 		settle(login, batch.enable, IMAP_CAP_ENABLE, err) < 0 ||
 		settle(login, batch.compress, IMAP_CAP_COMPRESS, err) < 0)
 		return -1;
-	if (batch.compress > 0 && !imap_refused(imap, batch.compress) && start_deflate(imap, err) < 0)
+	if (batch.compress > 0 && !imap_refused(imap, batch.compress) &&
+		start_deflate(imap, err) < 0)
 		return -1;
 	note_server_id(login);
 	return 0;
