@@ -21,6 +21,7 @@
 struct flight { /* what must be known of a message when its answer comes */
 	uint32_t action; /* index in the plan */
 	uint64_t size;
+	uint32_t claimed; /* RFC822.SIZE at the source; 0 = not known */
 	struct digest128 header;
 };
 
@@ -80,7 +81,7 @@ put_pair(struct lane *lane, struct pass *pass, const struct plan_action *action,
 	};
 
 	if (flight) {
-		pair.size = flight->size;
+		pair.size = flight->claimed;
 		pair.header = flight->header;
 	}
 	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
@@ -472,6 +473,14 @@ action_of(const struct copy *copy, uint32_t uid)
 	return found ? found->action : SIZE_MAX;
 }
 
+static uint32_t
+claimed_size(const struct pass *pass, uint32_t uid)
+{
+	size_t row = snapshot_find(&pass->src, uid);
+
+	return row == SIZE_MAX || pass->src.size[row] == UINT32_MAX ? 0 : pass->src.size[row];
+}
+
 /* One message from source to destination: 0, or -1. Scope ERR_MESSAGE: reported and passed over by the caller. */
 static int
 copy_message(struct copy *copy, const struct message *message, size_t index, struct err *err)
@@ -491,7 +500,7 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 	}
 	if (obey_limits(copy, size, err) < 0)
 		return -1;
-	*flight = (struct flight){ .action = (uint32_t)index, .size = size };
+	*flight = (struct flight){ .action = (uint32_t)index, .size = size, .claimed = claimed_size(copy->pass, message->uid) };
 	if (store_append_begin(lane->dst, copy->token++, action->dst_flags, date_of(copy->pass, message), size, err) < 0)
 		return err_wrap(err, "destination");
 	if ((spool ? send_spool(copy, spool, err) : stream_body(copy, err)) < 0)

@@ -211,7 +211,7 @@ forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
 		seen++;
 		same += pass->src.size[row] == sample[i].size;
 	}
-	if (seen < SAMPLE_LEAST || same > 0 || settings_transform(lane->run->settings))
+	if (seen < SAMPLE_LEAST || same > 0)
 		return 0;
 	log_warn("%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
 		work->pair.src->name, seen);

@@ -56,7 +56,7 @@ enum journal_status {
 struct journal_pair {
 	uint32_t src_uid, dst_uid; /* dst_uid 0 = stored, UID not known yet */
 	const char *src_flags, *dst_flags; /* canonical text as last seen on each side */
-	uint64_t size;
+	uint64_t size; /* RFC822.SIZE as the source claimed it; 0 = not known */
 	struct digest128 header, content; /* all zero = not known */
 	enum journal_status status;
 };
@@ -96,7 +96,7 @@ int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOUR
 size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap; 0 when it cannot be read */
 
 /*
- * Some recorded messages of a mailbox and how long they were when they were copied: a server put in an old one's place betrays itself by messages of
+ * Some recorded messages of a mailbox and how long the source said they were when they were copied: a server put in an old one's place betrays itself by messages of
  * other sizes under the same UIDs. At most room; returns how many, or -1.
  */
 struct journal_size {
