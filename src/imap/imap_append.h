@@ -49,11 +49,13 @@ void imap_append_free(struct imap_append *append); /* accepts NULL */
  * Starts a message of exactly size octets. flags: names between blanks ("" = none); date: INTERNALDATE text or NULL. May wait for room (settling
  * internally). ERR_LOCAL, ERR_MAILBOX, ERR_MESSAGE: an argument cannot be sent, and nothing was begun.
  */
-int imap_append_begin(struct imap_append *append, uint64_t token, const char *flags, const char *date, uint64_t size, struct err *err) MUST_CHECK;
+int imap_append_begin(struct imap_append *append, uint64_t token, const char *flags,
+	const char *date, uint64_t size, struct err *err) MUST_CHECK;
 int imap_append_add(struct imap_append *append, struct span bytes, struct err *err) MUST_CHECK;
 /* ERR_LOCAL when not exactly size octets came: the message is as if never begun, or (when it was announced already) the connection has to go. */
 int imap_append_end(struct imap_append *append, struct err *err) MUST_CHECK;
-bool imap_append_in_message(const struct imap_append *append); /* between begin and end: giving up now costs the connection, unless imap_append_cancel() can */
+bool imap_append_in_message(const struct imap_append *
+		append); /* between begin and end: giving up now costs the connection, unless imap_append_cancel() can */
 /* Takes back the message that was begun: true, and there will be no result of it; false when it was announced to the server (those above 512 KiB are). */
 bool imap_append_cancel(struct imap_append *append);
 /* Closes the open batch and pushes it out. In a message: only pushes. */
@@ -62,9 +64,11 @@ int imap_append_flush(struct imap_append *append, struct err *err) MUST_CHECK;
  * 1 = a result; 0 = none (wait false: none arrived yet; wait true: nothing is outstanding); -1 = the connection failed: then call imap_append_drop().
  * wait true closes the open batch first.
  */
-int imap_append_settle(struct imap_append *append, bool wait, struct imap_append_result *out, struct err *err) MUST_CHECK;
+int imap_append_settle(struct imap_append *append, bool wait, struct imap_append_result *out,
+	struct err *err) MUST_CHECK;
 /* After the connection failed (or instead of it): turns everything outstanding into results SKIPPED or UNKNOWN, then settle() yields them without the session. */
 void imap_append_drop(struct imap_append *append);
-size_t imap_append_outstanding(const struct imap_append *append); /* messages begun and without a result */
+size_t imap_append_outstanding(
+	const struct imap_append *append); /* messages begun and without a result */
 
 #endif
