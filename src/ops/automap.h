@@ -23,8 +23,8 @@ struct automap_request {
 	const struct automap_source *src;
 	size_t count;
 	const struct mailbox_list *dst;
-	const char *
-		dst_root; /* only what is below it is looked at, and by its name below it; NULL = all */
+	/* Only what is below it is looked at, and by its name below it; NULL = all. */
+	const char *dst_root;
 };
 
 struct automap *automap_new(const struct automap_request *request, struct arena *arena);

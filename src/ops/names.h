@@ -30,10 +30,8 @@ struct name_pair {
 struct name_request {
 	const struct mailbox_list *src, *dst;
 	const struct select *select;
-	const char
-		*src_root; /* the location's /MAILBOX: only this and what is below it; NULL = all */
-	const char *
-		dst_root; /* the destination location's /MAILBOX: everything goes below it; NULL = none */
+	/* The locations' /MAILBOX, NULL = none: only this and what is below it; everything goes below it. */
+	const char *src_root, *dst_root;
 	bool gmail;
 };
 

@@ -53,24 +53,38 @@ void plan_take(struct plan *plan, size_t src_row, size_t dst_row, enum plan_fate
 		plan->sizes_differ = true;
 }
 
-/* A pair whose source message is there. */
-static void record_present(struct plan *plan, size_t pair, uint32_t row, uint32_t *hint)
+static bool is_selected(const struct plan *plan, size_t row)
+{
+	return plan->in.src_reason == NULL || plan->in.src_reason[row] == SELECT_YES;
+}
+
+/* A pair whose destination message is there. Claimed for its source message even when that is not selected. */
+static void record_found(struct plan *plan, size_t pair, uint32_t row, uint32_t dst_row)
+{
+	/* The source has merged two of the destination's messages: both are its own. */
+	if (plan->src_dst[row] != PLAN_NONE) {
+		plan->dst_state[dst_row] = CLAIM_TAKEN;
+		return;
+	}
+	plan->src_pair[row] = (uint32_t)pair;
+	plan_take(plan, row, dst_row, is_selected(plan, row) ? FATE_KEEP : FATE_SKIP);
+}
+
+/* A pair whose destination message is not there, or not known. Of several records of a message the most hopeful counts. */
+static void record_lost(struct plan *plan, size_t pair, uint32_t row)
 {
 	const struct journal_pairs *pairs = plan->in.pairs;
-	enum plan_fate fate = plan_fate(plan, row);
 	uint32_t uid = pairs->dst_uid[pair];
-	uint32_t dst_row = uid != 0 ? find_row(plan->in.dst, uid, hint) : PLAN_NONE;
 
-	if (plan->src_pair[row] != PLAN_NONE) /* a second record of one message: the first counts */
+	if (plan->src_dst[row] != PLAN_NONE || plan_fate(plan, row) == FATE_STORED)
 		return;
-	plan->src_pair[row] = (uint32_t)pair;
+	if (plan->src_pair[row] == PLAN_NONE || pairs->status[pair] != JOURNAL_GONE_DST)
+		plan->src_pair[row] = (uint32_t)pair;
 	if (pairs->status[pair] == JOURNAL_REFUSED)
 		return;
-	if (dst_row != PLAN_NONE) /* claimed for it even when it is not selected */
-		plan_take(plan, row, dst_row, fate == FATE_SKIP ? FATE_SKIP : FATE_KEEP);
-	else if (uid == 0 && pairs->status[pair] != JOURNAL_GONE_DST)
+	if (uid == 0 && pairs->status[pair] != JOURNAL_GONE_DST)
 		plan->src_state[row] = FATE_STORED;
-	else if (fate == FATE_SKIP)
+	else if (!is_selected(plan, row))
 		return;
 	else if (uid != 0 && !plan->in.dst->complete)
 		plan->src_state[row] = FATE_UNKNOWN;
@@ -79,13 +93,8 @@ static void record_present(struct plan *plan, size_t pair, uint32_t row, uint32_
 }
 
 /* A pair whose source message is gone, or not in an incomplete snapshot: then its copy is left to it. */
-static void record_absent(struct plan *plan, size_t pair, uint32_t *hint)
+static void record_absent(struct plan *plan, uint32_t dst_row)
 {
-	uint32_t uid = plan->in.pairs->dst_uid[pair];
-	uint32_t dst_row = uid != 0 ? find_row(plan->in.dst, uid, hint) : PLAN_NONE;
-
-	if (dst_row == PLAN_NONE)
-		return;
 	if (!plan->in.src->complete)
 		plan->dst_state[dst_row] = CLAIM_TAKEN;
 	else if (plan_claim(plan, dst_row) == CLAIM_NONE)
@@ -98,12 +107,20 @@ static void step_record(struct plan *plan)
 	uint32_t src_hint = 0, dst_hint = 0;
 
 	for (size_t i = 0; i < pairs->count; i++) {
-		uint32_t row = find_row(plan->in.src, pairs->src_uid[i], &src_hint);
+		uint32_t row, dst_row = PLAN_NONE;
 
-		if (row != PLAN_NONE)
-			record_present(plan, i, row, &dst_hint);
-		else
-			record_absent(plan, i, &dst_hint);
+		/* Copied the other way, its UID here not known: to be matched by digest like any other. */
+		if (pairs->src_uid[i] == 0)
+			continue;
+		row = find_row(plan->in.src, pairs->src_uid[i], &src_hint);
+		if (pairs->dst_uid[i] != 0)
+			dst_row = find_row(plan->in.dst, pairs->dst_uid[i], &dst_hint);
+		if (row != PLAN_NONE && dst_row != PLAN_NONE)
+			record_found(plan, i, row, dst_row);
+		else if (row != PLAN_NONE)
+			record_lost(plan, i, row);
+		else if (dst_row != PLAN_NONE)
+			record_absent(plan, dst_row);
 	}
 }
 
@@ -123,9 +140,7 @@ struct plan *plan_new(const struct plan_input *input)
 	plan->src_pair = mem_array(src_count + 1, sizeof(*plan->src_pair));
 	plan->dst_state = mem_array(input->dst->count + 1, sizeof(*plan->dst_state));
 	for (size_t row = 0; row < src_count; row++) {
-		bool selected = input->src_reason == NULL || input->src_reason[row] == SELECT_YES;
-
-		plan->src_state[row] = selected ? FATE_FRESH : FATE_SKIP;
+		plan->src_state[row] = is_selected(plan, row) ? FATE_FRESH : FATE_SKIP;
 		plan->src_dst[row] = plan->src_pair[row] = PLAN_NONE;
 	}
 	step_record(plan);
@@ -219,11 +234,10 @@ static void fill_adopt(
 {
 	struct flags_seen seen = seen_of(plan, row);
 	struct flags_change change = { .after = seen.dst };
-	bool selected = plan->in.src_reason == NULL || plan->in.src_reason[row] == SELECT_YES;
 
 	action->proof = (uint8_t)proof;
 	action->record = true;
-	if (selected && may_drive(plan, row))
+	if (is_selected(plan, row) && may_drive(plan, row))
 		change = proof == PROOF_RECORD ? plan_flags_keep(plan->flags, &seen)
 					       : plan_flags_adopt(plan->flags, seen.src, seen.dst);
 	set_change(action, &change);
@@ -304,7 +318,8 @@ static void add_gone(struct plan *plan)
 		uint32_t dst_row = PLAN_NONE;
 		struct plan_action *action;
 
-		if (find_row(plan->in.src, pairs->src_uid[i], &src_hint) != PLAN_NONE)
+		if (pairs->src_uid[i] == 0 ||
+			find_row(plan->in.src, pairs->src_uid[i], &src_hint) != PLAN_NONE)
 			continue;
 		if (pairs->dst_uid[i] != 0)
 			dst_row = find_row(plan->in.dst, pairs->dst_uid[i], &dst_hint);

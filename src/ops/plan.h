@@ -32,8 +32,8 @@ struct plan_policy {
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
 	bool transformed; /* content options change messages: digests of the source never equal the destination's, so records alone count */
-	flags_t add,
-		remove; /* --add-flags, --remove-flags: change what the source is seen as having */
+	/* --add-flags, --remove-flags: change what the source is seen as having */
+	flags_t add, remove;
 	bool has_permanent, any_keyword;
 	flags_t permanent; /* what the destination can store */
 };
@@ -48,8 +48,8 @@ struct plan_input {
 	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
 	const struct journal_pairs *pairs; /* may be NULL */
 	const struct plan_policy *policy;
-	uint32_t
-		baseline; /* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
+	/* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
+	uint32_t baseline;
 };
 
 enum plan_kind {
@@ -79,8 +79,8 @@ struct plan_action {
 	flags_t lost; /* flags the destination cannot hold, unless a recorded pair had them before */
 };
 
-struct plan *plan_new(const struct plan_input
-		*input); /* step 1 is done; the input is borrowed until plan_finish() */
+/* Step 1 is done; the input is borrowed until plan_finish(). */
+struct plan *plan_new(const struct plan_input *input);
 void plan_free(struct plan *plan);
 /*
  * Whether step 2 is needed, and of which messages the header digest is not known yet; memory of the arena. To be asked again after

@@ -376,8 +376,8 @@ static void doubt(struct plan *plan, struct list fresh, struct list dst)
 	if (fresh.count == 1 && dst.count == 1 &&
 		(blind || !plan_has(plan->in.src, fresh.at->row, SNAPSHOT_HAS_CONTENT)) &&
 		plan->policy.match == MATCH_AUTO && is_certain(plan, fresh.at->row, dst.at->row)) {
-		plan_take(plan, fresh.at->row, dst.at->row,
-			FATE_ADOPT_DIGEST); /* as step 2 would, had these been alone */
+		/* As step 2 would, had these been alone. */
+		plan_take(plan, fresh.at->row, dst.at->row, FATE_ADOPT_DIGEST);
 		return;
 	}
 	for (size_t i = 0; i < fresh.count; i++) {

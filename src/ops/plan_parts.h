@@ -51,8 +51,8 @@ struct plan {
 	uint32_t *src_pair; /* index in in.pairs */
 	bool sizes_differ; /* a pair's sizes: then they are no evidence between these two servers */
 	size_t sizes_same;
-	bool narrow,
-		widened; /* the source was scanned by size only; had to be scanned in full after all */
+	/* The source was scanned by size only; had to be scanned in full after all. */
+	bool narrow, widened;
 	unsigned rounds; /* of plan_wants_digests() that asked */
 	struct plan_action *action;
 	size_t count, copies;

@@ -142,9 +142,9 @@ static const char *search_problem(const char *text)
 		return "too long";
 	if (!utf8_valid(span_of(text)))
 		return "not valid UTF-8";
+	/* Inside quotes too: CR LF would begin a command of its own. */
 	for (const char *c = text; *c != '\0'; c++) {
-		if ((unsigned char)*c < ' ' ||
-			*c == 0x7f) /* inside quotes too: CR LF would begin a command of its own */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			return "control characters";
 	}
 	for (size_t at = 0; text[at] != '\0';) {
