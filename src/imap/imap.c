@@ -141,7 +141,7 @@ enum imap_code_type imap_answer_code(const struct imap *imap, uint32_t number)
 
 /*
  * A tagged line. An answer that nobody waits for is never believed: it may have been put there to be taken for the answer to a command yet to
- * come, STARTTLS above all (CVE-2026-42246 of net-imap).
+ * come, STARTTLS above all (net-imap GHSA-vcgp-9326-pqcp).
  */
 static int tag_answered(struct imap *imap, const struct imap_event *event, struct err *err)
 {
