@@ -47,10 +47,15 @@ static int compare_members(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
+/* Often they are in order already. */
 static void sort(struct list list)
 {
-	if (list.count > 1)
-		qsort(list.at, list.count, sizeof(*list.at), compare_members);
+	for (size_t i = 1; i < list.count; i++) {
+		if (compare_members(&list.at[i - 1], &list.at[i]) > 0) {
+			qsort(list.at, list.count, sizeof(*list.at), compare_members);
+			return;
+		}
+	}
 }
 
 static struct member make_member(const struct plan *plan, enum side side, size_t row)

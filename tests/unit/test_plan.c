@@ -3,10 +3,8 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/must.h"
 #include "mail/header.h"
-#include "ops/plan_parts.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -960,11 +958,208 @@ static int say_seed(void **state)
 	return 0;
 }
 
+/* Many messages. */
+
+#define MANY 100000
+
+struct many {
+	struct flag_table *flags;
+	struct arena *arena;
+	struct snapshot src, dst;
+	struct plan_policy policy;
+	struct plan *plan;
+};
+
+enum likeness { ALL_DIFFERENT, ALL_IDENTICAL };
+
+static void fill_many(
+	struct snapshot *snapshot, enum likeness likeness, uint32_t first_uid, uint32_t step)
+{
+	snapshot_init(snapshot, true);
+	snapshot_want_content(snapshot);
+	for (uint32_t i = 0; i < MANY; i++) {
+		size_t row = snapshot_add(snapshot, first_uid + i);
+		uint32_t number =
+			likeness == ALL_IDENTICAL ? 7 : (uint32_t)(i * (uint64_t)step % MANY);
+
+		snapshot->flags[row] = number % 32;
+		snapshot->instant[row] = number;
+		snapshot->size[row] = number;
+		snapshot->attr[row] =
+			SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_MESSAGE_ID | SNAPSHOT_HAS_CONTENT;
+		snapshot->digest[row].word[0] = (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+		snapshot->digest[row].word[1] = number;
+		snapshot->content[row] = snapshot->digest[row];
+	}
+	snapshot_finish(snapshot, true);
+}
+
+static void plan_many(enum likeness likeness, struct journal_pairs *pairs, size_t expected_adopted,
+	const char *what)
+{
+	struct many many = { .flags = flag_table_new(), .arena = arena_new() };
+	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, pairs, &many.policy,
+		0 };
+	struct uidset src_set, dst_set;
+	size_t adopted = 0;
+	int64_t start;
+
+	fill_many(&many.src, likeness, 1, 1);
+	fill_many(&many.dst, likeness, 500000, 77773); /* in another order */
+	start = clock_us();
+	many.plan = plan_new(&input);
+	assert_false(plan_wants_digests(many.plan, many.arena, &src_set, &dst_set)); /* all known */
+	assert_false(plan_wants_content(many.plan, many.arena, &src_set, &dst_set));
+	plan_finish(many.plan, false);
+	print_message("%s: %d x %d in %lld ms\n", what, MANY, MANY,
+		(long long)(clock_us() - start) / 1000);
+	assert_int_equal(plan_count(many.plan), MANY);
+	for (size_t i = 0; i < MANY; i++)
+		adopted += plan_action(many.plan, i)->kind == PLAN_ADOPT;
+	assert_int_equal(adopted, expected_adopted);
+	plan_free(many.plan);
+	snapshot_release(&many.src);
+	snapshot_release(&many.dst);
+	arena_free(many.arena);
+	flag_table_free(many.flags);
+}
+
+/* No quadratic behaviour: the test would not end in time. */
+static void test_many(void **state)
+{
+	static uint32_t src_uid[MANY], dst_uid[MANY];
+	static uint16_t flags[MANY];
+	static uint8_t status[MANY];
+	const char *text[] = { "\\Seen" };
+	struct journal_pairs pairs = { MANY, src_uid, dst_uid, flags, flags, status, text, 1 };
+
+	(void)state;
+	for (uint32_t i = 0; i < MANY; i++) {
+		src_uid[i] = i + 1;
+		dst_uid[i] = 500000 + (uint32_t)(i * UINT64_C(77773) % MANY);
+	}
+	plan_many(ALL_DIFFERENT, NULL, MANY, "by digest");
+	plan_many(ALL_IDENTICAL, NULL, MANY, "by content, all identical");
+	plan_many(ALL_DIFFERENT, &pairs, 0, "by record");
+}
+
+/* --match header: what no named header tells apart is told apart by content (mail/header.c's digests of nothing). */
+static void test_nothing(void **state)
+{
+	static const char *const names[] = { "X-Id", "X-Other", "X-Third" };
+	static const char *const messages[] = { "Subject: a\r\n\r\nx",
+		"X-Id:\r\nX-Other:  \r\nX-Third:\r\n\r\nx" };
+
+	(void)state;
+	for (size_t m = 0; m < countof(messages); m++) {
+		for (size_t count = 1; count <= countof(names); count++) {
+			struct header_scan *scan = header_scan_new_fields(false, names, count);
+			struct header_facts facts;
+			struct flag_table *flags = flag_table_new();
+			struct arena *arena = arena_new();
+			struct plan_policy policy = { .match = MATCH_HEADER };
+			struct snapshot src, dst;
+			struct plan_input input = { flags, &src, &dst, NULL, NULL, &policy, 0 };
+			struct uidset src_set, dst_set;
+			struct plan *plan;
+
+			header_scan_add(scan, span_of(messages[m]));
+			header_scan_end(scan, &facts);
+			snapshot_init(&src, true);
+			snapshot_init(&dst, true);
+			snapshot_add(&src, 1);
+			snapshot_add(&dst, 2);
+			src.digest[0] = dst.digest[0] = facts.header;
+			src.attr[0] = dst.attr[0] = SNAPSHOT_HAS_DIGEST;
+			snapshot_finish(&src, true);
+			snapshot_finish(&dst, true);
+			plan = plan_new(&input);
+			assert_false(plan_wants_digests(plan, arena, &src_set, &dst_set));
+			assert_true(plan_wants_content(plan, arena, &src_set, &dst_set));
+			plan_free(plan);
+			snapshot_release(&src);
+			snapshot_release(&dst);
+			header_scan_free(scan);
+			arena_free(arena);
+			flag_table_free(flags);
+		}
+	}
+}
+
+/* A caller that leaves out what was asked for gets no copies for it. */
+static void test_unasked(void **state)
+{
+	struct flag_table *flags = flag_table_new();
+	struct plan_policy policy = { 0 };
+	struct snapshot src, dst;
+	struct plan_input input = { flags, &src, &dst, NULL, NULL, &policy, 0 };
+	struct plan *plan;
+
+	(void)state;
+	snapshot_init(&src, false);
+	snapshot_init(&dst, false);
+	snapshot_add(&src, 1);
+	snapshot_add(&dst, 2);
+	snapshot_finish(&src, true);
+	snapshot_finish(&dst, true);
+	plan = plan_new(&input);
+	plan_finish(plan, false);
+	assert_int_equal(plan_count(plan), 1);
+	assert_int_equal(plan_action(plan, 0)->kind, PLAN_UNKNOWN);
+	assert_int_equal(plan_copies(plan), 0);
+	plan_free(plan);
+	plan_free(NULL);
+	snapshot_release(&src);
+	snapshot_release(&dst);
+	flag_table_free(flags);
+}
+
+static void test_merge(void **state)
+{
+	struct snapshot into, from;
+	struct digest128 a = { { 1, 2 } }, b = { { 3, 4 } };
+
+	(void)state;
+	snapshot_init(&into, false);
+	snapshot_init(&from, true);
+	snapshot_want_content(&from);
+	for (uint32_t uid = 1; uid <= 4; uid++)
+		snapshot_add(&into, uid);
+	for (uint32_t uid = 3; uid <= 9; uid += 2) {
+		size_t row = snapshot_add(&from, uid);
+
+		from.digest[row] = a;
+		from.content[row] = b;
+		from.attr[row] =
+			SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_CONTENT | SNAPSHOT_HAS_MESSAGE_ID;
+	}
+	snapshot_finish(&into, true);
+	snapshot_finish(&from, true);
+	snapshot_merge(&into, &from);
+	assert_int_equal(into.count, 4);
+	assert_int_equal(
+		into.attr[2], SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_CONTENT | SNAPSHOT_HAS_MESSAGE_ID);
+	assert_true(digest128_equal(into.digest[2], a));
+	assert_true(digest128_equal(into.content[2], b));
+	assert_int_equal(into.attr[1], 0);
+	from.digest[0] = b; /* by other headers */
+	from.content[0] = a;
+	snapshot_merge(&into, &from);
+	assert_true(digest128_equal(into.digest[2], a));
+	assert_true(digest128_equal(into.content[2], a));
+	snapshot_release(&into);
+	snapshot_release(&from);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tables),
 		cmocka_unit_test_teardown(test_random, say_seed),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_unasked),
+		cmocka_unit_test(test_merge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
