@@ -350,6 +350,7 @@ static void test_list_refused(void **state)
 	assert_int_equal(client.err.scope, ERR_ACCOUNT);
 	assert_non_null(strstr(client.err.text, "try later"));
 	stop(&client);
+	assert_int_equal(seen("LIST \"\" \"*\""), 1);
 }
 
 /* The account's own prefix counts, and names outside of it still lead to their mailboxes. */
@@ -623,6 +624,16 @@ static void test_scan_moving(void **state)
 			0 },
 		{ "UID SEARCH UID 1:*", "* SEARCH 20 30\n%T OK done", 0 },
 	};
+	static const struct rule even[] = {
+		NAMES,
+		{ "EXAMINE", SELECTED("3"), 0 },
+		{ "UID FETCH 1:* ",
+			ROW("1", "10") ROW("2", "20")
+				ROW("3", "30") "* 1 EXPUNGE\n* 3 EXISTS\n%T OK done",
+			0 },
+		{ "UID SEARCH UID 1:*", "* SEARCH 20 30 40\n%T OK done", 0 },
+		{ "UID FETCH 40 ", ROW("3", "40") "%T OK done", 0 },
+	};
 	static const struct rule lying[] = {
 		NAMES,
 		{ "EXAMINE", SELECTED("3"), 0 },
@@ -637,6 +648,15 @@ static void test_scan_moving(void **state)
 	assert_true(scanned.rows.complete);
 	assert_int_equal(scanned.rows.count, 2);
 	assert_int_equal(scanned.rows.uid[0], 20);
+	end_scan(&scanned);
+
+	/* One went and one came: the count is the same, the messages are not. */
+	SCAN(&scanned, even);
+	assert_int_equal(scanned.rc, 0);
+	assert_true(scanned.rows.complete);
+	assert_int_equal(scanned.rows.count, 3);
+	assert_int_equal(scanned.rows.uid[0], 20);
+	assert_int_equal(scanned.rows.uid[2], 40);
 	end_scan(&scanned);
 
 	SCAN(&scanned, lying);
