@@ -7,6 +7,8 @@
 #include "base/arena.h"
 #include "base/mem.h"
 
+#include <pthread.h>
+
 #define SYSTEM_COUNT 5
 #define SYSTEM_SETS (1u << SYSTEM_COUNT)
 #define NAMES_MAX 4096
@@ -40,6 +42,7 @@ struct flag_table {
 	size_t set_count, set_room;
 	struct index names, sets;
 	size_t bytes, dropped;
+	pthread_mutex_t lock; /* of flags_parse() against itself */
 };
 
 /* A set under construction: name ids in canonical order. */
@@ -293,6 +296,7 @@ struct flag_table *flag_table_new(void)
 	struct flag_table *table = mem_alloc(sizeof(*table));
 
 	table->arena = arena_new();
+	pthread_mutex_init(&table->lock, NULL);
 	index_renew(&table->names, 32);
 	index_renew(&table->sets, 64);
 	for (size_t i = 0; i < SYSTEM_COUNT; i++)
@@ -321,6 +325,7 @@ void flag_table_free(struct flag_table *table)
 	mem_free(table->names.slot);
 	mem_free(table->sets.slot);
 	arena_free(table->arena);
+	pthread_mutex_destroy(&table->lock);
 	mem_free(table);
 }
 
@@ -332,8 +337,10 @@ static bool is_blank(char byte)
 flags_t flags_parse(struct flag_table *table, struct span names)
 {
 	struct draft draft;
+	flags_t set;
 
 	draft.count = 0;
+	pthread_mutex_lock(&table->lock);
 	for (size_t at = 0; at < names.len;) {
 		size_t start = at;
 		size_t id;
@@ -348,7 +355,9 @@ flags_t flags_parse(struct flag_table *table, struct span names)
 		if (id != SIZE_MAX)
 			draft_add(table, &draft, id);
 	}
-	return intern_set(table, &draft);
+	set = intern_set(table, &draft);
+	pthread_mutex_unlock(&table->lock);
+	return set;
 }
 
 flags_t flags_add(struct flag_table *table, flags_t set, struct span name)

@@ -2,7 +2,7 @@
  * Flag sets as small integers: every distinct set of IMAP flags and keywords seen by a lane is interned once, so that a
  * message's flags are four bytes in a column and comparing two sets is comparing two ids (RFC 3501 §2.3.2).
  *
- * Owner: the lane (or a test). Lifetime: ids are valid as long as the table. Threads: one at a time.
+ * Owner: the lane (or a test). Lifetime: ids are valid as long as the table. Threads: one at a time, but flags_parse() beside itself.
  *
  *	struct flag_table *table = flag_table_new();
  *	flags_t a = flags_parse(table, SPAN("\\Seen $Forwarded"));

@@ -161,6 +161,7 @@ pass_release(struct pass *pass)
 	snapshot_release(&pass->src);
 	snapshot_release(&pass->dst);
 	arena_free(pass->arena);
+	arena_free(pass->dst_arena);
 }
 
 /* Counts of a pass begin anew; what earlier passes copied stays copied, and is not "already there" now. */
@@ -208,7 +209,7 @@ remember(struct lane *lane, struct pass *pass)
 static int
 lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
 {
-	struct pass pass = { .work = work, .arena = arena_new() };
+	struct pass pass = { .work = work, .arena = arena_new(), .dst_arena = arena_new() };
 	struct tally earlier = begin_tally(work);
 	int rc = -1;
 

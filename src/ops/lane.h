@@ -84,7 +84,7 @@ struct lane {
 /* One mailbox as this pass sees it; memory of the arena, freed after the pass. */
 struct pass {
 	struct work *work;
-	struct arena *arena;
+	struct arena *arena, *dst_arena; /* the second for the destination's scan, which may have a thread of its own */
 	struct snapshot src, dst;
 	struct journal_pairs pairs;
 	struct uidset src_unknown, dst_unknown;

@@ -7,6 +7,8 @@
 
 #define SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
 #define SAMPLE_LEAST 4
+#define THREAD_LEAST 200 /* messages at the destination from which its scan gets a thread */
+#define STRANGERS_MAX 1000000 /* messages a SEARCH may find beyond those counted a moment ago */
 #define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
 
 static void
@@ -38,60 +40,58 @@ scan_fields(const struct settings *settings, struct box_scan *scan)
 	}
 }
 
-static int
-scan_all(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, bool digests,
-	struct uidset *unknown, struct err *err)
-{
-	struct box_scan scan = { .digests = digests };
-
-	scan_fields(lane->run->settings, &scan);
-	if (box == pass->src_box) {
-		scan.tick = tick;
-		scan.tick_context = lane->run->job->meter;
-	}
-	if (digests)
-		snapshot_want_digests(snapshot);
-	return box_scan(box, &scan, snapshot, pass->arena, unknown, err);
-}
-
-/* One side's columns of the recorded pairs. */
-struct recorded {
-	const struct journal_pairs *pairs;
-	const uint32_t *uid;
-	const uint16_t *flags;
-	flags_t *set; /* by flag_text index */
+/* One side of a pass being scanned; the destination's may run in a thread beside the source's. */
+struct side_scan {
+	struct lane *lane;
+	const struct pass *pass; /* pairs: read only */
+	struct box *box;
+	struct snapshot *snapshot;
+	struct uidset *unknown;
+	struct arena *arena;
+	bool is_src, digests;
+	uint64_t since; /* recorded modseq, 0 = none */
+	int rc;
+	struct err err;
+	pthread_t thread;
 };
 
-static struct recorded
-recorded_side(struct lane *lane, struct pass *pass, bool is_src)
+static int
+scan_all(struct side_scan *side)
 {
-	struct recorded side = {
-		.pairs = &pass->pairs,
-		.uid = is_src ? pass->pairs.src_uid : pass->pairs.dst_uid,
-		.flags = is_src ? pass->pairs.src_flags : pass->pairs.dst_flags,
-		.set = arena_array(pass->arena, pass->pairs.flag_texts + 1, sizeof(flags_t)),
-	};
+	struct box_scan scan = { .digests = side->digests };
 
-	for (size_t i = 0; i < pass->pairs.flag_texts; i++)
-		side.set[i] = flags_parse(lane->flags, span_of(pass->pairs.flag_text[i]));
-	return side;
+	scan_fields(side->lane->run->settings, &scan);
+	if (side->is_src) {
+		scan.tick = tick;
+		scan.tick_context = side->lane->run->job->meter;
+	}
+	if (side->digests)
+		snapshot_want_digests(side->snapshot);
+	return box_scan(side->box, &scan, side->snapshot, side->arena, side->unknown, &side->err);
 }
 
-/* Adds a row for each recorded message that is still there and not in the snapshot already. */
+/* Adds a row for each recorded message that is still there; those in the snapshot already are newer and win. */
 static void
-add_recorded(struct snapshot *snapshot, const struct recorded *side, const struct uidset *there)
+add_recorded(struct side_scan *side, const struct uidset *there)
 {
-	for (size_t i = 0; i < side->pairs->count; i++) {
-		uint32_t uid = side->uid[i];
+	const struct journal_pairs *pairs = &side->pass->pairs;
+	const uint32_t *uid = side->is_src ? pairs->src_uid : pairs->dst_uid;
+	const uint16_t *flags = side->is_src ? pairs->src_flags : pairs->dst_flags;
+	flags_t *set = arena_array(side->arena, pairs->flag_texts + 1, sizeof(*set));
+
+	for (size_t i = 0; i < pairs->flag_texts; i++)
+		set[i] = flags_parse(side->lane->flags, span_of(pairs->flag_text[i]));
+	for (size_t i = 0; i < pairs->count; i++) {
 		size_t row;
 
-		if (!uid || !uidset_has(there, uid) || snapshot_find(snapshot, uid) != SIZE_MAX)
+		if (!uid[i] || !uidset_has(there, uid[i]))
 			continue;
-		row = snapshot_add(snapshot, uid);
-		snapshot->flags[row] = side->set[side->flags[i]];
-		snapshot->instant[row] = DATE_UNKNOWN;
-		snapshot->size[row] = UINT32_MAX;
+		row = snapshot_add(side->snapshot, uid[i]);
+		side->snapshot->flags[row] = set[flags[i]];
+		side->snapshot->instant[row] = DATE_UNKNOWN;
+		side->snapshot->size[row] = UINT32_MAX;
 	}
+	snapshot_finish(side->snapshot, true);
 }
 
 static void
@@ -105,65 +105,97 @@ missing_rows(const struct snapshot *snapshot, const struct uidset *there, struct
 	}
 }
 
+static void
+add_rows(struct snapshot *into, const struct snapshot *from)
+{
+	for (size_t i = 0; i < from->count; i++) {
+		size_t row = snapshot_add(into, from->uid[i]);
+
+		into->flags[row] = from->flags[i];
+		into->instant[row] = from->instant[i];
+		into->zone[row] = from->zone[i];
+		into->size[row] = from->size[i];
+	}
+}
+
 /*
  * The snapshot from what the journal knows and what changed since (RFC 7162 §3.1.4): flags of a hundred thousand messages are not sent
  * again because five are new. UIDs that neither explains are asked for alone.
  */
 static int
-scan_changes(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, uint64_t since,
-	struct uidset *unknown, struct err *err)
+scan_changes(struct side_scan *side)
 {
-	struct recorded side = recorded_side(lane, pass, box == pass->src_box);
-	struct box_scan scan = { .since = since };
+	struct box_scan scan = { .since = side->since };
 	struct uidset there = { 0 }, missing = { 0 };
 	struct snapshot rest;
-	int rc = -1;
+	bool complete;
+	int rc = 0;
 
+	if (box_search(side->box, "ALL", side->arena, &there, &side->err) < 0)
+		return -1;
+	if (uidset_size(&there) > (uint64_t)box_facts(side->box)->messages + STRANGERS_MAX)
+		return err_set(&side->err, ERR_CONN, "the server's SEARCH found more messages than the mailbox holds");
+	if (box_scan(side->box, &scan, side->snapshot, side->arena, side->unknown, &side->err) < 0)
+		return -1;
+	complete = side->snapshot->complete;
+	add_recorded(side, &there);
+	missing_rows(side->snapshot, &there, side->arena, &missing);
 	snapshot_init(&rest, false);
-	if (box_search(box, "ALL", pass->arena, &there, err) < 0)
-		return -1;
-	if (uidset_size(&there) > (uint64_t)box_facts(box)->messages + 1000000)
-		return err_set(err, ERR_CONN, "the server's SEARCH found more messages than the mailbox holds");
-	if (box_scan(box, &scan, snapshot, pass->arena, unknown, err) < 0)
-		return -1;
-	add_recorded(snapshot, &side, &there);
-	snapshot_finish(snapshot, true);
-	missing_rows(snapshot, &there, pass->arena, &missing);
 	if (missing.count > 0) {
 		scan = (struct box_scan){ .uids = &missing };
-		if (box_scan(box, &scan, &rest, pass->arena, unknown, err) < 0)
-			goto out;
-		for (size_t i = 0; i < rest.count; i++) {
-			size_t row = snapshot_add(snapshot, rest.uid[i]);
-
-			snapshot->flags[row] = rest.flags[i];
-			snapshot->instant[row] = rest.instant[i];
-			snapshot->zone[row] = rest.zone[i];
-			snapshot->size[row] = rest.size[i];
-		}
-		snapshot_finish(snapshot, true);
+		rc = box_scan(side->box, &scan, &rest, side->arena, side->unknown, &side->err);
+		complete &= rest.complete;
+		add_rows(side->snapshot, &rest);
 	}
-	rc = 0;
-out:
 	snapshot_release(&rest);
+	snapshot_finish(side->snapshot, complete);
+	side->snapshot->modseq = box_facts(side->box)->modseq;
 	return rc;
 }
 
-static int
-scan_side(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, bool digests, uint64_t since,
-	struct uidset *unknown, struct err *err)
+static void *
+scan_side(void *argument)
 {
-	unsigned caps = store_caps(box == pass->src_box ? lane->src : lane->dst);
-	const struct box_facts *facts = box_facts(box);
+	struct side_scan *side = argument;
+	unsigned caps = store_caps(side->is_src ? side->lane->src : side->lane->dst);
+	bool changes = !side->digests && side->since && box_facts(side->box)->modseq >= side->since && side->pass->pairs.count > 0 &&
+		       !wants_columns(side->lane->run->settings) && (caps & STORE_CAP_MODSEQ) && (caps & STORE_CAP_SEARCH);
 
-	if (!digests && since && facts->modseq >= since && pass->pairs.count > 0 && !wants_columns(lane->run->settings) &&
-		(caps & STORE_CAP_MODSEQ) && (caps & STORE_CAP_SEARCH)) {
-		if (scan_changes(lane, pass, box, snapshot, since, unknown, err) < 0)
-			return -1;
-		snapshot->modseq = facts->modseq;
-		return 0;
+	side->rc = changes ? scan_changes(side) : scan_all(side);
+	return NULL;
+}
+
+/* Both sides at once, where there is enough to scan at the destination to be worth a thread. */
+static int
+scan_both(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct work *work = pass->work;
+	/* Nothing recorded and something there: headers are wanted of all, so they come with the first scan. */
+	bool fresh = pass->pairs.count == 0 && pass->dst_box && box_facts(pass->dst_box)->messages > 0 &&
+		     !settings_transform(lane->run->settings);
+	struct side_scan src = { .lane = lane, .pass = pass, .box = pass->src_box, .snapshot = &pass->src, .unknown = &pass->src_unknown,
+		.arena = pass->arena, .is_src = true, .digests = fresh, .since = work->record.src_modseq };
+	struct side_scan dst = { .lane = lane, .pass = pass, .box = pass->dst_box, .snapshot = &pass->dst, .unknown = &pass->dst_unknown,
+		.arena = pass->dst_arena, .digests = fresh, .since = work->record.dst_modseq };
+	bool threaded = pass->dst_box && box_facts(pass->dst_box)->messages >= THREAD_LEAST &&
+			pthread_create(&dst.thread, NULL, scan_side, &dst) == 0;
+
+	scan_side(&src);
+	if (threaded)
+		pthread_join(dst.thread, NULL);
+	else if (pass->dst_box && src.rc == 0)
+		scan_side(&dst);
+	else if (!pass->dst_box)
+		snapshot_finish(&pass->dst, true);
+	if (src.rc < 0) {
+		*err = src.err;
+		return err_wrap(err, "scanning the source");
 	}
-	return scan_all(lane, pass, box, snapshot, digests, unknown, err);
+	if (dst.rc < 0) {
+		*err = dst.err;
+		return err_wrap(err, "scanning the destination");
+	}
+	return 0;
 }
 
 /*
@@ -374,22 +406,13 @@ lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 	struct plan_input input;
-	bool fresh;
 
 	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
 		return -1;
 	if (work->record.id && journal_pairs(lane->run->journal, work->record.id, pass->arena, &pass->pairs, err) < 0)
 		return -1;
-
-	/* Nothing recorded and something there: headers are wanted of all, so they come with the first scan. */
-	fresh = pass->pairs.count == 0 && pass->dst_box && box_facts(pass->dst_box)->messages > 0 &&
-		!settings_transform(lane->run->settings);
-	if (scan_side(lane, pass, pass->src_box, &pass->src, fresh, work->record.src_modseq, &pass->src_unknown, err) < 0)
-		return err_wrap(err, "scanning the source");
-	if (pass->dst_box && scan_side(lane, pass, pass->dst_box, &pass->dst, fresh, work->record.dst_modseq, &pass->dst_unknown, err) < 0)
-		return err_wrap(err, "scanning the destination");
-	if (!pass->dst_box)
-		snapshot_finish(&pass->dst, true);
+	if (scan_both(lane, pass, err) < 0)
+		return -1;
 	if (pass->pairs.count > 0 && forget_if_strange(lane, pass, err) < 0)
 		return -1;
 	report_unknown(lane, pass);
