@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "cli/progress.h"
 #include "cli/prompt.h"
 #include "ops/job.h"
@@ -54,6 +55,7 @@ static int open_report(struct copy *copy, struct err *err)
 		.dst = account_name(copy->dst),
 		.dry_run = settings->dry_run,
 		.json = settings->json,
+		.quiet = settings->quiet,
 		.file = settings->report_file,
 	};
 
@@ -92,6 +94,9 @@ static int work(struct copy *copy, struct err *err)
 		report_error(copy->report, err);
 		log_error("%s", err->text);
 	}
+	/* Whatever a stop brought about, such as a question left unanswered, it is the stop that tells why. */
+	if (stop_requested() && report_exit_code(copy->report) != EXIT_DONE)
+		report_code(copy->report, EXIT_INTERRUPTED);
 	report_finish(copy->report, (double)(clock_ms() - began) / 1000);
 	return report_exit_code(copy->report);
 }

@@ -43,6 +43,10 @@ static const struct option run[] = {
 	{ "retries", "N", NULL,
 		"reconnect this often without any progress before a mailbox is given up (5)",
 		SETTING(retries), NULL, OPTION_NUMBER, 0, false },
+	{ "settle", "TIME", NULL,
+		"after a lost answer, wait until the mailbox was quiet this long before anything "
+		"is sent again (2s)",
+		SETTING(settle_ms), NULL, OPTION_DURATION, 0, false },
 	{ "rate", "N", NULL, "copy at most this many messages a second", SETTING(rate), NULL,
 		OPTION_REAL, 0, false },
 	{ "bandwidth", "SIZE", NULL, "transfer at most this many octets a second",

@@ -589,9 +589,11 @@ report_finish(struct report *report, double seconds)
 		json_text(&json, report->error[0] ? report->error : NULL);
 		end_line(report, &json);
 	}
-	if (!report->options.json) {
+	if (!report->options.json && !report->options.quiet) {
 		print_rows(report, arena);
 		print_totals(report, arena, seconds);
+	}
+	if (!report->options.json) {
 		print_verdict(report);
 	}
 	if (fflush(stdout) != 0)

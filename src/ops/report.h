@@ -54,6 +54,7 @@ struct report_options {
 	const char *command; /* "copy" */
 	const char *src, *dst; /* account_name() */
 	bool dry_run, json; /* json: findings and mailboxes go to stdout as JSON lines at once */
+	bool quiet; /* of the closing lines only the verdict */
 	const char *file; /* --report, or NULL */
 };
 

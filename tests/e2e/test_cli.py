@@ -563,6 +563,46 @@ def test_talk_levels(run, src, user, tmp_path):
     assert "CAPABILITY" in text and src.password(user) not in text
 
 
+def test_quiet(run, src, dst, user):
+    """Nothing but the verdict; a problem is still said."""
+    load.append_many(src, user, "INBOX", [corpus.message(1)])
+    result = run("copy", "-q", src.url(user), dst.url(user), check=0)
+    assert result.out.count("\n") == 1 and result.out.startswith("complete:")
+    assert result.err == ""
+    assert run("copy", "-q", src.url(user), dst.url(user, port=free_ports(1)[0]), check=4).err
+
+
+def test_question(run, src, dst, user):
+    """What deletes asks first, and takes only a yes."""
+    load.append_many(src, user, "INBOX", [corpus.message(number) for number in range(8)])
+    args = ["copy", "--delete-source", "--max-delete=100%", src.url(user), dst.url(user)]
+    result = run(*args, check=6, start_new_session=True)
+    assert "--yes" in result.err + result.out
+    for answer, code, left in (("n", 6, 8), ("", 6, 8), ("yes", 0, 0)):
+        terminal = Terminal(run, *args, columns=100)
+        assert "[y/N]" in terminal.read("[y/N]"), terminal.text
+        terminal.write(answer + "\n")
+        assert terminal.wait() == code, terminal.text
+        assert witness.read(src, user).count == left
+    assert witness.read(dst, user).count == 8
+
+
+def test_second_interrupt(run, src, dst, user, proxy):
+    """The first asks to stop, the second does not wait for it."""
+    load.append_many(src, user, "INBOX", [corpus.message(number) for number in range(50)])
+    terminal = Terminal(run, "copy", "--delete-source", "--max-delete=100%", src.url(user), dst.url(user))
+    terminal.read("[y/N]")
+    os.kill(terminal.pid, signal.SIGINT)
+    assert terminal.wait() == 130
+    assert witness.read(src, user).count == 50
+    with silent_server() as sock:
+        process = run.start("list", "--tunnel", "trap '' INT; exec sleep 60", src.url(user))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert run.finish(process, timeout=10).code == 130
+
+
 def test_job(run, src, dst, user):
     load.append_many(src, user, "INBOX", [corpus.message(number) for number in range(3)])
     config = run.home / "config" / "mailhaul" / "config"
