@@ -27,7 +27,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size);
 void *arena_grow(struct arena *arena, void *old, size_t old_count, size_t new_count, size_t size);
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */
 char *arena_text(struct arena *arena, struct span bytes); /* NUL-terminated copy */
-struct span arena_span(struct arena *arena, struct span bytes); /* copy, also NUL-terminated behind len */
+/* copy, also NUL-terminated behind len */
+struct span arena_span(struct arena *arena, struct span bytes);
 char *arena_print(struct arena *arena, const char *fmt, ...) MUST_FORMAT(2, 3);
 size_t arena_used(const struct arena *arena); /* bytes held from the system */
 

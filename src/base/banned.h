@@ -14,6 +14,7 @@
 /* No bound, hidden state, or no error: use buf, span_u64, arena_print, gmtime_r instead. */
 #undef alloca /* a macro in <stdlib.h>, and poisoning a macro is a warning */
 #undef sprintf /* likewise, with clang and _FORTIFY_SOURCE */
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol atoll localtime gmtime asctime ctime gets alloca
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol atoll localtime \
+	gmtime asctime ctime gets alloca
 
 #endif

@@ -22,7 +22,8 @@ enum err_scope {
 	ERR_MESSAGE, /* this message; the others go on */
 	ERR_MAILBOX, /* this mailbox; the others go on */
 	ERR_CONN, /* this connection: reconnect and resume */
-	ERR_ACCOUNT, /* this account: no further connection will help (login refused, TLS not trusted) */
+	/* this account: no further connection will help (login refused, TLS not trusted) */
+	ERR_ACCOUNT,
 	ERR_LOCAL, /* this machine: disk, database, usage */
 	ERR_STOPPED, /* asked to stop: SIGINT, SIGTERM */
 };
@@ -51,15 +52,18 @@ struct err {
 	enum err_kind kind;
 	enum err_retry retry;
 	uint32_t wait_ms;
-	char text[768]; /* lower case, no full stop, untrusted bytes already made harmless; truncated on a UTF-8 border */
+	/* lower case, no full stop, untrusted bytes already made harmless; truncated on a UTF-8 border */
+	char text[768];
 };
 
 #define ERR_INIT ((struct err){ .scope = ERR_NONE })
 
 /* All return -1. The retry class starts as ERR_RETRY_NOW for ERR_CONN and NEVER for all else. Calling with err NULL is allowed. */
 int err_set(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4);
-int err_set_kind(struct err *err, enum err_scope scope, enum err_kind kind, const char *fmt, ...) MUST_FORMAT(4, 5);
-int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4); /* ": strerror" is added */
+int err_set_kind(struct err *err, enum err_scope scope, enum err_kind kind, const char *fmt, ...)
+	MUST_FORMAT(4, 5);
+/* ": strerror" is added */
+int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4);
 /* Prefixes "context: " to the text; scope, kind and retry stay. */
 int err_wrap(struct err *err, const char *fmt, ...) MUST_FORMAT(2, 3);
 /* Raises or lowers the scope of an error already set; text stays. */

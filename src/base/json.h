@@ -35,7 +35,8 @@ void json_end_object(struct json *json);
 void json_begin_array(struct json *json);
 void json_end_array(struct json *json);
 void json_key(struct json *json, const char *key);
-void json_string(struct json *json, struct span text); /* invalid UTF-8 becomes U+FFFD; data NULL gives "" */
+/* invalid UTF-8 becomes U+FFFD; data NULL gives "" */
+void json_string(struct json *json, struct span text);
 void json_text(struct json *json, const char *text); /* NULL gives null */
 void json_u64(struct json *json, uint64_t number);
 void json_i64(struct json *json, int64_t number);

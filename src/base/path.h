@@ -20,10 +20,12 @@ int path_make_dirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 /* Replaces path atomically and durably. */
 int path_write(const char *path, struct span bytes, mode_t mode, struct err *err) MUST_CHECK;
 /* Reads a whole regular file of at most max bytes into the arena. */
-int path_read(const char *path, size_t max, struct arena *arena, struct span *out, struct err *err) MUST_CHECK;
+int path_read(const char *path, size_t max, struct arena *arena, struct span *out,
+	struct err *err) MUST_CHECK;
 int path_sync_dir(const char *path, struct err *err) MUST_CHECK;
 /* As path_read(), and refuses (ERR_LOCAL, usage) a file others can read or write, or that is not ours. */
-int path_read_secret(const char *path, size_t max, struct arena *arena, struct span *out, struct err *err) MUST_CHECK;
+int path_read_secret(const char *path, size_t max, struct arena *arena, struct span *out,
+	struct err *err) MUST_CHECK;
 /* Exclusive advisory lock (fcntl OFD or flock) on path, created 0600. Returns a descriptor, or -1 with ERR_LOCAL naming the holder's pid. */
 int path_lock(const char *path, struct err *err) MUST_CHECK;
 void path_unlock(int fd);

@@ -14,9 +14,11 @@ struct rewrite;
 struct arena;
 struct err;
 
-struct regex *regex_new(const char *pattern, struct err *err); /* NULL: usage error with the offset */
+/* NULL: usage error with the offset */
+struct regex *regex_new(const char *pattern, struct err *err);
 void regex_free(struct regex *regex);
-bool regex_match(const struct regex *regex, struct span subject); /* unanchored; a match limit hit counts as no match and logs once */
+/* unanchored; a match limit hit counts as no match and logs once */
+bool regex_match(const struct regex *regex, struct span subject);
 
 /* "s/RE/TEXT/flags" with any delimiter; flags g, i; TEXT knows $1..$9, ${name}, \1..\9, \U \L \E. */
 struct rewrite *rewrite_new(const char *expression, struct err *err);

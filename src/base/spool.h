@@ -21,7 +21,8 @@ struct err;
 
 struct spool *spool_new(size_t memory_bytes);
 void spool_free(struct spool *spool);
-int spool_add(struct spool *spool, struct span bytes, struct err *err) MUST_CHECK; /* disk full: ERR_LOCAL */
+/* disk full: ERR_LOCAL */
+int spool_add(struct spool *spool, struct span bytes, struct err *err) MUST_CHECK;
 uint64_t spool_size(const struct spool *spool);
 void spool_rewind(struct spool *spool);
 /* 1 = a chunk (borrowed until the next call), 0 = end, -1 = error. */

@@ -21,8 +21,8 @@ struct closest {
 	char best[CLOSEST_MAX];
 };
 
-void closest_begin(
-	struct closest *closest, const char *word, size_t len); /* the word is borrowed */
+/* the word is borrowed */
+void closest_begin(struct closest *closest, const char *word, size_t len);
 void closest_try(struct closest *closest, const char *candidate);
 bool closest_found(const struct closest *closest); /* near enough to be meant */
 

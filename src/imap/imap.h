@@ -37,7 +37,8 @@ struct imap_options {
 	bool compress; /* switch COMPRESS=DEFLATE on if offered */
 	bool want_utf8; /* ENABLE UTF8=ACCEPT if offered */
 	bool want_qresync; /* ENABLE QRESYNC (or CONDSTORE) if offered */
-	const char *disable; /* capability names, separated by blanks or commas, treated as not offered (quirk key) */
+	/* capability names, separated by blanks or commas, treated as not offered (quirk key) */
+	const char *disable;
 	int64_t timeout_ms; /* longest silence */
 };
 
@@ -49,7 +50,8 @@ struct imap_facts {
 	int64_t tls_us, greeting_us, login_us, ready_us;
 	char greeting[256], mechanism[32], server_id[256]; /* made harmless */
 	char offered[256]; /* mechanisms offered */
-	bool token_expired; /* the login failed because the token was too old: get a new one and try once more */
+	/* the login failed because the token was too old: get a new one and try once more */
+	bool token_expired;
 };
 
 /* Capabilities that decide something; a bit each. Those disabled by options are off. */
@@ -88,7 +90,8 @@ enum imap_cap {
 };
 
 /* Connects, switches TLS on, logs in, enables, compresses: imap_login.c. NULL: dial.h, tls.h, sasl.h say what fails; "server not IMAP" is ERR_ACCOUNT kind NETWORK. */
-struct imap *imap_open(const struct imap_options *options, struct imap_facts *facts, struct err *err);
+struct imap *imap_open(
+	const struct imap_options *options, struct imap_facts *facts, struct err *err);
 /* A session on a stream that is already there, before its greeting (tests, tunnels). Takes the stream. */
 struct imap *imap_new(struct stream *stream, int64_t timeout_ms);
 /*
@@ -102,12 +105,14 @@ bool imap_has(const struct imap *imap, enum imap_cap cap);
 const struct imap_words *imap_capabilities(const struct imap *imap); /* all, as announced last */
 uint64_t imap_append_limit(const struct imap *imap); /* octets; 0 = none announced */
 bool imap_utf8(const struct imap *imap); /* names are UTF-8 (UTF8=ACCEPT enabled) */
-bool imap_qresync(const struct imap *imap), imap_condstore(const struct imap *imap); /* enabled, and it worked */
+/* enabled, and it worked */
+bool imap_qresync(const struct imap *imap), imap_condstore(const struct imap *imap);
 /* A feature that was announced and refused (BAD): not used again on this session. Says so once in the log. */
 void imap_give_up(struct imap *imap, enum imap_cap cap);
 struct wire *imap_wire(struct imap *imap);
 const struct imap_quirk *imap_quirk(const struct imap *imap); /* imap_quirks.h; never NULL */
-size_t imap_line_max(const struct imap *imap); /* octets a command line may have (quirks: 1,000 … 64 K; 8,000 if not known) */
+/* octets a command line may have (quirks: 1,000 … 64 K; 8,000 if not known) */
+size_t imap_line_max(const struct imap *imap);
 
 /* The selected mailbox as far as the server said. name NULL = none. */
 struct imap_selected {
@@ -115,7 +120,8 @@ struct imap_selected {
 	bool read_only;
 	uint32_t exists, uidvalidity, uidnext;
 	uint64_t highestmodseq; /* 0 = NOMODSEQ or not offered */
-	char *permanent_flags; /* names between blanks; NULL = not sent (then all flags are permanent, RFC 3501 §7.1) */
+	/* names between blanks; NULL = not sent (then all flags are permanent, RFC 3501 §7.1) */
+	char *permanent_flags;
 	bool any_keyword; /* \* among them */
 	char *mailboxid; /* OBJECTID, or NULL */
 	bool uid_not_sticky;
@@ -127,8 +133,10 @@ const struct imap_selected *imap_selected(const struct imap *imap);
  * imap_ready() or wire_push(imap_wire()): commands submitted together travel together. Nothing is waited for, unless the command holds a literal and the server offers
  * neither LITERAL+ nor a fitting LITERAL-: then nothing else may be in flight (ERR_LOCAL otherwise).
  */
-uint32_t imap_submit(struct imap *imap, struct imap_command *command, struct err *err) MUST_CHECK; /* releases the command */
-uint32_t imap_sendf(struct imap *imap, struct err *err, const char *fmt, ...) MUST_FORMAT(3, 4) MUST_CHECK; /* our own words only */
+/* releases the command */
+uint32_t imap_submit(struct imap *imap, struct imap_command *command, struct err *err) MUST_CHECK;
+uint32_t imap_sendf(struct imap *imap, struct err *err, const char *fmt, ...)
+	MUST_FORMAT(3, 4) MUST_CHECK; /* our own words only */
 /*
  * For imap_append: octets of a command that is written piece by piece. imap_tag_new() takes a tag without sending; imap_put() sends octets;
  * the tag counts as in flight from imap_tag_new() on, and an answer to it before imap_tag_sent() is an early refusal, not a violation.
@@ -140,14 +148,16 @@ size_t imap_in_flight(const struct imap *imap);
 
 /* The next event whatever it is: 1, or -1. BYE and end of stream are ERR_CONN with the server's words. The rest of a streamed literal not read is skipped. */
 int imap_next(struct imap *imap, const struct imap_event **out, struct err *err) MUST_CHECK;
-bool imap_ready(struct imap *imap); /* imap_next() would not wait, or only for the rest of one response */
+/* imap_next() would not wait, or only for the rest of one response */
+bool imap_ready(struct imap *imap);
 /* Octets of the streamed literal of the last FETCH event: 1 = a chunk, 0 = all read, -1. */
 int imap_body_next(struct imap *imap, struct span *chunk_out, struct err *err) MUST_CHECK;
 /*
  * 1 = an event that is no answer to `tag` (untagged, or another command's tagged line), 0 = tag was answered OK, -1 = it was answered NO or BAD
  * (imap_answer_err()), or the connection failed. A tag answered before is remembered.
  */
-int imap_until(struct imap *imap, uint32_t tag, const struct imap_event **out, struct err *err) MUST_CHECK;
+int imap_until(
+	struct imap *imap, uint32_t tag, const struct imap_event **out, struct err *err) MUST_CHECK;
 /* Drops all events until the tag is answered: 0 or -1 as above. */
 int imap_finish(struct imap *imap, uint32_t tag, struct err *err) MUST_CHECK;
 /* The response code of a command's answer, as long as the tag is remembered: IMAP_CODE_ALREADYEXISTS of a CREATE, IMAP_CODE_TRYCREATE … */
@@ -159,7 +169,9 @@ enum imap_code_type imap_answer_code(const struct imap *imap, uint32_t tag);
 int imap_answer_err(const struct imap_event *event, struct err *err);
 
 /* Linear helpers: send, wait, 0/-1. */
-int imap_select(struct imap *imap, const char *server_name, bool read_only, struct err *err) MUST_CHECK; /* with (CONDSTORE) where offered */
-int imap_unselect(struct imap *imap, struct err *err) MUST_CHECK; /* UNSELECT, else nothing: never CLOSE */
+int imap_select(struct imap *imap, const char *server_name, bool read_only,
+	struct err *err) MUST_CHECK; /* with (CONDSTORE) where offered */
+/* UNSELECT, else nothing: never CLOSE */
+int imap_unselect(struct imap *imap, struct err *err) MUST_CHECK;
 
 #endif

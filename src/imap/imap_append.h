@@ -24,7 +24,8 @@
 struct imap_append;
 
 enum imap_append_outcome {
-	IMAP_APPEND_STORED, /* tagged OK; uid, or 0 when the server does not say (no UIDPLUS, or fewer UIDs than messages) */
+	/* tagged OK; uid, or 0 when the server does not say (no UIDPLUS, or fewer UIDs than messages) */
+	IMAP_APPEND_STORED,
 	/*
 	 * NO or BAD: err says why. ERR_MESSAGE: the message was alone and is to blame. Else it is not about messages, and all of a batch get the
 	 * same: ERR_KIND_QUOTA stops the mailbox; ERR_KIND_BUSY asks for a pause; try_create: there is no such mailbox; a scope above
@@ -32,7 +33,8 @@ enum imap_append_outcome {
 	 */
 	IMAP_APPEND_REFUSED,
 	IMAP_APPEND_SKIPPED, /* never sent, or cut off before its last octet: surely not stored */
-	IMAP_APPEND_UNKNOWN, /* sent whole, the answer is lost: to be looked for before it is sent again */
+	/* sent whole, the answer is lost: to be looked for before it is sent again */
+	IMAP_APPEND_UNKNOWN,
 };
 
 struct imap_append_result {
@@ -68,7 +70,7 @@ int imap_append_settle(struct imap_append *append, bool wait, struct imap_append
 	struct err *err) MUST_CHECK;
 /* After the connection failed (or instead of it): turns everything outstanding into results SKIPPED or UNKNOWN, then settle() yields them without the session. */
 void imap_append_drop(struct imap_append *append);
-size_t imap_append_outstanding(
-	const struct imap_append *append); /* messages begun and without a result */
+/* messages begun and without a result */
+size_t imap_append_outstanding(const struct imap_append *append);
 
 #endif

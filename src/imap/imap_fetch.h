@@ -22,7 +22,8 @@ struct imap_fetch;
 
 enum imap_message_outcome {
 	IMAP_MESSAGE_HERE,
-	IMAP_MESSAGE_GONE, /* asked for alone, answered OK and without it, and UID SEARCH does not know it: expunged meanwhile */
+	/* asked for alone, answered OK and without it, and UID SEARCH does not know it: expunged meanwhile */
+	IMAP_MESSAGE_GONE,
 	IMAP_MESSAGE_REFUSED, /* asked for alone and refused, or OK without a body: text says why */
 };
 

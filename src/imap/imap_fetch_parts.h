@@ -99,10 +99,10 @@ struct imap_fetch {
 
 /* imap_fetch_ask.c */
 void imap_fetch_queue(struct imap_fetch *fetch, struct fetch_ask *ask); /* takes the ask */
-int imap_fetch_pump(
-	struct imap_fetch *fetch, struct err *err) MUST_CHECK; /* sends what the window lets */
-struct fetch_command *imap_fetch_wanted(
-	struct imap_fetch *fetch, uint32_t uid); /* the command that waits for it, or NULL */
+/* sends what the window lets */
+int imap_fetch_pump(struct imap_fetch *fetch, struct err *err) MUST_CHECK;
+/* the command that waits for it, or NULL */
+struct fetch_command *imap_fetch_wanted(struct imap_fetch *fetch, uint32_t uid);
 void imap_fetch_answered(struct imap_fetch *fetch, struct fetch_command *command, uint32_t uid);
 /* A tagged line: 1 = fetch->message has a verdict, 0 = nothing to tell, -1. */
 int imap_fetch_done(

@@ -213,7 +213,8 @@ struct imap_event {
 
 /* How far a response has been looked at: linear work however it is cut. All zero to begin. */
 struct imap_frame {
-	size_t size; /* of the response, or of its part before a streamed literal, including the "{n}CRLF" */
+	/* of the response, or of its part before a streamed literal, including the "{n}CRLF" */
+	size_t size;
 	bool stream; /* a streamed literal follows */
 	uint64_t stream_size;
 	bool continued; /* this part follows a streamed literal; set by the session */

@@ -5,7 +5,8 @@
 
 struct reader {
 	struct imap_cursor c;
-	bool may_stream; /* a literal at the very end of the part has its octets still on the wire */
+	/* a literal at the very end of the part has its octets still on the wire */
+	bool may_stream;
 	bool streams; /* and we have come to it */
 	bool body; /* the last item was octets of a message */
 	struct imap_fetch_data *out;

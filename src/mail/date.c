@@ -4,8 +4,8 @@
 #include "base/err.h"
 #include "mail/date_parts.h"
 
-static const char *const month_names[12] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
-	"Oct", "Nov", "Dec" };
+static const char *const month_names[12] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
+	"Sep", "Oct", "Nov", "Dec" };
 
 int date_month(struct span name)
 {
@@ -122,7 +122,8 @@ static int parse_time(struct span text, struct civil *out)
 {
 	if (text.len != 8 || text.data[2] != ':' || text.data[5] != ':')
 		return -1;
-	if (date_digits(span_sub(text, 0, 2), &out->hour) < 0 || date_digits(span_sub(text, 3, 2), &out->minute) < 0)
+	if (date_digits(span_sub(text, 0, 2), &out->hour) < 0 ||
+		date_digits(span_sub(text, 3, 2), &out->minute) < 0)
 		return -1;
 	return date_digits(span_sub(text, 6, 2), &out->second);
 }
@@ -136,7 +137,8 @@ int date_zone(struct span text, int *out)
 		return -1;
 	if (text.len == 6 && text.data[3] != ':')
 		return -1;
-	if (date_digits(span_sub(text, 1, 2), &hours) < 0 || date_digits(span_from(text, text.len - 2), &minutes) < 0)
+	if (date_digits(span_sub(text, 1, 2), &hours) < 0 ||
+		date_digits(span_from(text, text.len - 2), &minutes) < 0)
 		return -1;
 	if (hours > 23 || minutes > 59)
 		return -1;
@@ -190,8 +192,9 @@ void date_print_internal(struct date date, char out[DATE_TEXT_SIZE])
 			return;
 	}
 	minutes = (unsigned)(zone < 0 ? -zone : zone);
-	snprintf(out, DATE_TEXT_SIZE, "%02u-%s-%04u %02u:%02u:%02u %c%02u%02u", (unsigned)civil.day % 100,
-		month_names[civil.month - 1], (unsigned)civil.year % 10000, (unsigned)civil.hour % 100,
+	snprintf(out, DATE_TEXT_SIZE, "%02u-%s-%04u %02u:%02u:%02u %c%02u%02u",
+		(unsigned)civil.day % 100, month_names[civil.month - 1],
+		(unsigned)civil.year % 10000, (unsigned)civil.hour % 100,
 		(unsigned)civil.minute % 100, (unsigned)civil.second % 100, zone < 0 ? '-' : '+',
 		minutes / 60 % 100, minutes % 60);
 }
@@ -216,14 +219,17 @@ static int option_iso(struct span text, struct civil *out)
 
 	if (text.len < 10 || text.data[4] != '-' || text.data[7] != '-')
 		return -1;
-	if (date_digits(span_sub(text, 0, 4), &out->year) < 0 || date_digits(span_sub(text, 5, 2), &out->month) < 0 ||
+	if (date_digits(span_sub(text, 0, 4), &out->year) < 0 ||
+		date_digits(span_sub(text, 5, 2), &out->month) < 0 ||
 		date_digits(span_sub(text, 8, 2), &out->day) < 0)
 		return -1;
 	if (rest.len == 0)
 		return 0;
-	if (rest.len < 6 || (rest.data[0] != 'T' && rest.data[0] != 't' && rest.data[0] != ' ') || rest.data[3] != ':')
+	if (rest.len < 6 || (rest.data[0] != 'T' && rest.data[0] != 't' && rest.data[0] != ' ') ||
+		rest.data[3] != ':')
 		return -1;
-	if (date_digits(span_sub(rest, 1, 2), &out->hour) < 0 || date_digits(span_sub(rest, 4, 2), &out->minute) < 0)
+	if (date_digits(span_sub(rest, 1, 2), &out->hour) < 0 ||
+		date_digits(span_sub(rest, 4, 2), &out->minute) < 0)
 		return -1;
 	rest = span_from(rest, 6);
 	if (rest.len >= 3 && rest.data[0] == ':') {
@@ -265,12 +271,14 @@ static int parse_option(struct span text, int64_t now, int64_t *out)
 	return 0;
 }
 
-int date_parse_option(const char *text, int64_t now, int64_t *instant_out, char day_out[12], struct err *err)
+int date_parse_option(
+	const char *text, int64_t now, int64_t *instant_out, char day_out[12], struct err *err)
 {
 	struct civil civil;
 	int64_t instant;
 
-	if (parse_option(span_trim(span_of(text)), now, &instant) < 0 || to_civil(instant, 0, &civil) < 0)
+	if (parse_option(span_trim(span_of(text)), now, &instant) < 0 ||
+		to_civil(instant, 0, &civil) < 0)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"not a date: \"%.40s\" (write 1-Feb-2024, 2024-02-01, 2024-02-01T10:00:00Z or 30d)",
 			text != NULL ? text : "");

@@ -27,6 +27,7 @@ int date_parse_header(struct span text, struct date *out) MUST_CHECK;
  * An option's DATE: "1-Feb-2024", "2024-02-01", "2024-02-01T10:00:00Z", "30d" (days before now). Gives the instant (midnight UTC
  * for plain dates) and the day for SEARCH ("1-Feb-2024").
  */
-int date_parse_option(const char *text, int64_t now, int64_t *instant_out, char day_out[12], struct err *err) MUST_CHECK;
+int date_parse_option(const char *text, int64_t now, int64_t *instant_out, char day_out[12],
+	struct err *err) MUST_CHECK;
 
 #endif

@@ -20,7 +20,8 @@ struct reading {
 
 static bool is_gap(char byte)
 {
-	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n' || byte == ',' || byte == ';' || byte == '"';
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n' || byte == ',' ||
+	       byte == ';' || byte == '"';
 }
 
 /* Position behind a comment that starts at `at` (nested, RFC 5322 §3.2.2), or the end. */
@@ -106,7 +107,8 @@ static bool read_time(struct span word, struct reading *out)
 		civil.hour += 12;
 	if (span_equal_nocase(word, SPAN("am")) && civil.hour == 12)
 		civil.hour = 0;
-	if (span_equal_nocase(word, SPAN("Z")) || (word.len > 0 && date_zone(word, &civil.zone) == 0))
+	if (span_equal_nocase(word, SPAN("Z")) ||
+		(word.len > 0 && date_zone(word, &civil.zone) == 0))
 		out->has_zone = true;
 	out->civil = civil;
 	out->has_time = true;
@@ -118,12 +120,39 @@ static const struct {
 	int16_t zone;
 } zone_names[] = {
 	/* RFC 5322 §4.3 */
-	{ "UT", 0 }, { "GMT", 0 }, { "EST", -300 }, { "EDT", -240 }, { "CST", -360 }, { "CDT", -300 }, { "MST", -420 },
-	{ "MDT", -360 }, { "PST", -480 }, { "PDT", -420 },
+	{ "UT", 0 },
+	{ "GMT", 0 },
+	{ "EST", -300 },
+	{ "EDT", -240 },
+	{ "CST", -360 },
+	{ "CDT", -300 },
+	{ "MST", -420 },
+	{ "MDT", -360 },
+	{ "PST", -480 },
+	{ "PDT", -420 },
 	/* seen in mail all the same */
-	{ "UTC", 0 }, { "Z", 0 }, { "WET", 0 }, { "WEST", 60 }, { "BST", 60 }, { "CET", 60 }, { "MET", 60 }, { "CEST", 120 },
-	{ "MEST", 120 }, { "MEZ", 60 }, { "MESZ", 120 }, { "EET", 120 }, { "EEST", 180 }, { "MSK", 180 }, { "JST", 540 },
-	{ "KST", 540 }, { "AEST", 600 }, { "AEDT", 660 }, { "NZST", 720 }, { "NZDT", 780 }, { "HST", -600 }, { "AKST", -540 },
+	{ "UTC", 0 },
+	{ "Z", 0 },
+	{ "WET", 0 },
+	{ "WEST", 60 },
+	{ "BST", 60 },
+	{ "CET", 60 },
+	{ "MET", 60 },
+	{ "CEST", 120 },
+	{ "MEST", 120 },
+	{ "MEZ", 60 },
+	{ "MESZ", 120 },
+	{ "EET", 120 },
+	{ "EEST", 180 },
+	{ "MSK", 180 },
+	{ "JST", 540 },
+	{ "KST", 540 },
+	{ "AEST", 600 },
+	{ "AEDT", 660 },
+	{ "NZST", 720 },
+	{ "NZDT", 780 },
+	{ "HST", -600 },
+	{ "AKST", -540 },
 	{ "AKDT", -480 },
 };
 
@@ -133,7 +162,8 @@ static void read_name(struct span word, struct reading *out)
 	int month = date_month(word);
 
 	for (size_t i = 0; i < countof(zone_names) && !out->has_zone; i++) {
-		if (!span_equal_text(word, zone_names[i].name) && !span_equal_nocase(word, span_of(zone_names[i].name)))
+		if (!span_equal_text(word, zone_names[i].name) &&
+			!span_equal_nocase(word, span_of(zone_names[i].name)))
 			continue;
 		out->civil.zone = zone_names[i].zone;
 		out->has_zone = true;

@@ -14,7 +14,9 @@
 #define NAMES_MAX 4096
 #define SETS_MAX 65536
 #define NAME_LEN_MAX 255
-#define TEXT_BYTES_MAX ((size_t)64 << 20) /* all texts and rows of a table: many long sets from a hostile server stay bounded */
+#define TEXT_BYTES_MAX \
+	((size_t)64    \
+		<< 20) /* all texts and rows of a table: many long sets from a hostile server stay bounded */
 
 struct name {
 	const char *text;
@@ -52,7 +54,8 @@ struct draft {
 };
 
 /* RFC 3501 §2.3.2, in the order of printing. */
-static const char *const system_names[SYSTEM_COUNT] = { "\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft" };
+static const char *const system_names[SYSTEM_COUNT] = { "\\Answered", "\\Flagged", "\\Deleted",
+	"\\Seen", "\\Draft" };
 
 static char lower(char byte)
 {
@@ -189,7 +192,9 @@ static int compare_names(const struct flag_table *table, size_t a, size_t b)
 		return a < b ? -1 : 1;
 	for (size_t i = 0; i < len; i++) {
 		if (lower(x.data[i]) != lower(y.data[i]))
-			return (unsigned char)lower(x.data[i]) < (unsigned char)lower(y.data[i]) ? -1 : 1;
+			return (unsigned char)lower(x.data[i]) < (unsigned char)lower(y.data[i])
+				       ? -1
+				       : 1;
 	}
 	return x.len < y.len ? -1 : 1;
 }
@@ -252,7 +257,8 @@ static void store_set(struct flag_table *table, const uint16_t *id, size_t count
 	}
 	memcpy(row, id, count * sizeof(*row));
 	set = &table->set[table->set_count];
-	*set = (struct set){ row, (uint32_t)count, hash_ids(id, count), print_set(table, id, count, text_len) };
+	*set = (struct set){ row, (uint32_t)count, hash_ids(id, count),
+		print_set(table, id, count, text_len) };
 	index_put(&table->sets, set->hash, table->set_count);
 	table->set_count++;
 }
@@ -274,10 +280,12 @@ static flags_t intern_set(struct flag_table *table, const struct draft *draft)
 	if (draft->count == 0 || draft->id[draft->count - 1] < SYSTEM_COUNT)
 		return system_mask(draft);
 	hash = hash_ids(draft->id, draft->count);
-	for (size_t at = hash & (table->sets.room - 1); table->sets.slot[at] != 0; at = (at + 1) & (table->sets.room - 1)) {
+	for (size_t at = hash & (table->sets.room - 1); table->sets.slot[at] != 0;
+		at = (at + 1) & (table->sets.room - 1)) {
 		const struct set *set = &table->set[table->sets.slot[at] - 1];
 
-		if (set->hash == hash && set->count == draft->count && memcmp(set->id, draft->id, bytes) == 0)
+		if (set->hash == hash && set->count == draft->count &&
+			memcmp(set->id, draft->id, bytes) == 0)
 			return table->sets.slot[at] - 1;
 	}
 	for (size_t i = 0; i < draft->count; i++)
@@ -484,7 +492,8 @@ flags_t flags_allowed(struct flag_table *table, flags_t set, flags_t permanent, 
 	return intern_set(table, &draft);
 }
 
-flags_t flags_merge3(struct flag_table *table, flags_t src_base, flags_t src_now, flags_t dst_base, flags_t dst_now)
+flags_t flags_merge3(struct flag_table *table, flags_t src_base, flags_t src_now, flags_t dst_base,
+	flags_t dst_now)
 {
 	flags_t added, removed, own;
 

@@ -45,6 +45,7 @@ flags_t flags_allowed(struct flag_table *table, flags_t set, flags_t permanent, 
  * Three-way merge: what the source added or removed since src_base is done to dst_now. A flag the destination refused is in src_base
  * but not in dst_base, so it reads neither as a user's removal there nor as news here.
  */
-flags_t flags_merge3(struct flag_table *table, flags_t src_base, flags_t src_now, flags_t dst_base, flags_t dst_now);
+flags_t flags_merge3(struct flag_table *table, flags_t src_base, flags_t src_now, flags_t dst_base,
+	flags_t dst_now);
 
 #endif

@@ -50,8 +50,8 @@ struct header_scan {
 	bool has_8bit, has_message_id;
 };
 
-static const char *const default_fields[] = { "Date", "From", "To", "Cc", "Subject", "Message-ID", "In-Reply-To",
-	"References" };
+static const char *const default_fields[] = { "Date", "From", "To", "Cc", "Subject", "Message-ID",
+	"In-Reply-To", "References" };
 
 static void start_message(struct header_scan *scan)
 {
@@ -65,17 +65,20 @@ static void start_message(struct header_scan *scan)
 	scan->header = (struct digest128){ { 0, 0 } };
 }
 
-struct header_scan *header_scan_new_fields(bool want_content, const char *const *names, size_t count)
+struct header_scan *header_scan_new_fields(
+	bool want_content, const char *const *names, size_t count)
 {
 	struct header_scan *scan = mem_alloc(sizeof(*scan));
 
 	scan->want_content = want_content;
 	scan->field_count = count < FIELDS_MAX ? count : FIELDS_MAX;
-	scan->field = mem_array(scan->field_count > 0 ? scan->field_count : 1, sizeof(*scan->field));
+	scan->field =
+		mem_array(scan->field_count > 0 ? scan->field_count : 1, sizeof(*scan->field));
 	for (size_t i = 0; i < scan->field_count; i++) {
 		struct field *field = &scan->field[i];
 
-		field->name_len = (size_t)snprintf(field->name, sizeof(field->name), "%s", names[i]);
+		field->name_len =
+			(size_t)snprintf(field->name, sizeof(field->name), "%s", names[i]);
 		if (field->name_len > NAME_MAX_LEN)
 			field->name_len = NAME_MAX_LEN;
 		field->digest = digest_new();
@@ -242,7 +245,8 @@ static void end_header(struct header_scan *scan)
 	scan->header = digest_end128(scan->digest);
 	scan->in_header = false;
 	if (scan->want_content)
-		digest_add(scan->content, span_make((const char *)&scan->header, sizeof(scan->header)));
+		digest_add(scan->content,
+			span_make((const char *)&scan->header, sizeof(scan->header)));
 }
 
 /* Reads up to the end of the header; how many bytes belonged to it, with the empty line. */
@@ -352,7 +356,8 @@ void header_scan_end(struct header_scan *scan, struct header_facts *out)
 		.has_bare_lf = scan->lines.has_bare_lf,
 		.has_bare_cr = scan->lines.has_bare_cr,
 		.has_8bit_header = scan->has_8bit,
-		.longest_line = scan->lines.longest > UINT32_MAX ? UINT32_MAX : (uint32_t)scan->lines.longest,
+		.longest_line = scan->lines.longest > UINT32_MAX ? UINT32_MAX
+								 : (uint32_t)scan->lines.longest,
 	};
 	if (scan->want_content)
 		out->content = digest_end128(scan->content);

@@ -36,7 +36,8 @@ struct header_scan;
 
 struct header_scan *header_scan_new(bool want_content);
 /* Digest by the values of other headers (--match header:A,B or message-id). Returns the same scan type. */
-struct header_scan *header_scan_new_fields(bool want_content, const char *const *names, size_t count);
+struct header_scan *header_scan_new_fields(
+	bool want_content, const char *const *names, size_t count);
 void header_scan_free(struct header_scan *scan);
 void header_scan_add(struct header_scan *scan, struct span chunk);
 void header_scan_end(struct header_scan *scan, struct header_facts *out);

@@ -15,7 +15,8 @@ struct masks {
 #ifdef __SSE2__
 static inline struct masks block_masks(const char *data)
 {
-	const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+	const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'),
+		      zero = _mm_setzero_si128();
 	__m128i nul = zero;
 	struct masks out = { 0 };
 
@@ -52,7 +53,8 @@ static inline uint64_t larger(uint64_t a, uint64_t b)
  * Lines that end in this block: the first began earlier, the others are wholly inside. Mail has about one line end in 64 bytes, at
  * no place that a processor could predict, so the first and the last are worked out without a branch.
  */
-static inline void add_lines(struct line_facts *facts, uint64_t lf, uint64_t after_cr, unsigned count)
+static inline void add_lines(
+	struct line_facts *facts, uint64_t lf, uint64_t after_cr, unsigned count)
 {
 	unsigned first = lf != 0 ? (unsigned)__builtin_ctzll(lf) : 0;
 	unsigned behind = lf != 0 ? BLOCK - (unsigned)__builtin_clzll(lf) : 0;

@@ -52,7 +52,9 @@ char *mailbox_fold(const char *display, struct arena *arena)
 		const struct fold_entry *entry = len > 1 ? find_entry(c) : NULL;
 
 		if (len <= 1) {
-			*to++ = rest.data[0] >= 'A' && rest.data[0] <= 'Z' ? (char)(rest.data[0] + 32) : rest.data[0];
+			*to++ = rest.data[0] >= 'A' && rest.data[0] <= 'Z'
+					? (char)(rest.data[0] + 32)
+					: rest.data[0];
 			len = 1;
 		} else if (entry == NULL) {
 			memcpy(to, rest.data, len);

@@ -95,7 +95,8 @@ static char *escape_raw(struct span raw, bool ampersand, struct arena *arena)
 		uint32_t c;
 		size_t len = utf8_next(raw, &c);
 
-		if (len == 0 || (len == 1 && is_control((unsigned char)c)) || (c == '&' && ampersand)) {
+		if (len == 0 || (len == 1 && is_control((unsigned char)c)) ||
+			(c == '&' && ampersand)) {
 			put_escape(&out, 0, (unsigned char)raw.data[0]);
 			len = 1;
 		} else {
@@ -129,7 +130,8 @@ static char *decode_level(const struct mailbox_style *style, struct span raw, st
 	return escape_raw(raw, true, arena);
 }
 
-static void show_escape(const struct mailbox_style *style, const struct escape *escape, struct buf *out)
+static void show_escape(
+	const struct mailbox_style *style, const struct escape *escape, struct buf *out)
 {
 	const char delimiter = style->delimiter;
 	size_t depth = escape->depth;
@@ -180,7 +182,7 @@ static bool has_prefix(const struct mailbox_style *style, struct span name)
 	if (prefix.len == 0 || name.len <= prefix.len)
 		return false;
 	return span_starts_nocase(name, span_sub(prefix, 0, any_case)) &&
-		span_starts(span_from(name, any_case), span_from(prefix, any_case));
+	       span_starts(span_from(name, any_case), span_from(prefix, any_case));
 }
 
 /* Whether text is INBOX with its first letter escaped: "%49NBOX", "%2549NBOX". */
@@ -213,7 +215,8 @@ static char *quote_inbox(struct span text, struct arena *arena)
 	return quoted;
 }
 
-char *mailbox_display(const struct mailbox_style *style, struct span server_name, struct arena *arena)
+char *mailbox_display(
+	const struct mailbox_style *style, struct span server_name, struct arena *arena)
 {
 	struct span rest = server_name;
 	struct buf out;
@@ -225,9 +228,11 @@ char *mailbox_display(const struct mailbox_style *style, struct span server_name
 		rest = span_from(server_name, span_of(style->prefix).len);
 	buf_init(&out, worst_case(rest));
 	for (;;) {
-		size_t end = style->delimiter != '\0' ? span_find(rest, style->delimiter) : SIZE_MAX;
+		size_t end =
+			style->delimiter != '\0' ? span_find(rest, style->delimiter) : SIZE_MAX;
 
-		show_level(style, span_of(decode_level(style, span_sub(rest, 0, end), arena)), &out);
+		show_level(
+			style, span_of(decode_level(style, span_sub(rest, 0, end), arena)), &out);
 		if (end == SIZE_MAX)
 			break;
 		put(&out, SPAN("/"));
@@ -242,7 +247,8 @@ char *mailbox_display(const struct mailbox_style *style, struct span server_name
 }
 
 /* An escape of the display form for the server; true when the name is not there as it is here. */
-static bool write_escape(const struct mailbox_style *style, const struct escape *escape, struct buf *out)
+static bool write_escape(
+	const struct mailbox_style *style, const struct escape *escape, struct buf *out)
 {
 	const char delimiter = style->delimiter;
 	size_t depth = escape->depth;
@@ -254,11 +260,13 @@ static bool write_escape(const struct mailbox_style *style, const struct escape 
 			return false;
 		}
 		depth--;
-	} else if (delimiter != '/' && is_usable(delimiter) && escape->byte == (unsigned char)delimiter) {
+	} else if (delimiter != '/' && is_usable(delimiter) &&
+		   escape->byte == (unsigned char)delimiter) {
 		depth++;
 		changed = true;
 	} else if (depth == 0) {
-		changed = escape->byte == '/' || escape->byte == '&' || escape->byte >= 0x80 || is_control(escape->byte);
+		changed = escape->byte == '/' || escape->byte == '&' || escape->byte >= 0x80 ||
+			  is_control(escape->byte);
 	}
 	put_escape(out, depth, escape->byte);
 	return changed;
@@ -291,8 +299,8 @@ static bool write_level(const struct mailbox_style *style, struct span text, str
 }
 
 /* Adds one level in the server's charset. */
-static int add_level(const struct mailbox_style *style, struct span level, struct arena *arena, struct buf *out,
-	bool *changed)
+static int add_level(const struct mailbox_style *style, struct span level, struct arena *arena,
+	struct buf *out, bool *changed)
 {
 	struct buf utf8;
 	struct span form;
@@ -314,8 +322,8 @@ static int add_level(const struct mailbox_style *style, struct span level, struc
 	return buf_add(out, form);
 }
 
-static int add_levels(const struct mailbox_style *style, struct span rest, struct arena *arena, struct buf *out,
-	bool *changed)
+static int add_levels(const struct mailbox_style *style, struct span rest, struct arena *arena,
+	struct buf *out, bool *changed)
 {
 	for (;;) {
 		size_t end = span_find(rest, '/');
@@ -336,7 +344,8 @@ static int add_levels(const struct mailbox_style *style, struct span rest, struc
 }
 
 /* The reverse of quote_inbox(). Where there is no prefix, the escape stays and the name is another one. */
-static struct span unquote_inbox(const struct mailbox_style *style, struct span display, struct arena *arena, bool *changed)
+static struct span unquote_inbox(
+	const struct mailbox_style *style, struct span display, struct arena *arena, bool *changed)
 {
 	struct escape escape;
 	struct span rest;
@@ -354,8 +363,8 @@ static struct span unquote_inbox(const struct mailbox_style *style, struct span 
 	return span_of(arena_print(arena, "%%%s", display.data + 3));
 }
 
-int mailbox_server(const struct mailbox_style *style, const char *display, struct arena *arena, char **out, bool *changed_out,
-	struct err *err)
+int mailbox_server(const struct mailbox_style *style, const char *display, struct arena *arena,
+	char **out, bool *changed_out, struct err *err)
 {
 	struct span name = span_of(display);
 	struct buf text;
@@ -368,7 +377,8 @@ int mailbox_server(const struct mailbox_style *style, const char *display, struc
 		return 0;
 	}
 	if (name.len > MAILBOX_NAME_MAX)
-		return err_set(err, ERR_MAILBOX, "mailbox name of %zu octets is too long", name.len);
+		return err_set(
+			err, ERR_MAILBOX, "mailbox name of %zu octets is too long", name.len);
 	name = unquote_inbox(style, name, arena, &changed);
 	buf_init(&text, MAILBOX_NAME_MAX);
 	rc = buf_add(&text, span_of(style->prefix));
@@ -380,7 +390,8 @@ int mailbox_server(const struct mailbox_style *style, const char *display, struc
 	}
 	buf_release(&text);
 	if (rc < 0)
-		return err_set(err, ERR_MAILBOX, "the server cannot hold this mailbox name (an empty level, too long, or its "
+		return err_set(err, ERR_MAILBOX,
+			"the server cannot hold this mailbox name (an empty level, too long, or its "
 			"delimiter inside a level)");
 	return 0;
 }

@@ -18,7 +18,8 @@ struct err;
 
 struct mailbox_style {
 	char delimiter; /* 0 = flat */
-	bool utf8; /* the server talks UTF-8 names (UTF8=ACCEPT enabled, IMAP4rev2) instead of modified UTF-7 */
+	/* the server talks UTF-8 names (UTF8=ACCEPT enabled, IMAP4rev2) instead of modified UTF-7 */
+	bool utf8;
 	const char *prefix; /* of the personal namespace, server form ("INBOX."), "" if none */
 };
 
@@ -29,13 +30,14 @@ int mutf7_decode(struct span name, struct arena *arena, char **out) MUST_CHECK;
 int mutf7_encode(struct span name, struct arena *arena, char **out) MUST_CHECK;
 
 /* Server form → display form; the prefix is removed (names outside keep their whole name); INBOX in any case → "INBOX". Never fails. */
-char *mailbox_display(const struct mailbox_style *style, struct span server_name, struct arena *arena);
+char *mailbox_display(
+	const struct mailbox_style *style, struct span server_name, struct arena *arena);
 /*
  * Display form → server form. A delimiter inside a level and control characters are percent-encoded; *changed_out tells whether that
  * happened (the name is then reported). -1 with ERR_MAILBOX when the name is impossible (empty level, too long).
  */
-int mailbox_server(const struct mailbox_style *style, const char *display, struct arena *arena, char **out, bool *changed_out,
-	struct err *err) MUST_CHECK;
+int mailbox_server(const struct mailbox_style *style, const char *display, struct arena *arena,
+	char **out, bool *changed_out, struct err *err) MUST_CHECK;
 bool mailbox_is_inbox(const char *display); /* in any case */
 char *mailbox_parent(const char *display, struct arena *arena); /* NULL for a top level */
 bool mailbox_below(const char *root, const char *name); /* equal to root or below it */

@@ -6,7 +6,8 @@
 #include "base/text.h"
 #include "mail/mailbox_parts.h"
 
-#define NAME_CAP 65536 /* of any form: a name of MAILBOX_NAME_MAX octets grows less than this when converted */
+#define NAME_CAP \
+	65536 /* of any form: a name of MAILBOX_NAME_MAX octets grows less than this when converted */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
@@ -110,7 +111,8 @@ static int decode(struct span name, struct buf *out)
 				return -1;
 		} else {
 			/* "&…-&…-" should have been one shift */
-			if (shift_end == i || decode_shifted(span_sub(name, i + 1, end - 1), out) < 0)
+			if (shift_end == i ||
+				decode_shifted(span_sub(name, i + 1, end - 1), out) < 0)
 				return -1;
 			shift_end = i + end + 1;
 		}
@@ -163,8 +165,8 @@ static int end_shift(struct encoder *encoder)
 	if (!encoder->shifted)
 		return 0;
 	encoder->shifted = false;
-	if (encoder->count > 0 &&
-		buf_add_char(encoder->out, alphabet[encoder->bits << (6 - encoder->count) & 63]) < 0)
+	if (encoder->count > 0 && buf_add_char(encoder->out,
+					  alphabet[encoder->bits << (6 - encoder->count) & 63]) < 0)
 		return -1;
 	return buf_add_char(encoder->out, '-');
 }

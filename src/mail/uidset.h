@@ -27,10 +27,12 @@ struct uidset {
 int uidset_parse(struct span text, struct arena *arena, struct uidset *out) MUST_CHECK;
 /* In the order given, unmerged: for APPENDUID and COPYUID (RFC 4315 §3), where position matters. */
 int uidset_parse_ordered(struct span text, struct arena *arena, struct uidset *out) MUST_CHECK;
-void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_t last); /* any order; merges; cheap when ascending */
+/* any order; merges; cheap when ascending */
+void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_t last);
 bool uidset_has(const struct uidset *set, uint32_t uid); /* binary search */
 uint64_t uidset_size(const struct uidset *set); /* number of UIDs */
-uint32_t uidset_at(const struct uidset *set, uint64_t n); /* the n-th UID (0-based) in order of ranges, or 0 */
+/* the n-th UID (0-based) in order of ranges, or 0 */
+uint32_t uidset_at(const struct uidset *set, uint64_t n);
 /* Writes ranges from *next on until max_len octets are reached; advances *next; false when nothing was left to write. */
 bool uidset_print(const struct uidset *set, size_t *next, size_t max_len, struct buf *out);
 

@@ -29,8 +29,7 @@ struct race {
 };
 
 /* A refusal by one address says more than a missing route to another. */
-static int
-errno_weight(int error)
+static int errno_weight(int error)
 {
 	if (error == ECONNREFUSED || error == ECONNRESET)
 		return 3;
@@ -39,29 +38,30 @@ errno_weight(int error)
 	return error == 0 ? 0 : 1;
 }
 
-static void
-race_note(struct race *race, int error)
+static void race_note(struct race *race, int error)
 {
 	if (errno_weight(error) > errno_weight(race->worst))
 		race->worst = error;
 	race->next_at = 0; /* no reason to let the next one wait */
 }
 
-static int
-race_fail(const struct race *race, const char *name, uint16_t port, struct err *err)
+static int race_fail(const struct race *race, const char *name, uint16_t port, struct err *err)
 {
 	switch (race->worst) {
 	case ECONNREFUSED:
 	case ECONNRESET:
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "%s refused the connection on port %u: is the port right and the server running?",
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"%s refused the connection on port %u: is the port right and the server running?",
 			name, port);
 	case ETIMEDOUT:
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "%s port %u does not answer: is the name right, or a firewall in the way?",
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"%s port %u does not answer: is the name right, or a firewall in the way?",
 			name, port);
 	case ENETUNREACH:
 	case EHOSTUNREACH:
 	case EADDRNOTAVAIL:
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "%s port %u cannot be reached from here: is the network up?", name, port);
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"%s port %u cannot be reached from here: is the network up?", name, port);
 	default:
 		errno = race->worst;
 		err_set_errno(err, ERR_CONN, "cannot connect to %s port %u", name, port);
@@ -72,12 +72,12 @@ race_fail(const struct race *race, const char *name, uint16_t port, struct err *
 }
 
 /* The descriptor when connected at once, else -1 (under way or failed). */
-static int
-race_start_next(struct race *race)
+static int race_start_next(struct race *race)
 {
 	const int which = race->next++;
 	const struct dial_address *address = &race->addresses->list[which];
-	const int fd = os_socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int fd = os_socket(
+		address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	race->next_at = clock_ms() + ATTEMPT_DELAY_MS;
 	if (fd < 0) {
@@ -97,8 +97,7 @@ race_start_next(struct race *race)
 	return -1;
 }
 
-static int
-race_sleep(struct race *race, struct pollfd *fds, int64_t deadline, struct err *err)
+static int race_sleep(struct race *race, struct pollfd *fds, int64_t deadline, struct err *err)
 {
 	int64_t until = deadline > 0 ? deadline : INT64_MAX;
 
@@ -118,8 +117,7 @@ race_sleep(struct race *race, struct pollfd *fds, int64_t deadline, struct err *
 }
 
 /* Looks at the attempts that poll() named. The winner's descriptor or -1; failed ones are closed and forgotten. */
-static int
-race_look(struct race *race, const struct pollfd *fds)
+static int race_look(struct race *race, const struct pollfd *fds)
 {
 	int kept = 0, winner = -1;
 
@@ -145,8 +143,8 @@ race_look(struct race *race, const struct pollfd *fds)
 	return winner;
 }
 
-static int
-race_run(struct race *race, const char *name, uint16_t port, int64_t deadline, struct err *err)
+static int race_run(
+	struct race *race, const char *name, uint16_t port, int64_t deadline, struct err *err)
 {
 	const int64_t begin = clock_ms();
 	struct pollfd fds[1 + DIAL_ADDRESS_CAP];
@@ -154,7 +152,8 @@ race_run(struct race *race, const char *name, uint16_t port, int64_t deadline, s
 	for (;;) {
 		if (stop_check(err) < 0)
 			return -1;
-		if (race->next < race->addresses->count && (race->active_count == 0 || clock_ms() >= race->next_at)) {
+		if (race->next < race->addresses->count &&
+			(race->active_count == 0 || clock_ms() >= race->next_at)) {
 			const int fd = race_start_next(race);
 			if (fd >= 0)
 				return fd;
@@ -174,8 +173,8 @@ race_run(struct race *race, const char *name, uint16_t port, int64_t deadline, s
 	}
 }
 
-int
-dial_race(const struct dial_addresses *addresses, const char *name, uint16_t port, int64_t deadline, int *which, struct err *err)
+int dial_race(const struct dial_addresses *addresses, const char *name, uint16_t port,
+	int64_t deadline, int *which, struct err *err)
 {
 	struct race race = { .addresses = addresses };
 	const int winner = race_run(&race, name, port, deadline, err);
@@ -189,8 +188,7 @@ dial_race(const struct dial_addresses *addresses, const char *name, uint16_t por
 	return winner;
 }
 
-static void
-socket_tune(int fd)
+static void socket_tune(int fd)
 {
 	const int on = 1, idle_s = 60;
 
@@ -200,8 +198,8 @@ socket_tune(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 }
 
-struct stream *
-dial_host(const char *host, uint16_t port, int64_t deadline, struct dial_facts *facts, struct err *err)
+struct stream *dial_host(const char *host, uint16_t port, int64_t deadline,
+	struct dial_facts *facts, struct err *err)
 {
 	struct dial_addresses addresses;
 	int which = 0;
@@ -223,8 +221,7 @@ dial_host(const char *host, uint16_t port, int64_t deadline, struct dial_facts *
 }
 
 /* A host name travels into proxy requests and messages: nothing in it may end a line or a word there. */
-static bool
-host_is_sane(const char *host)
+static bool host_is_sane(const char *host)
 {
 	if (!host || !*host || strlen(host) > 255)
 		return false;
@@ -234,8 +231,7 @@ host_is_sane(const char *host)
 	return true;
 }
 
-struct stream *
-dial(const struct dial_options *options, struct dial_facts *facts, struct err *err)
+struct stream *dial(const struct dial_options *options, struct dial_facts *facts, struct err *err)
 {
 	const int64_t deadline = options->timeout_ms > 0 ? clock_ms() + options->timeout_ms : 0;
 	struct dial_facts unused;
@@ -255,6 +251,7 @@ dial(const struct dial_options *options, struct dial_facts *facts, struct err *e
 	else
 		stream = dial_host(options->host, options->port, deadline, facts, err);
 	if (stream && stream_trace_on())
-		stream = stream_tee_new(stream, options->trace_label ? options->trace_label : "imap");
+		stream = stream_tee_new(
+			stream, options->trace_label ? options->trace_label : "imap");
 	return stream;
 }

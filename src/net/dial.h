@@ -13,9 +13,11 @@ struct secret;
 struct dial_options {
 	const char *host;
 	uint16_t port;
-	const char *proxy; /* "socks5://[user@]host[:port]", "socks5h://…" (the proxy resolves), "http://…" (CONNECT); NULL = none */
+	/* "socks5://[user@]host[:port]", "socks5h://…" (the proxy resolves), "http://…" (CONNECT); NULL = none */
+	const char *proxy;
 	const struct secret *proxy_password;
-	const char *tunnel; /* a command speaking IMAP on its standard streams, given to /bin/sh -c as the user wrote it; NULL = none */
+	/* a command speaking IMAP on its standard streams, given to /bin/sh -c as the user wrote it; NULL = none */
+	const char *tunnel;
 	const char *trace_label; /* for --trace: "src", "dst" */
 	int64_t timeout_ms; /* for the whole of it */
 };

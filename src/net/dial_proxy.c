@@ -37,15 +37,14 @@ struct proxy {
 	uint16_t target_port;
 };
 
-static int
-proxy_usage(const char *what, struct err *err)
+static int proxy_usage(const char *what, struct err *err)
 {
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "proxy: %s: write socks5://[user@]host[:port], socks5h://… or http://…", what);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"proxy: %s: write socks5://[user@]host[:port], socks5h://… or http://…", what);
 }
 
 /* host[:port], the host perhaps in brackets. */
-static int
-proxy_parse_host(struct proxy *proxy, struct span text, struct err *err)
+static int proxy_parse_host(struct proxy *proxy, struct span text, struct err *err)
 {
 	struct span host = text, port = span_make("", 0);
 	uint32_t number = proxy->port;
@@ -63,7 +62,8 @@ proxy_parse_host(struct proxy *proxy, struct span text, struct err *err)
 			port = span_from(text, colon);
 		}
 	}
-	if (port.len > 0 && (port.data[0] != ':' || !span_u32(span_from(port, 1), &number) || number == 0 || number > 65535))
+	if (port.len > 0 && (port.data[0] != ':' || !span_u32(span_from(port, 1), &number) ||
+				    number == 0 || number > 65535))
 		return proxy_usage("the port is not a number from 1 to 65535", err);
 	if (host.len == 0 || host.len >= sizeof(proxy->host) || memchr(host.data, ' ', host.len))
 		return proxy_usage("the host is missing", err);
@@ -73,13 +73,13 @@ proxy_parse_host(struct proxy *proxy, struct span text, struct err *err)
 	return 0;
 }
 
-static int
-proxy_parse(struct proxy *proxy, const char *url, struct err *err)
+static int proxy_parse(struct proxy *proxy, const char *url, struct err *err)
 {
 	struct span rest = span_of(url);
 	size_t i = 0;
 
-	while (i < countof(proxy_schemes) && !span_starts_nocase(rest, span_of(proxy_schemes[i].prefix)))
+	while (i < countof(proxy_schemes) &&
+		!span_starts_nocase(rest, span_of(proxy_schemes[i].prefix)))
 		i++;
 	if (i == countof(proxy_schemes))
 		return proxy_usage("unknown kind", err);
@@ -93,7 +93,8 @@ proxy_parse(struct proxy *proxy, const char *url, struct err *err)
 	if (at != SIZE_MAX) {
 		const struct span user = span_sub(rest, 0, at);
 		if (span_find(user, ':') != SIZE_MAX)
-			return proxy_usage("the password belongs into proxy-pass-file or proxy-pass-cmd", err);
+			return proxy_usage(
+				"the password belongs into proxy-pass-file or proxy-pass-cmd", err);
 		if (percent_decode(user, &proxy->user) < 0)
 			return proxy_usage("the user name is not percent-encoded correctly", err);
 		rest = span_from(rest, at + 1);
@@ -101,8 +102,7 @@ proxy_parse(struct proxy *proxy, const char *url, struct err *err)
 	return proxy_parse_host(proxy, rest, err);
 }
 
-static int
-proxy_send(struct stream *stream, struct span bytes, int64_t deadline, struct err *err)
+static int proxy_send(struct stream *stream, struct span bytes, int64_t deadline, struct err *err)
 {
 	while (bytes.len > 0) {
 		const ssize_t put = stream_write(stream, bytes.data, bytes.len, err);
@@ -117,15 +117,16 @@ proxy_send(struct stream *stream, struct span bytes, int64_t deadline, struct er
 }
 
 /* Exactly size octets: what follows them belongs to the server behind. */
-static int
-proxy_receive(struct stream *stream, void *data, size_t size, int64_t deadline, struct err *err)
+static int proxy_receive(
+	struct stream *stream, void *data, size_t size, int64_t deadline, struct err *err)
 {
 	for (size_t have = 0; have < size;) {
 		const ssize_t got = stream_read(stream, (char *)data + have, size - have, err);
 		if (got == -1)
 			return -1;
 		if (got == 0)
-			return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the proxy closed the connection");
+			return err_set_kind(
+				err, ERR_CONN, ERR_KIND_NETWORK, "the proxy closed the connection");
 		if (got > 0)
 			have += (size_t)got;
 		else if (stream_wait(stream, STREAM_READ, deadline, err) < 0)
@@ -134,16 +135,15 @@ proxy_receive(struct stream *stream, void *data, size_t size, int64_t deadline, 
 	return 0;
 }
 
-static int
-proxy_refused_login(struct err *err)
+static int proxy_refused_login(struct err *err)
 {
 	return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
 		"the proxy refused the login: check the user in proxy= and proxy-pass-file");
 }
 
 /* RFC 1929 §2 */
-static int
-socks_login(const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
+static int socks_login(
+	const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
 {
 	unsigned char answer[2];
 	char request[3 + 255 + 255];
@@ -152,7 +152,8 @@ socks_login(const struct proxy *proxy, struct stream *stream, int64_t deadline, 
 	if (proxy->user.len == 0)
 		return proxy_refused_login(err);
 	if (proxy->user.len > 255 || proxy->password.len > 255)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "proxy: SOCKS takes at most 255 octets of user name and password");
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"proxy: SOCKS takes at most 255 octets of user name and password");
 	request[len++] = 1;
 	request[len++] = (char)proxy->user.len;
 	memcpy(request + len, proxy->user.data, proxy->user.len);
@@ -171,16 +172,18 @@ socks_login(const struct proxy *proxy, struct stream *stream, int64_t deadline, 
 }
 
 /* RFC 1928 §3 */
-static int
-socks_greet(const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
+static int socks_greet(
+	const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
 {
 	const struct span hello = proxy->user.len > 0 ? SPAN("\5\2\0\2") : SPAN("\5\1\0");
 	unsigned char answer[2];
 
-	if (proxy_send(stream, hello, deadline, err) < 0 || proxy_receive(stream, answer, sizeof(answer), deadline, err) < 0)
+	if (proxy_send(stream, hello, deadline, err) < 0 ||
+		proxy_receive(stream, answer, sizeof(answer), deadline, err) < 0)
 		return -1;
 	if (answer[0] != 5)
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK, "%s port %u is not a SOCKS 5 proxy", proxy->host, proxy->port);
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK,
+			"%s port %u is not a SOCKS 5 proxy", proxy->host, proxy->port);
 	if (answer[1] == 0)
 		return 0;
 	if (answer[1] == 2)
@@ -189,22 +192,30 @@ socks_greet(const struct proxy *proxy, struct stream *stream, int64_t deadline, 
 }
 
 /* RFC 1928 §6 */
-static int
-socks_refusal(const struct proxy *proxy, unsigned code, struct err *err)
+static int socks_refusal(const struct proxy *proxy, unsigned code, struct err *err)
 {
 	static const char *const reasons[] = {
-		NULL, "general failure", "forbidden by its rules", "network unreachable", "host unreachable", "connection refused", "timed out",
-		"command not supported", "address type not supported",
+		NULL,
+		"general failure",
+		"forbidden by its rules",
+		"network unreachable",
+		"host unreachable",
+		"connection refused",
+		"timed out",
+		"command not supported",
+		"address type not supported",
 	};
-	const char *reason = code < countof(reasons) && reasons[code] ? reasons[code] : "unknown reason";
+	const char *reason =
+		code < countof(reasons) && reasons[code] ? reasons[code] : "unknown reason";
 
-	return err_set_kind(err, code == 2 ? ERR_ACCOUNT : ERR_CONN, ERR_KIND_NETWORK, "the proxy cannot connect to %s port %u: %s",
-		proxy->target, proxy->target_port, reason);
+	return err_set_kind(err, code == 2 ? ERR_ACCOUNT : ERR_CONN, ERR_KIND_NETWORK,
+		"the proxy cannot connect to %s port %u: %s", proxy->target, proxy->target_port,
+		reason);
 }
 
 /* The address part of a request (RFC 1928 §5): numeric as such, else the name for the proxy to resolve. Returns its length. */
-static size_t
-socks_address(const struct proxy *proxy, const struct dial_address *address, unsigned char *out)
+static size_t socks_address(
+	const struct proxy *proxy, const struct dial_address *address, unsigned char *out)
 {
 	if (address && address->storage.ss_family == AF_INET) {
 		out[0] = 1;
@@ -225,9 +236,8 @@ socks_address(const struct proxy *proxy, const struct dial_address *address, uns
 }
 
 /* RFC 1928 §4, §6. address NULL: the proxy resolves. */
-static int
-socks_connect(const struct proxy *proxy, struct stream *stream, const struct dial_address *address, int64_t deadline,
-	struct err *err)
+static int socks_connect(const struct proxy *proxy, struct stream *stream,
+	const struct dial_address *address, int64_t deadline, struct err *err)
 {
 	unsigned char request[4 + 1 + 255 + 2] = { 5, 1, 0 };
 	unsigned char answer[256 + 2];
@@ -251,20 +261,22 @@ socks_connect(const struct proxy *proxy, struct stream *stream, const struct dia
 	return proxy_receive(stream, answer, (size_t)size + 2, deadline, err);
 }
 
-static int
-http_request(const struct proxy *proxy, struct buf *out)
+static int http_request(const struct proxy *proxy, struct buf *out)
 {
 	const bool v6 = strchr(proxy->target, ':') != NULL;
 	const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
 	struct buf login, coded;
-	int rc = buf_print(out, "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n", open, proxy->target, close, proxy->target_port,
-		open, proxy->target, close, proxy->target_port);
+	int rc = buf_print(out, "CONNECT %s%s%s:%u HTTP/1.1\r\nHost: %s%s%s:%u\r\n", open,
+		proxy->target, close, proxy->target_port, open, proxy->target, close,
+		proxy->target_port);
 
 	buf_init(&login, REQUEST_CAP);
 	buf_init(&coded, REQUEST_CAP);
 	if (rc == 0 && proxy->user.len > 0) { /* RFC 7617 §2 */
-		if (buf_add(&login, buf_span(&proxy->user)) < 0 || buf_add_char(&login, ':') < 0 || buf_add(&login, proxy->password) < 0 ||
-			base64_encode(buf_span(&login), &coded) < 0 || buf_add(out, SPAN("Proxy-Authorization: Basic ")) < 0 ||
+		if (buf_add(&login, buf_span(&proxy->user)) < 0 || buf_add_char(&login, ':') < 0 ||
+			buf_add(&login, proxy->password) < 0 ||
+			base64_encode(buf_span(&login), &coded) < 0 ||
+			buf_add(out, SPAN("Proxy-Authorization: Basic ")) < 0 ||
 			buf_add(out, buf_span(&coded)) < 0 || buf_add(out, SPAN("\r\n")) < 0)
 			rc = -1;
 	}
@@ -275,31 +287,34 @@ http_request(const struct proxy *proxy, struct buf *out)
 	return rc == 0 ? buf_add(out, SPAN("\r\n")) : -1;
 }
 
-static int
-http_judge(const struct proxy *proxy, struct span answer, struct err *err)
+static int http_judge(const struct proxy *proxy, struct span answer, struct err *err)
 {
 	const size_t space = span_find(answer, ' ');
 	uint32_t status = 0;
 
-	if (!span_starts(answer, SPAN("HTTP/1.")) || space == SIZE_MAX || !span_u32(span_sub(answer, space + 1, 3), &status))
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK, "%s port %u is not an HTTP proxy", proxy->host, proxy->port);
+	if (!span_starts(answer, SPAN("HTTP/1.")) || space == SIZE_MAX ||
+		!span_u32(span_sub(answer, space + 1, 3), &status))
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK,
+			"%s port %u is not an HTTP proxy", proxy->host, proxy->port);
 	if (status >= 200 && status <= 299)
 		return 0;
 	if (status == 407)
 		return proxy_refused_login(err);
-	return err_set_kind(err, status == 403 || status == 405 ? ERR_ACCOUNT : ERR_CONN, ERR_KIND_NETWORK,
-		"the proxy cannot connect to %s port %u: status %u", proxy->target, proxy->target_port, status);
+	return err_set_kind(err, status == 403 || status == 405 ? ERR_ACCOUNT : ERR_CONN,
+		ERR_KIND_NETWORK, "the proxy cannot connect to %s port %u: status %u",
+		proxy->target, proxy->target_port, status);
 }
 
-static int
-http_connect(const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
+static int http_connect(
+	const struct proxy *proxy, struct stream *stream, int64_t deadline, struct err *err)
 {
 	struct buf text;
 	int rc = -1;
 
 	buf_init(&text, ANSWER_CAP);
 	if (http_request(proxy, &text) < 0) {
-		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "proxy: user name or password too long");
+		err_set_kind(
+			err, ERR_LOCAL, ERR_KIND_USAGE, "proxy: user name or password too long");
 		goto out;
 	}
 	if (proxy_send(stream, buf_span(&text), deadline, err) < 0)
@@ -313,7 +328,8 @@ http_connect(const struct proxy *proxy, struct stream *stream, int64_t deadline,
 		if (proxy_receive(stream, &byte, 1, deadline, err) < 0)
 			goto out;
 		if (buf_add_char(&text, byte) < 0) {
-			err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the proxy's answer is too long");
+			err_set_kind(
+				err, ERR_CONN, ERR_KIND_NETWORK, "the proxy's answer is too long");
 			goto out;
 		}
 	}
@@ -325,8 +341,8 @@ out:
 }
 
 /* One connection to the proxy, and through it to the target. */
-static struct stream *
-proxy_open(const struct proxy *proxy, const struct dial_address *address, int64_t deadline, struct dial_facts *facts, struct err *err)
+static struct stream *proxy_open(const struct proxy *proxy, const struct dial_address *address,
+	int64_t deadline, struct dial_facts *facts, struct err *err)
 {
 	struct stream *stream = dial_host(proxy->host, proxy->port, deadline, facts, err);
 	int rc;
@@ -338,7 +354,9 @@ proxy_open(const struct proxy *proxy, const struct dial_address *address, int64_
 	if (proxy->kind == PROXY_HTTP)
 		rc = http_connect(proxy, stream, deadline, err);
 	else
-		rc = socks_greet(proxy, stream, deadline, err) < 0 ? -1 : socks_connect(proxy, stream, address, deadline, err);
+		rc = socks_greet(proxy, stream, deadline, err) < 0
+			     ? -1
+			     : socks_connect(proxy, stream, address, deadline, err);
 	if (rc == 0)
 		return stream;
 	stream_free(stream);
@@ -346,8 +364,8 @@ proxy_open(const struct proxy *proxy, const struct dial_address *address, int64_
 }
 
 /* A numeric target needs no resolving at either end; a name does, here with socks5://. */
-static int
-proxy_target(const struct proxy *proxy, int64_t deadline, struct dial_addresses *out, struct err *err)
+static int proxy_target(
+	const struct proxy *proxy, int64_t deadline, struct dial_addresses *out, struct err *err)
 {
 	out->count = 0;
 	if (proxy->kind != PROXY_SOCKS5)
@@ -355,15 +373,18 @@ proxy_target(const struct proxy *proxy, int64_t deadline, struct dial_addresses 
 	return dial_resolve(proxy->target, proxy->target_port, deadline, out, err);
 }
 
-struct stream *
-dial_proxy(const struct dial_options *options, int64_t deadline, struct dial_facts *facts, struct err *err)
+struct stream *dial_proxy(const struct dial_options *options, int64_t deadline,
+	struct dial_facts *facts, struct err *err)
 {
-	struct proxy proxy = { .target = options->host, .target_port = options->port, .password = secret_bytes(options->proxy_password) };
+	struct proxy proxy = { .target = options->host,
+		.target_port = options->port,
+		.password = secret_bytes(options->proxy_password) };
 	struct dial_addresses addresses;
 	struct stream *stream = NULL;
 
 	buf_init(&proxy.user, REQUEST_CAP / 8);
-	if (proxy_parse(&proxy, options->proxy, err) < 0 || proxy_target(&proxy, deadline, &addresses, err) < 0)
+	if (proxy_parse(&proxy, options->proxy, err) < 0 ||
+		proxy_target(&proxy, deadline, &addresses, err) < 0)
 		goto out;
 	if (addresses.count == 0) {
 		stream = proxy_open(&proxy, NULL, deadline, facts, err);

@@ -28,8 +28,7 @@ struct resolve {
 	struct addrinfo *found;
 };
 
-static void
-resolve_leave(struct resolve *resolve)
+static void resolve_leave(struct resolve *resolve)
 {
 	if (atomic_fetch_sub(&resolve->users, 1) > 1)
 		return;
@@ -40,8 +39,7 @@ resolve_leave(struct resolve *resolve)
 	mem_free(resolve);
 }
 
-static void *
-resolve_thread(void *argument)
+static void *resolve_thread(void *argument)
 {
 	struct resolve *resolve = argument;
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
@@ -54,8 +52,7 @@ resolve_thread(void *argument)
 	return NULL;
 }
 
-static int
-resolve_start(struct resolve *resolve, struct err *err)
+static int resolve_start(struct resolve *resolve, struct err *err)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -69,11 +66,11 @@ resolve_start(struct resolve *resolve, struct err *err)
 	if (rc == 0)
 		return 0;
 	atomic_store(&resolve->users, 1);
-	return err_set(err, ERR_LOCAL, "cannot start a thread to look up %s: %s", resolve->host, strerror(rc));
+	return err_set(err, ERR_LOCAL, "cannot start a thread to look up %s: %s", resolve->host,
+		strerror(rc));
 }
 
-static int
-resolve_wait(struct resolve *resolve, int64_t deadline, struct err *err)
+static int resolve_wait(struct resolve *resolve, int64_t deadline, struct err *err)
 {
 	while (!atomic_load(&resolve->done)) {
 		const int64_t left = deadline > 0 ? deadline - clock_ms() : INT_MAX;
@@ -85,7 +82,8 @@ resolve_wait(struct resolve *resolve, int64_t deadline, struct err *err)
 		if (stop_check(err) < 0)
 			return -1;
 		if (left <= 0)
-			return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "looking up %s took too long: is the name server reachable?",
+			return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+				"looking up %s took too long: is the name server reachable?",
 				resolve->host);
 		if (os_poll(fds, countof(fds), deadline > 0 && left < INT_MAX ? (int)left : -1) < 0)
 			return err_set_errno(err, ERR_LOCAL, "cannot wait for the name server");
@@ -93,20 +91,21 @@ resolve_wait(struct resolve *resolve, int64_t deadline, struct err *err)
 	return stop_check(err);
 }
 
-static int
-resolve_fail(const char *host, int status, struct err *err)
+static int resolve_fail(const char *host, int status, struct err *err)
 {
 	if (status == EAI_AGAIN)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "cannot look up %s now: the name server does not answer", host);
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"cannot look up %s now: the name server does not answer", host);
 	if (status == EAI_NONAME || status == EAI_NODATA)
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK, "unknown host %s: check the name", host);
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK,
+			"unknown host %s: check the name", host);
 	if (status == EAI_SYSTEM)
 		return err_set_errno(err, ERR_CONN, "cannot look up %s", host);
-	return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK, "cannot look up %s: %s", host, gai_strerror(status));
+	return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_NETWORK, "cannot look up %s: %s", host,
+		gai_strerror(status));
 }
 
-static void
-address_add(struct dial_addresses *out, const struct addrinfo *info)
+static void address_add(struct dial_addresses *out, const struct addrinfo *info)
 {
 	struct dial_address *address = &out->list[out->count];
 
@@ -116,8 +115,7 @@ address_add(struct dial_addresses *out, const struct addrinfo *info)
 }
 
 /* RFC 8305 §4: the resolver's order within a family is kept, and the families take turns, that of the first address first. */
-static void
-addresses_interleave(const struct addrinfo *found, struct dial_addresses *out)
+static void addresses_interleave(const struct addrinfo *found, struct dial_addresses *out)
 {
 	const struct addrinfo *same = found, *other = found;
 	const int family = found->ai_family;
@@ -126,7 +124,9 @@ addresses_interleave(const struct addrinfo *found, struct dial_addresses *out)
 	while ((same || other) && out->count < DIAL_ADDRESS_CAP) {
 		while (same && same->ai_family != family)
 			same = same->ai_next;
-		while (other && (other->ai_family == family || (other->ai_family != AF_INET && other->ai_family != AF_INET6)))
+		while (other &&
+			(other->ai_family == family ||
+				(other->ai_family != AF_INET && other->ai_family != AF_INET6)))
 			other = other->ai_next;
 		if (same) {
 			address_add(out, same);
@@ -140,10 +140,10 @@ addresses_interleave(const struct addrinfo *found, struct dial_addresses *out)
 }
 
 /* A numeric address needs no name server and no thread. */
-static bool
-resolve_numeric(const char *host, const char *port, struct dial_addresses *out)
+static bool resolve_numeric(const char *host, const char *port, struct dial_addresses *out)
 {
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	struct addrinfo *found = NULL;
 
 	if (getaddrinfo(host, port, &hints, &found) != 0)
@@ -154,14 +154,13 @@ resolve_numeric(const char *host, const char *port, struct dial_addresses *out)
 }
 
 /* RFC 6761 §6.4: names under .invalid do not exist, whatever a name server out of reach might say. */
-static bool
-host_is_invalid(const char *host)
+static bool host_is_invalid(const char *host)
 {
 	return span_ends(span_of(host), SPAN(".invalid"));
 }
 
-int
-dial_resolve(const char *host, uint16_t port, int64_t deadline, struct dial_addresses *out, struct err *err)
+int dial_resolve(const char *host, uint16_t port, int64_t deadline, struct dial_addresses *out,
+	struct err *err)
 {
 	char service[8];
 	int rc = -1;
@@ -194,9 +193,9 @@ out:
 	return rc;
 }
 
-void
-dial_address_text(const struct dial_address *address, char *out, size_t size)
+void dial_address_text(const struct dial_address *address, char *out, size_t size)
 {
-	if (getnameinfo((const struct sockaddr *)&address->storage, address->size, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
+	if (getnameinfo((const struct sockaddr *)&address->storage, address->size, out,
+		    (socklen_t)size, NULL, 0, NI_NUMERICHOST) != 0)
 		(void)snprintf(out, size, "?");
 }

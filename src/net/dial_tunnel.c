@@ -13,8 +13,7 @@
 
 #define PIPE_SIZE (256 << 10) /* best effort; the default of 64 KiB makes four times the wake-ups */
 
-static int
-tunnel_spawn(const char *command, int child_in, int child_out, pid_t *pid)
+static int tunnel_spawn(const char *command, int child_in, int child_out, pid_t *pid)
 {
 	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
 	posix_spawn_file_actions_t actions;
@@ -36,15 +35,13 @@ tunnel_spawn(const char *command, int child_in, int child_out, pid_t *pid)
 	return rc;
 }
 
-static void
-close_pair(const int *fds)
+static void close_pair(const int *fds)
 {
 	(void)os_close(fds[0]);
 	(void)os_close(fds[1]);
 }
 
-struct stream *
-dial_tunnel(const char *command, struct err *err)
+struct stream *dial_tunnel(const char *command, struct err *err)
 {
 	int to_child[2], from_child[2];
 	pid_t pid = 0;

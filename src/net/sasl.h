@@ -17,8 +17,10 @@ struct tls_facts;
 
 struct sasl_options {
 	const char *user; /* whose mailbox */
-	const char *admin; /* log in as this one on user's behalf (authorization identity); NULL = none */
-	const struct secret *password; /* of user, or of admin when set; xgwtrustedapp: "NAME KEY", or the key if admin is the name */
+	/* log in as this one on user's behalf (authorization identity); NULL = none */
+	const char *admin;
+	/* of user, or of admin when set; xgwtrustedapp: "NAME KEY", or the key if admin is the name */
+	const struct secret *password;
 	const struct secret *token; /* OAuth access token */
 	const char *host;
 	const char *service; /* "imap", "pop" */
@@ -32,12 +34,15 @@ enum sasl_trait {
 	SASL_CLEAR_TEXT = 4, /* whoever reads the wire has the secret */
 	SASL_BINDS_CHANNEL = 8,
 	SASL_CARRIES_AUTHZID = 16,
-	SASL_LOGIN_COMMAND = 32, /* IMAP's LOGIN, not AUTHENTICATE: what remains when no mechanism is offered */
+	/* IMAP's LOGIN, not AUTHENTICATE: what remains when no mechanism is offered */
+	SASL_LOGIN_COMMAND = 32,
 	SASL_ONLY_IF_NAMED = 64, /* never chosen unless the user names it */
 	SASL_PROVES_SERVER = 128, /* sasl_finish() insists on the server's proof */
 	/* Not listed among the server's mechanisms, and not quite SASL: */
-	SASL_OWN_COMMAND = 256, /* `wire` is the command itself instead of AUTHENTICATE; challenges and answers are plain text, not base64 */
-	SASL_THEN_LOGIN = 512, /* then LOGIN user "" says whose mailbox (GroupWise trusted application) */
+	/* `wire` is the command itself instead of AUTHENTICATE; challenges and answers are plain text, not base64 */
+	SASL_OWN_COMMAND = 256,
+	/* then LOGIN user "" says whose mailbox (GroupWise trusted application) */
+	SASL_THEN_LOGIN = 512,
 	SASL_THEN_SETUSER = 1024, /* then X-SETUSER "user" does (Kerio master password) */
 };
 
@@ -64,17 +69,21 @@ struct sasl_choice {
 	bool login_disabled;
 	bool clear_ok; /* tls=none was asked for */
 };
-const struct sasl_mechanism *sasl_choose(const struct sasl_choice *choice, const struct sasl_options *options, struct err *err);
+const struct sasl_mechanism *sasl_choose(
+	const struct sasl_choice *choice, const struct sasl_options *options, struct err *err);
 
 struct sasl;
 /* The options are copied, except for the secrets, which are borrowed until sasl_free(). NULL for SASL_LOGIN_COMMAND: there is nothing to step through. */
-struct sasl *sasl_new(const struct sasl_mechanism *mechanism, const struct sasl_options *options, struct err *err);
+struct sasl *sasl_new(const struct sasl_mechanism *mechanism, const struct sasl_options *options,
+	struct err *err);
 void sasl_free(struct sasl *sasl);
 bool sasl_client_first(const struct sasl *sasl); /* may send an initial response (RFC 4959) */
 /* The server's challenge as base64 (empty at first) → our answer as base64 in out (cleared first; "=" = empty initial response; holds secrets: wire_put_secret(), then wipe). 1 = more may come, 0 = done, -1. */
-int sasl_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err) MUST_CHECK;
+int sasl_step(
+	struct sasl *sasl, struct span challenge, struct buf *out, struct err *err) MUST_CHECK;
 /* After OK: did the server prove itself where the mechanism lets it (SCRAM's v=)? -1 with ERR_ACCOUNT if not. */
 int sasl_finish(struct sasl *sasl, struct err *err) MUST_CHECK;
-bool sasl_token_expired(const struct sasl *sasl); /* the error challenge of OAUTHBEARER/XOAUTH2 said so (status 401 / invalid_token) */
+/* the error challenge of OAUTHBEARER/XOAUTH2 said so (status 401 / invalid_token) */
+bool sasl_token_expired(const struct sasl *sasl);
 
 #endif

@@ -10,34 +10,36 @@
 
 #include <string.h>
 
-static int
-gnu_fail(const struct sasl *sasl, int rc, struct err *err)
+static int gnu_fail(const struct sasl *sasl, int rc, struct err *err)
 {
 	switch (rc) {
 	case GSASL_AUTHENTICATION_ERROR:
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
-			"%s: the server could not prove that it knows the password: it may be an impostor", sasl->mechanism->wire);
+			"%s: the server could not prove that it knows the password: it may be an impostor",
+			sasl->mechanism->wire);
 	case GSASL_UNKNOWN_MECHANISM:
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s is missing in this system's GNU SASL", sasl->mechanism->wire);
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
+			"%s is missing in this system's GNU SASL", sasl->mechanism->wire);
 	case GSASL_SASLPREP_ERROR:
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
-			"%s: user name or password has characters that are not allowed there (RFC 4013)", sasl->mechanism->wire);
+			"%s: user name or password has characters that are not allowed there (RFC 4013)",
+			sasl->mechanism->wire);
 	case GSASL_MECHANISM_PARSE_ERROR:
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s: the server's challenge makes no sense", sasl->mechanism->wire);
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
+			"%s: the server's challenge makes no sense", sasl->mechanism->wire);
 	default:
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s: %s", sasl->mechanism->wire, gsasl_strerror(rc));
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s: %s",
+			sasl->mechanism->wire, gsasl_strerror(rc));
 	}
 }
 
-static int
-gnu_set(struct sasl *sasl, Gsasl_property property, const char *value)
+static int gnu_set(struct sasl *sasl, Gsasl_property property, const char *value)
 {
 	return value ? gsasl_property_set(sasl->session, property, value) : GSASL_OK;
 }
 
 /* Whichever binding the connection has; with neither, sasl_choose() does not come here. */
-static int
-gnu_set_binding(struct sasl *sasl)
+static int gnu_set_binding(struct sasl *sasl)
 {
 	const struct tls_facts *tls = sasl->tls;
 	struct buf text;
@@ -47,18 +49,21 @@ gnu_set_binding(struct sasl *sasl)
 		return GSASL_OK;
 	buf_init(&text, 256);
 	if (tls->has_exporter) {
-		if (base64_encode(span_make((const char *)tls->exporter, sizeof(tls->exporter)), &text) == 0)
-			rc = gsasl_property_set(sasl->session, GSASL_CB_TLS_EXPORTER, buf_text(&text));
+		if (base64_encode(span_make((const char *)tls->exporter, sizeof(tls->exporter)),
+			    &text) == 0)
+			rc = gsasl_property_set(
+				sasl->session, GSASL_CB_TLS_EXPORTER, buf_text(&text));
 	} else if (tls->unique_len > 0) {
-		if (base64_encode(span_make((const char *)tls->unique, tls->unique_len), &text) == 0)
-			rc = gsasl_property_set(sasl->session, GSASL_CB_TLS_UNIQUE, buf_text(&text));
+		if (base64_encode(span_make((const char *)tls->unique, tls->unique_len), &text) ==
+			0)
+			rc = gsasl_property_set(
+				sasl->session, GSASL_CB_TLS_UNIQUE, buf_text(&text));
 	}
 	buf_release(&text);
 	return rc;
 }
 
-static int
-gnu_set_all(struct sasl *sasl)
+static int gnu_set_all(struct sasl *sasl)
 {
 	const struct span password = secret_bytes(sasl->password);
 	const unsigned traits = sasl->mechanism->traits;
@@ -72,7 +77,8 @@ gnu_set_all(struct sasl *sasl)
 	if (rc == GSASL_OK && names_user && (traits & SASL_CARRIES_AUTHZID))
 		rc = gnu_set(sasl, GSASL_AUTHZID, sasl->user);
 	if (rc == GSASL_OK && (traits & SASL_NEEDS_PASSWORD))
-		rc = gsasl_property_set_raw(sasl->session, GSASL_PASSWORD, password.data, password.len);
+		rc = gsasl_property_set_raw(
+			sasl->session, GSASL_PASSWORD, password.data, password.len);
 	if (rc == GSASL_OK)
 		rc = gnu_set(sasl, GSASL_SERVICE, sasl->service);
 	if (rc == GSASL_OK)
@@ -83,8 +89,7 @@ gnu_set_all(struct sasl *sasl)
 	return rc;
 }
 
-static int
-gnu_open(struct sasl *sasl, struct err *err)
+static int gnu_open(struct sasl *sasl, struct err *err)
 {
 	int rc = gsasl_init(&sasl->gsasl);
 
@@ -95,8 +100,7 @@ gnu_open(struct sasl *sasl, struct err *err)
 	return rc == GSASL_OK ? 0 : gnu_fail(sasl, rc, err);
 }
 
-static int
-gnu_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
+static int gnu_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
 {
 	char *answer = NULL;
 	size_t size = 0;
@@ -106,22 +110,24 @@ gnu_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *
 		return 0;
 
 	const bool first = sasl->steps == 1 && challenge.len == 0;
-	const int rc = gsasl_step(sasl->session, first ? NULL : challenge.data, first ? 0 : challenge.len, &answer, &size);
+	const int rc = gsasl_step(sasl->session, first ? NULL : challenge.data,
+		first ? 0 : challenge.len, &answer, &size);
 	int result = rc == GSASL_NEEDS_MORE ? 1 : 0;
 	if (rc != GSASL_OK && rc != GSASL_NEEDS_MORE)
 		result = gnu_fail(sasl, rc, err);
 	else if (buf_add(out, span_make(answer, size)) < 0)
-		result = err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s: the answer is too long", sasl->mechanism->wire);
+		result = err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "%s: the answer is too long",
+			sasl->mechanism->wire);
 	secret_wipe(answer, size);
 	gsasl_free(answer);
 	return result;
 }
 
-static void
-gnu_close(struct sasl *sasl)
+static void gnu_close(struct sasl *sasl)
 {
 	/* GNU SASL gives its copy of the password back unwiped; a property set again is overwritten first where it fits. */
-	char *copy = sasl->session ? (char *)gsasl_property_fast(sasl->session, GSASL_PASSWORD) : NULL;
+	char *copy =
+		sasl->session ? (char *)gsasl_property_fast(sasl->session, GSASL_PASSWORD) : NULL;
 
 	if (copy)
 		secret_wipe(copy, strlen(copy));

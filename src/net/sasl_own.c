@@ -10,8 +10,7 @@
 #include <string.h>
 
 /* RFC 5801 §4, saslname: "," and "=" would end the field. */
-static int
-saslname_add(struct buf *out, const char *name)
+static int saslname_add(struct buf *out, const char *name)
 {
 	for (; *name; name++) {
 		int rc;
@@ -28,10 +27,10 @@ saslname_add(struct buf *out, const char *name)
 }
 
 /* RFC 7628 §3.1: gs2-header kvsep *(key "=" value kvsep) kvsep */
-static int
-oauthbearer_first(const struct sasl *sasl, struct buf *out)
+static int oauthbearer_first(const struct sasl *sasl, struct buf *out)
 {
-	if (buf_add(out, SPAN("n,a=")) < 0 || saslname_add(out, sasl->user) < 0 || buf_add(out, SPAN(",\1")) < 0)
+	if (buf_add(out, SPAN("n,a=")) < 0 || saslname_add(out, sasl->user) < 0 ||
+		buf_add(out, SPAN(",\1")) < 0)
 		return -1;
 	if (sasl->host && buf_print(out, "host=%s\1", sasl->host) < 0)
 		return -1;
@@ -43,10 +42,10 @@ oauthbearer_first(const struct sasl *sasl, struct buf *out)
 }
 
 /* As Google and Microsoft document it; there is no RFC. */
-static int
-xoauth2_first(const struct sasl *sasl, struct buf *out)
+static int xoauth2_first(const struct sasl *sasl, struct buf *out)
 {
-	if (buf_print(out, "user=%s\1auth=Bearer ", sasl->user) < 0 || buf_add(out, secret_bytes(sasl->token)) < 0)
+	if (buf_print(out, "user=%s\1auth=Bearer ", sasl->user) < 0 ||
+		buf_add(out, secret_bytes(sasl->token)) < 0)
 		return -1;
 	return buf_add(out, SPAN("\1\1"));
 }
@@ -55,8 +54,7 @@ xoauth2_first(const struct sasl *sasl, struct buf *out)
  * The value of "status" in the error challenge: "invalid_token" (RFC 7628 §3.2.2, RFC 6750 §3.1), or the HTTP status 401 (XOAUTH2; "400" is
  * what Google sends for a token that has expired). Looked for rather than parsed: more of the JSON is of no use.
  */
-static bool
-status_means_expired(struct span json)
+static bool status_means_expired(struct span json)
 {
 	static const struct span key = { "\"status\"", 8 };
 	size_t at = 0;
@@ -67,32 +65,33 @@ status_means_expired(struct span json)
 		return false;
 
 	struct span value = span_trim(span_from(json, at + key.len));
-	while (value.len > 0 && (value.data[0] == ':' || value.data[0] == '"' || value.data[0] == ' '))
+	while (value.len > 0 &&
+		(value.data[0] == ':' || value.data[0] == '"' || value.data[0] == ' '))
 		value = span_from(value, 1);
-	return span_starts(value, SPAN("invalid_token")) || span_starts(value, SPAN("401")) || span_starts(value, SPAN("400"));
+	return span_starts(value, SPAN("invalid_token")) || span_starts(value, SPAN("401")) ||
+	       span_starts(value, SPAN("400"));
 }
 
-static bool
-oauth_is_bearer(const struct sasl *sasl)
+static bool oauth_is_bearer(const struct sasl *sasl)
 {
 	return strcmp(sasl->mechanism->wire, "OAUTHBEARER") == 0;
 }
 
-static int
-oauth_open(struct sasl *sasl, struct err *err)
+static int oauth_open(struct sasl *sasl, struct err *err)
 {
 	const struct span token = secret_bytes(sasl->token);
 
 	if (!sasl->user || strchr(sasl->user, 1))
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE, "the user name cannot be used with OAuth");
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
+			"the user name cannot be used with OAuth");
 	for (size_t i = 0; i < token.len; i++)
 		if (token.data[i] <= ' ' || token.data[i] > '~')
-			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "the token holds blanks or control characters: is it really an access token?");
+			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
+				"the token holds blanks or control characters: is it really an access token?");
 	return 0;
 }
 
-static int
-oauth_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
+static int oauth_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
 {
 	if (sasl->steps > 1 && challenge.len == 0)
 		return 0;
@@ -112,8 +111,8 @@ const struct sasl_engine sasl_oauth = { .open = oauth_open, .step = oauth_step }
  * Novell's GroupWise trusted application: the answer is the mechanism's name, a blank and base64 of NAME NUL KEY. Name and key come as
  * one secret "NAME KEY", or the name as the administrator.
  */
-static int
-trusted_app_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
+static int trusted_app_step(
+	struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
 {
 	struct span key = secret_bytes(sasl->password), name = span_of(sasl->admin);
 	struct buf plain;
@@ -130,19 +129,26 @@ trusted_app_step(struct sasl *sasl, struct span challenge, struct buf *out, stru
 		key = span_trim(span_from(key, blank));
 	}
 	buf_init(&plain, SASL_CAP / 2);
-	int rc = buf_add(&plain, name) < 0 || buf_add_char(&plain, '\0') < 0 || buf_add(&plain, key) < 0 ? -1 : 0;
+	int rc = buf_add(&plain, name) < 0 || buf_add_char(&plain, '\0') < 0 ||
+				 buf_add(&plain, key) < 0
+			 ? -1
+			 : 0;
 	if (rc == 0)
-		rc = buf_print(out, "XGWTRUSTEDAPP ") < 0 || base64_encode(buf_span(&plain), out) < 0 ? -1 : 0;
+		rc = buf_print(out, "XGWTRUSTEDAPP ") < 0 ||
+				     base64_encode(buf_span(&plain), out) < 0
+			     ? -1
+			     : 0;
 	secret_wipe(plain.data, plain.room);
 	buf_release(&plain);
-	return rc == 0 ? 0 : err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "the application's key is too long");
+	return rc == 0 ? 0
+		       : err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
+				 "the application's key is too long");
 }
 
 const struct sasl_engine sasl_trusted_app = { .step = trusted_app_step };
 
 /* Kerio Connect's master password: the lower-case hexadecimal MD5 of the challenge's text followed by the password. */
-static int
-kerio_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
+static int kerio_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err *err)
 {
 	const struct span password = secret_bytes(sasl->password);
 	unsigned char digest[EVP_MAX_MD_SIZE];
@@ -154,11 +160,14 @@ kerio_step(struct sasl *sasl, struct span challenge, struct buf *out, struct err
 
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	const struct span text = span_trim(challenge);
-	const bool good = ctx && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 && EVP_DigestUpdate(ctx, text.data, text.len) == 1 &&
-		EVP_DigestUpdate(ctx, password.data, password.len) == 1 && EVP_DigestFinal_ex(ctx, digest, &len) == 1;
+	const bool good = ctx && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 &&
+			  EVP_DigestUpdate(ctx, text.data, text.len) == 1 &&
+			  EVP_DigestUpdate(ctx, password.data, password.len) == 1 &&
+			  EVP_DigestFinal_ex(ctx, digest, &len) == 1;
 	EVP_MD_CTX_free(ctx);
 	if (!good)
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH, "auth=kerio-master needs MD5, which this system's OpenSSL forbids");
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
+			"auth=kerio-master needs MD5, which this system's OpenSSL forbids");
 	digest_hex(digest, len, hex);
 	return buf_add(out, span_of(hex)) < 0 ? -1 : 0;
 }

@@ -17,15 +17,15 @@ struct secret {
 	size_t len;
 };
 
-struct secret *
-secret_new(struct span bytes)
+struct secret *secret_new(struct span bytes)
 {
 	struct secret *secret = mem_alloc(sizeof(*secret));
 	const size_t unit = (size_t)sysconf(_SC_PAGESIZE);
 
 	secret->len = bytes.len;
 	secret->page_size = (bytes.len / unit + 1) * unit;
-	secret->page = mmap(NULL, secret->page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	secret->page = mmap(NULL, secret->page_size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (secret->page == MAP_FAILED) {
 		/* Out of memory is the allocator's to report (mem.h); asking it for the same ends the run in the one agreed way. */
 		secret->page = mem_alloc(secret->page_size);
@@ -40,8 +40,7 @@ secret_new(struct span bytes)
 	return secret;
 }
 
-void
-secret_free(struct secret *secret)
+void secret_free(struct secret *secret)
 {
 	if (!secret)
 		return;
@@ -53,23 +52,20 @@ secret_free(struct secret *secret)
 	mem_free(secret);
 }
 
-struct span
-secret_bytes(const struct secret *secret)
+struct span secret_bytes(const struct secret *secret)
 {
 	if (!secret)
 		return span_make("", 0);
 	return span_make(secret->page, secret->len);
 }
 
-void
-secret_wipe(void *memory, size_t size)
+void secret_wipe(void *memory, size_t size)
 {
 	if (memory && size > 0)
 		explicit_bzero(memory, size);
 }
 
-void
-secret_protect_process(void)
+void secret_protect_process(void)
 {
 	const struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
 

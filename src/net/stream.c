@@ -9,20 +9,17 @@
 #include <errno.h>
 #include <limits.h>
 
-ssize_t
-stream_read(struct stream *stream, void *data, size_t size, struct err *err)
+ssize_t stream_read(struct stream *stream, void *data, size_t size, struct err *err)
 {
 	return stream->ops->read(stream, data, size, err);
 }
 
-ssize_t
-stream_write(struct stream *stream, const void *data, size_t size, struct err *err)
+ssize_t stream_write(struct stream *stream, const void *data, size_t size, struct err *err)
 {
 	return stream->ops->write(stream, data, size, err);
 }
 
-int
-stream_flush(struct stream *stream, struct err *err)
+int stream_flush(struct stream *stream, struct err *err)
 {
 	for (; stream; stream = stream->below) {
 		if (!stream->ops->flush)
@@ -34,8 +31,7 @@ stream_flush(struct stream *stream, struct err *err)
 	return 0;
 }
 
-bool
-stream_pending(const struct stream *stream)
+bool stream_pending(const struct stream *stream)
 {
 	for (; stream; stream = stream->below)
 		if (stream->ops->pending && stream->ops->pending(stream))
@@ -44,8 +40,7 @@ stream_pending(const struct stream *stream)
 }
 
 /* What the bottom must be able to do before the top can make progress with `want`. */
-static int
-stream_needs(const struct stream *stream, int want)
+static int stream_needs(const struct stream *stream, int want)
 {
 	for (; stream; stream = stream->below)
 		if (stream->ops->wants)
@@ -58,8 +53,7 @@ struct stream_poll {
 	int want, read_needs, write_needs;
 };
 
-static void
-stream_poll_init(struct stream_poll *poll, const struct stream *stream, int want)
+static void stream_poll_init(struct stream_poll *poll, const struct stream *stream, int want)
 {
 	const int read_needs = want & STREAM_READ ? stream_needs(stream, STREAM_READ) : 0;
 	const int write_needs = want & STREAM_WRITE ? stream_needs(stream, STREAM_WRITE) : 0;
@@ -79,10 +73,10 @@ stream_poll_init(struct stream_poll *poll, const struct stream *stream, int want
 }
 
 /* An error or a hang-up counts as ready: the read or write that follows reports it better than poll() can. */
-static int
-stream_poll_ready(const struct stream_poll *poll)
+static int stream_poll_ready(const struct stream_poll *poll)
 {
-	const int got = (poll->fds[1].revents ? STREAM_READ : 0) | (poll->fds[2].revents ? STREAM_WRITE : 0);
+	const int got = (poll->fds[1].revents ? STREAM_READ : 0) |
+			(poll->fds[2].revents ? STREAM_WRITE : 0);
 	int ready = 0;
 
 	if (poll->read_needs & got)
@@ -92,8 +86,7 @@ stream_poll_ready(const struct stream_poll *poll)
 	return ready;
 }
 
-static int
-stream_poll_timeout(int64_t deadline)
+static int stream_poll_timeout(int64_t deadline)
 {
 	if (deadline == 0)
 		return -1;
@@ -104,16 +97,16 @@ stream_poll_timeout(int64_t deadline)
 	return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-static int
-stream_late(int64_t waited_ms, struct err *err)
+static int stream_late(int64_t waited_ms, struct err *err)
 {
 	if (waited_ms >= 1000)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "no answer within %lld s", (long long)(waited_ms + 500) / 1000);
-	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "no answer within %lld ms", (long long)(waited_ms > 0 ? waited_ms : 0));
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "no answer within %lld s",
+			(long long)(waited_ms + 500) / 1000);
+	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "no answer within %lld ms",
+		(long long)(waited_ms > 0 ? waited_ms : 0));
 }
 
-int
-stream_wait(struct stream *stream, int want, int64_t deadline, struct err *err)
+int stream_wait(struct stream *stream, int want, int64_t deadline, struct err *err)
 {
 	const int64_t patience = deadline > 0 ? deadline - clock_ms() : 0;
 	struct stream_poll poll;
@@ -134,8 +127,7 @@ stream_wait(struct stream *stream, int want, int64_t deadline, struct err *err)
 	return stream_poll_ready(&poll);
 }
 
-int
-stream_ready(struct stream *stream, int want)
+int stream_ready(struct stream *stream, int want)
 {
 	struct stream_poll poll;
 
@@ -148,8 +140,7 @@ stream_ready(struct stream *stream, int want)
 	return stream_poll_ready(&poll);
 }
 
-void
-stream_free(struct stream *stream)
+void stream_free(struct stream *stream)
 {
 	while (stream) {
 		struct stream *below = stream->below;

@@ -45,7 +45,8 @@ struct stream { /* first member of every stream */
 };
 
 ssize_t stream_read(struct stream *stream, void *data, size_t size, struct err *err) MUST_CHECK;
-ssize_t stream_write(struct stream *stream, const void *data, size_t size, struct err *err) MUST_CHECK;
+ssize_t stream_write(
+	struct stream *stream, const void *data, size_t size, struct err *err) MUST_CHECK;
 int stream_flush(struct stream *stream, struct err *err) MUST_CHECK;
 bool stream_pending(const struct stream *stream); /* in any layer */
 /*
@@ -61,13 +62,16 @@ void stream_free(struct stream *stream); /* the whole stack; accepts NULL */
  * the new layer: the trace wants to see the protocol, not ciphertext, so a layer put on a tee goes *under* it and the tee is returned.
  * Layers do that with stream_insert_point() and stream_insert().
  */
-struct stream *stream_socket_new(int read_fd, int write_fd, int child); /* write_fd -1: the same; child > 0: a tunnel's pid, reaped */
-struct stream *stream_deflate_new(struct stream *below); /* RFC 4978: raw deflate both ways; guards against bombs */
+/* write_fd -1: the same; child > 0: a tunnel's pid, reaped */
+struct stream *stream_socket_new(int read_fd, int write_fd, int child);
+/* RFC 4978: raw deflate both ways; guards against bombs */
+struct stream *stream_deflate_new(struct stream *below);
 /* Writes both directions to the trace file; outgoing secrets are masked by stream_tee_mask(). */
 struct stream *stream_tee_new(struct stream *below, const char *label);
 /* From now on outgoing octets are traced as ***, until called with false. Finds the tee in the stack, if any. */
 void stream_tee_mask(struct stream *top, bool masked);
-int stream_trace_open(const char *path, struct err *err) MUST_CHECK; /* --trace FILE, 0600, for all tees; NULL closes */
+/* --trace FILE, 0600, for all tees; NULL closes */
+int stream_trace_open(const char *path, struct err *err) MUST_CHECK;
 bool stream_trace_on(void);
 /* Where a new layer on top of `top` belongs: top itself, or what is below a tee. */
 struct stream *stream_insert_point(struct stream *top);
@@ -75,6 +79,7 @@ struct stream *stream_insert_point(struct stream *top);
 struct stream *stream_insert(struct stream *top, struct stream *layer);
 /* Octets that arrived together with the answer that switched compression on: already compressed. -1 when they are not. */
 int stream_deflate_feed(struct stream *top, struct span compressed, struct err *err) MUST_CHECK;
-void stream_pair_new(struct stream **a, struct stream **b); /* both ends of a socket pair, for tests */
+/* both ends of a socket pair, for tests */
+void stream_pair_new(struct stream **a, struct stream **b);
 
 #endif

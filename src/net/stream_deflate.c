@@ -31,23 +31,20 @@ struct stream_deflate {
 	bool flushing; /* a flush has begun and must be finished before more goes in (zlib.h) */
 };
 
-static void *
-deflate_alloc(void *opaque, unsigned count, unsigned size)
+static void *deflate_alloc(void *opaque, unsigned count, unsigned size)
 {
 	(void)opaque;
 	return mem_array(count, size);
 }
 
-static void
-deflate_free(void *opaque, void *memory)
+static void deflate_free(void *opaque, void *memory)
 {
 	(void)opaque;
 	mem_free(memory);
 }
 
 /* 1 = octets to inflate are there, 0 = end, STREAM_AGAIN, -1. */
-static ssize_t
-deflate_refill(struct stream_deflate *layer, struct err *err)
+static ssize_t deflate_refill(struct stream_deflate *layer, struct err *err)
 {
 	const ssize_t got = stream_read(layer->stream.below, layer->in, sizeof(layer->in), err);
 
@@ -58,8 +55,7 @@ deflate_refill(struct stream_deflate *layer, struct err *err)
 	return 1;
 }
 
-static ssize_t
-stream_deflate_read(struct stream *stream, void *data, size_t size, struct err *err)
+static ssize_t stream_deflate_read(struct stream *stream, void *data, size_t size, struct err *err)
 {
 	struct stream_deflate *layer = (struct stream_deflate *)stream;
 	z_stream *z = &layer->inflater;
@@ -68,10 +64,12 @@ stream_deflate_read(struct stream *stream, void *data, size_t size, struct err *
 	while (!layer->in_ended) {
 		z->next_out = data;
 		z->avail_out = room;
-		const int rc = z->avail_in > 0 || layer->more ? inflate(z, Z_SYNC_FLUSH) : Z_BUF_ERROR;
+		const int rc =
+			z->avail_in > 0 || layer->more ? inflate(z, Z_SYNC_FLUSH) : Z_BUF_ERROR;
 		layer->in_ended = rc == Z_STREAM_END;
 		if (rc != Z_OK && rc != Z_STREAM_END && rc != Z_BUF_ERROR)
-			return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the compressed data from the server is damaged (%s)",
+			return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+				"the compressed data from the server is damaged (%s)",
 				z->msg ? z->msg : "zlib");
 
 		const unsigned made = room - z->avail_out;
@@ -87,8 +85,7 @@ stream_deflate_read(struct stream *stream, void *data, size_t size, struct err *
 	return 0;
 }
 
-static bool
-stream_deflate_pending(const struct stream *stream)
+static bool stream_deflate_pending(const struct stream *stream)
 {
 	const struct stream_deflate *layer = (const struct stream_deflate *)stream;
 
@@ -96,8 +93,7 @@ stream_deflate_pending(const struct stream *stream)
 }
 
 /* Sends what is compressed: 0 = all of it, STREAM_AGAIN, -1. */
-static int
-deflate_send(struct stream_deflate *layer, struct err *err)
+static int deflate_send(struct stream_deflate *layer, struct err *err)
 {
 	while (layer->out_head < layer->out_tail) {
 		const ssize_t put = stream_write(layer->stream.below, layer->out + layer->out_head,
@@ -111,8 +107,7 @@ deflate_send(struct stream_deflate *layer, struct err *err)
 }
 
 /* One step of the deflater into what room there is; sends first when there is none. 0, STREAM_AGAIN, -1. */
-static int
-deflate_step(struct stream_deflate *layer, int flush, struct err *err)
+static int deflate_step(struct stream_deflate *layer, int flush, struct err *err)
 {
 	z_stream *z = &layer->deflater;
 
@@ -131,8 +126,7 @@ deflate_step(struct stream_deflate *layer, int flush, struct err *err)
 	return 0;
 }
 
-static int
-deflate_finish_flush(struct stream_deflate *layer, struct err *err)
+static int deflate_finish_flush(struct stream_deflate *layer, struct err *err)
 {
 	while (layer->flushing) {
 		const int rc = deflate_step(layer, Z_SYNC_FLUSH, err);
@@ -143,8 +137,8 @@ deflate_finish_flush(struct stream_deflate *layer, struct err *err)
 	return 0;
 }
 
-static ssize_t
-stream_deflate_write(struct stream *stream, const void *data, size_t size, struct err *err)
+static ssize_t stream_deflate_write(
+	struct stream *stream, const void *data, size_t size, struct err *err)
 {
 	struct stream_deflate *layer = (struct stream_deflate *)stream;
 	z_stream *z = &layer->deflater;
@@ -167,8 +161,7 @@ stream_deflate_write(struct stream *stream, const void *data, size_t size, struc
 	return (ssize_t)taken;
 }
 
-static int
-stream_deflate_flush(struct stream *stream, struct err *err)
+static int stream_deflate_flush(struct stream *stream, struct err *err)
 {
 	struct stream_deflate *layer = (struct stream_deflate *)stream;
 
@@ -181,8 +174,7 @@ stream_deflate_flush(struct stream *stream, struct err *err)
 	return deflate_send(layer, err);
 }
 
-static void
-stream_deflate_free(struct stream *stream)
+static void stream_deflate_free(struct stream *stream)
 {
 	struct stream_deflate *layer = (struct stream_deflate *)stream;
 
@@ -201,8 +193,7 @@ static const struct stream_ops stream_deflate_ops = {
 	.free = stream_deflate_free,
 };
 
-struct stream *
-stream_deflate_new(struct stream *below)
+struct stream *stream_deflate_new(struct stream *below)
 {
 	struct stream_deflate *layer = mem_alloc(sizeof(*layer));
 	struct stream *point = stream_insert_point(below);
@@ -217,13 +208,13 @@ stream_deflate_new(struct stream *below)
 	layer->inflater.zfree = layer->deflater.zfree = deflate_free;
 	/* The arguments are constants and memory cannot run out (mem.h): what is left to fail is a foreign zlib. */
 	if (inflateInit2(&layer->inflater, WINDOW_BITS) != Z_OK ||
-		deflateInit2(&layer->deflater, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+		deflateInit2(&layer->deflater, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL,
+			Z_DEFAULT_STRATEGY) != Z_OK)
 		abort();
 	return stream_insert(below, &layer->stream);
 }
 
-int
-stream_deflate_feed(struct stream *top, struct span compressed, struct err *err)
+int stream_deflate_feed(struct stream *top, struct span compressed, struct err *err)
 {
 	if (compressed.len == 0)
 		return 0;
@@ -231,7 +222,8 @@ stream_deflate_feed(struct stream *top, struct span compressed, struct err *err)
 	struct stream *stream = stream_insert_point(top);
 	struct stream_deflate *layer = (struct stream_deflate *)stream;
 	if (stream->ops != &stream_deflate_ops || layer->fed || compressed.len > FEED_CAP)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the server sent too much at the switch to compression");
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"the server sent too much at the switch to compression");
 	layer->fed = mem_array(compressed.len, 1);
 	memcpy(layer->fed, compressed.data, compressed.len);
 	layer->inflater.next_in = layer->fed;

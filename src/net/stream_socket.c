@@ -15,7 +15,8 @@
 
 #define REAP_PATIENCE_MS 1000 /* for a tunnel to end by itself, then again after SIGTERM */
 
-#define END_PATIENCE_MS 200 /* between the end of its output and its end: the only place where a stream waits, once a tunnel */
+#define END_PATIENCE_MS \
+	200 /* between the end of its output and its end: the only place where a stream waits, once a tunnel */
 
 struct stream_socket {
 	struct stream stream;
@@ -23,8 +24,7 @@ struct stream_socket {
 	bool is_socket; /* send() can keep SIGPIPE away; on pipes the process ignores it (main) */
 };
 
-static void
-child_wait(pid_t child, int timeout_ms)
+static void child_wait(pid_t child, int timeout_ms)
 {
 	const int fd = pidfd_open(child, 0);
 
@@ -35,8 +35,7 @@ child_wait(pid_t child, int timeout_ms)
 	(void)os_close(fd);
 }
 
-static int
-stream_socket_fail(const char *what, struct err *err)
+static int stream_socket_fail(const char *what, struct err *err)
 {
 	if (errno == ECONNRESET || errno == EPIPE)
 		err_set(err, ERR_CONN, "the server broke the connection off");
@@ -48,8 +47,7 @@ stream_socket_fail(const char *what, struct err *err)
 }
 
 /* A tunnel that ended with a status says more than "end of stream". 0 when there is nothing to say. */
-static int
-stream_socket_child_end(struct stream_socket *socket, struct err *err)
+static int stream_socket_child_end(struct stream_socket *socket, struct err *err)
 {
 	int status = 0;
 
@@ -60,20 +58,22 @@ stream_socket_child_end(struct stream_socket *socket, struct err *err)
 		return 0;
 	socket->child = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the tunnel command was not found (status 127)");
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"the tunnel command was not found (status 127)");
 	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the tunnel command ended with status %d",
-			WEXITSTATUS(status));
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"the tunnel command ended with status %d", WEXITSTATUS(status));
 	if (WIFSIGNALED(status))
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the tunnel command was killed by signal %d", WTERMSIG(status));
+		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+			"the tunnel command was killed by signal %d", WTERMSIG(status));
 	return 0;
 }
 
-static ssize_t
-stream_socket_read(struct stream *stream, void *data, size_t size, struct err *err)
+static ssize_t stream_socket_read(struct stream *stream, void *data, size_t size, struct err *err)
 {
 	struct stream_socket *socket = (struct stream_socket *)stream;
-	const ssize_t got = socket->is_socket ? os_recv(stream->read_fd, data, size) : os_read(stream->read_fd, data, size);
+	const ssize_t got = socket->is_socket ? os_recv(stream->read_fd, data, size)
+					      : os_read(stream->read_fd, data, size);
 
 	if (got > 0)
 		return got;
@@ -84,11 +84,12 @@ stream_socket_read(struct stream *stream, void *data, size_t size, struct err *e
 	return stream_socket_fail("cannot read from the server", err);
 }
 
-static ssize_t
-stream_socket_write(struct stream *stream, const void *data, size_t size, struct err *err)
+static ssize_t stream_socket_write(
+	struct stream *stream, const void *data, size_t size, struct err *err)
 {
 	struct stream_socket *socket = (struct stream_socket *)stream;
-	const ssize_t put = socket->is_socket ? os_send(stream->write_fd, data, size) : os_write(stream->write_fd, data, size);
+	const ssize_t put = socket->is_socket ? os_send(stream->write_fd, data, size)
+					      : os_write(stream->write_fd, data, size);
 
 	if (put > 0)
 		return put;
@@ -99,16 +100,14 @@ stream_socket_write(struct stream *stream, const void *data, size_t size, struct
 	return stream_socket_fail("cannot write to the server", err);
 }
 
-static bool
-child_ends_within(pid_t child, int timeout_ms)
+static bool child_ends_within(pid_t child, int timeout_ms)
 {
 	child_wait(child, timeout_ms);
 	return waitpid(child, NULL, WNOHANG) != 0;
 }
 
 /* Its standard streams are closed by now, so a well-behaved command ends by itself. */
-static void
-child_reap(pid_t child)
+static void child_reap(pid_t child)
 {
 	if (child_ends_within(child, REAP_PATIENCE_MS))
 		return;
@@ -119,8 +118,7 @@ child_reap(pid_t child)
 	(void)waitpid(child, NULL, 0);
 }
 
-static void
-stream_socket_free(struct stream *stream)
+static void stream_socket_free(struct stream *stream)
 {
 	struct stream_socket *socket = (struct stream_socket *)stream;
 
@@ -139,8 +137,7 @@ static const struct stream_ops stream_socket_ops = {
 	.free = stream_socket_free,
 };
 
-static void
-fd_unblock(int fd)
+static void fd_unblock(int fd)
 {
 	const int flags = os_fcntl(fd, F_GETFL, 0);
 
@@ -148,8 +145,7 @@ fd_unblock(int fd)
 		(void)os_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
-struct stream *
-stream_socket_new(int read_fd, int write_fd, int child)
+struct stream *stream_socket_new(int read_fd, int write_fd, int child)
 {
 	struct stream_socket *socket = mem_alloc(sizeof(*socket));
 	struct stat st = { .st_mode = 0 };
@@ -166,8 +162,7 @@ stream_socket_new(int read_fd, int write_fd, int child)
 	return &socket->stream;
 }
 
-void
-stream_pair_new(struct stream **a, struct stream **b)
+void stream_pair_new(struct stream **a, struct stream **b)
 {
 	int fds[2] = { -1, -1 };
 

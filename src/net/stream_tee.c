@@ -43,8 +43,7 @@ static struct {
 	int fd;
 } trace = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-int
-stream_trace_open(const char *path, struct err *err)
+int stream_trace_open(const char *path, struct err *err)
 {
 	int fd = -1;
 
@@ -62,8 +61,7 @@ stream_trace_open(const char *path, struct err *err)
 	return 0;
 }
 
-bool
-stream_trace_on(void)
+bool stream_trace_on(void)
 {
 	(void)pthread_mutex_lock(&trace.lock);
 	const bool on = trace.fd >= 0;
@@ -71,8 +69,7 @@ stream_trace_on(void)
 	return on;
 }
 
-static int
-stamp_print(struct buf *text, const char *label, const char *mark)
+static int stamp_print(struct buf *text, const char *label, const char *mark)
 {
 	struct timespec now = { .tv_sec = 0 };
 	struct tm tm;
@@ -85,8 +82,7 @@ stamp_print(struct buf *text, const char *label, const char *mark)
 }
 
 /* A trace that cannot be written must not stop the mail. */
-static void
-trace_write(const struct buf *text)
+static void trace_write(const struct buf *text)
 {
 	(void)pthread_mutex_lock(&trace.lock);
 	for (size_t at = 0; trace.fd >= 0 && at < text->len;) {
@@ -98,16 +94,14 @@ trace_write(const struct buf *text)
 	(void)pthread_mutex_unlock(&trace.lock);
 }
 
-static void
-side_clear(struct tee_side *side)
+static void side_clear(struct tee_side *side)
 {
 	side->kept_len = side->total = side->tail_len = 0;
 	side->starred = false;
 }
 
 /* note: NULL or what the octets are. */
-static void
-side_emit(struct stream_tee *tee, struct tee_side *side, const char *note)
+static void side_emit(struct stream_tee *tee, struct tee_side *side, const char *note)
 {
 	const size_t hidden = side->total - side->kept_len;
 	struct buf text;
@@ -115,7 +109,8 @@ side_emit(struct stream_tee *tee, struct tee_side *side, const char *note)
 	buf_init(&text, TEXT_CAP);
 	int rc = stamp_print(&text, tee->label, side->mark);
 	if (rc == 0 && note)
-		rc = buf_print(&text, "[%s of %llu octets] ", note, (unsigned long long)side->literal_size);
+		rc = buf_print(&text, "[%s of %llu octets] ", note,
+			(unsigned long long)side->literal_size);
 	if (rc == 0)
 		rc = text_harmless(span_make(side->kept, side->kept_len), &text);
 	if (rc == 0 && hidden > 0 && !side->starred)
@@ -129,8 +124,7 @@ side_emit(struct stream_tee *tee, struct tee_side *side, const char *note)
 }
 
 /* The size n of a line that ends with {n}, {n+} or {n-}; 0 for none. */
-static uint64_t
-literal_at_end(struct span line)
+static uint64_t literal_at_end(struct span line)
 {
 	size_t open = line.len;
 	uint64_t size = 0;
@@ -143,16 +137,18 @@ literal_at_end(struct span line)
 		return 0;
 
 	struct span digits = span_sub(line, open, line.len - 1 - open);
-	if (digits.len > 1 && (digits.data[digits.len - 1] == '+' || digits.data[digits.len - 1] == '-'))
+	if (digits.len > 1 &&
+		(digits.data[digits.len - 1] == '+' || digits.data[digits.len - 1] == '-'))
 		digits.len--;
 	return span_u64(digits, &size) ? size : 0;
 }
 
-static void
-side_tail(struct tee_side *side, struct span bytes)
+static void side_tail(struct tee_side *side, struct span bytes)
 {
-	const struct span last = bytes.len > TAIL_SIZE ? span_from(bytes, bytes.len - TAIL_SIZE) : bytes;
-	const size_t over = side->tail_len + last.len > TAIL_SIZE ? side->tail_len + last.len - TAIL_SIZE : 0;
+	const struct span last =
+		bytes.len > TAIL_SIZE ? span_from(bytes, bytes.len - TAIL_SIZE) : bytes;
+	const size_t over =
+		side->tail_len + last.len > TAIL_SIZE ? side->tail_len + last.len - TAIL_SIZE : 0;
 
 	memmove(side->tail, side->tail + over, side->tail_len - over);
 	side->tail_len -= over;
@@ -160,8 +156,7 @@ side_tail(struct tee_side *side, struct span bytes)
 	side->tail_len += last.len;
 }
 
-static void
-side_keep(struct tee_side *side, struct span bytes, size_t cap, bool masked)
+static void side_keep(struct tee_side *side, struct span bytes, size_t cap, bool masked)
 {
 	const struct span shown = masked ? SPAN("***") : bytes;
 
@@ -178,8 +173,7 @@ side_keep(struct tee_side *side, struct span bytes, size_t cap, bool masked)
 		side_tail(side, bytes);
 }
 
-static void
-side_end_line(struct stream_tee *tee, struct tee_side *side)
+static void side_end_line(struct stream_tee *tee, struct tee_side *side)
 {
 	const uint64_t literal = literal_at_end(span_trim(span_make(side->tail, side->tail_len)));
 
@@ -187,12 +181,13 @@ side_end_line(struct stream_tee *tee, struct tee_side *side)
 	side->literal_left = side->literal_size = literal;
 }
 
-static void
-side_feed(struct stream_tee *tee, struct tee_side *side, struct span bytes, bool masked)
+static void side_feed(struct stream_tee *tee, struct tee_side *side, struct span bytes, bool masked)
 {
 	while (bytes.len > 0) {
 		if (side->literal_left > 0) {
-			const struct span part = span_sub(bytes, 0, side->literal_left < bytes.len ? (size_t)side->literal_left : bytes.len);
+			const struct span part = span_sub(bytes, 0,
+				side->literal_left < bytes.len ? (size_t)side->literal_left
+							       : bytes.len);
 			side_keep(side, part, LITERAL_KEEP, masked);
 			side->literal_left -= part.len;
 			bytes = span_from(bytes, part.len);
@@ -204,7 +199,10 @@ side_feed(struct stream_tee *tee, struct tee_side *side, struct span bytes, bool
 		const size_t end = span_find(bytes, '\n');
 		const struct span line = span_sub(bytes, 0, end == SIZE_MAX ? bytes.len : end);
 		if (line.len > 0 && !(line.len == 1 && line.data[0] == '\r'))
-			side_keep(side, line.data[line.len - 1] == '\r' ? span_sub(line, 0, line.len - 1) : line, LINE_KEEP, masked);
+			side_keep(side,
+				line.data[line.len - 1] == '\r' ? span_sub(line, 0, line.len - 1)
+								: line,
+				LINE_KEEP, masked);
 		if (end == SIZE_MAX)
 			return;
 		side_end_line(tee, side);
@@ -212,8 +210,7 @@ side_feed(struct stream_tee *tee, struct tee_side *side, struct span bytes, bool
 	}
 }
 
-static ssize_t
-stream_tee_read(struct stream *stream, void *data, size_t size, struct err *err)
+static ssize_t stream_tee_read(struct stream *stream, void *data, size_t size, struct err *err)
 {
 	struct stream_tee *tee = (struct stream_tee *)stream;
 	const ssize_t got = stream_read(stream->below, data, size, err);
@@ -223,8 +220,8 @@ stream_tee_read(struct stream *stream, void *data, size_t size, struct err *err)
 	return got;
 }
 
-static ssize_t
-stream_tee_write(struct stream *stream, const void *data, size_t size, struct err *err)
+static ssize_t stream_tee_write(
+	struct stream *stream, const void *data, size_t size, struct err *err)
 {
 	struct stream_tee *tee = (struct stream_tee *)stream;
 	const ssize_t put = stream_write(stream->below, data, size, err);
@@ -234,8 +231,7 @@ stream_tee_write(struct stream *stream, const void *data, size_t size, struct er
 	return put;
 }
 
-static void
-stream_tee_free(struct stream *stream)
+static void stream_tee_free(struct stream *stream)
 {
 	struct stream_tee *tee = (struct stream_tee *)stream;
 
@@ -254,8 +250,7 @@ static const struct stream_ops stream_tee_ops = {
 	.free = stream_tee_free,
 };
 
-struct stream *
-stream_tee_new(struct stream *below, const char *label)
+struct stream *stream_tee_new(struct stream *below, const char *label)
 {
 	struct stream_tee *tee = mem_alloc(sizeof(*tee));
 
@@ -271,22 +266,19 @@ stream_tee_new(struct stream *below, const char *label)
 	return &tee->stream;
 }
 
-void
-stream_tee_mask(struct stream *top, bool masked)
+void stream_tee_mask(struct stream *top, bool masked)
 {
 	for (; top; top = top->below)
 		if (top->ops == &stream_tee_ops)
 			((struct stream_tee *)top)->masked = masked;
 }
 
-struct stream *
-stream_insert_point(struct stream *top)
+struct stream *stream_insert_point(struct stream *top)
 {
 	return top->ops == &stream_tee_ops ? top->below : top;
 }
 
-struct stream *
-stream_insert(struct stream *top, struct stream *layer)
+struct stream *stream_insert(struct stream *top, struct stream *layer)
 {
 	if (top->ops != &stream_tee_ops)
 		return layer;

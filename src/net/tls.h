@@ -11,13 +11,15 @@
 struct secret;
 
 struct tls_options {
-	const char *host; /* checked against the certificate (RFC 6125) and sent as SNI unless sni is set */
+	/* checked against the certificate (RFC 6125) and sent as SNI unless sni is set */
+	const char *host;
 	const char *sni;
 	bool verify; /* false: the caller warns */
 	const char *min_version, *max_version; /* "1.0" … "1.3"; NULL min = 1.2 */
 	const char *ciphers; /* TLS 1.2 and below, OpenSSL syntax */
 	const char *ciphersuites; /* TLS 1.3 */
-	const char *const *pins; /* "sha256$HEX" of the SubjectPublicKeyInfo. One must match, verify or not; a match stands
+	const char *const *
+		pins; /* "sha256$HEX" of the SubjectPublicKeyInfo. One must match, verify or not; a match stands
 					in for a trusted issuer (self-signed), never for the right name or date */
 	size_t pin_count;
 	const char *ca_file, *ca_path;
@@ -41,7 +43,7 @@ struct tls_facts {
  * Shakes hands within the deadline. NULL: ERR_ACCOUNT kind TLS (not trusted: expired / self-signed / wrong name / wrong pin / too old, and what
  * to do about it) or ERR_CONN kind NETWORK. `below` is freed on failure.
  */
-struct stream *stream_tls_new(struct stream *below, const struct tls_options *options, struct tls_facts *facts, int64_t deadline,
-	struct err *err);
+struct stream *stream_tls_new(struct stream *below, const struct tls_options *options,
+	struct tls_facts *facts, int64_t deadline, struct err *err);
 
 #endif

@@ -15,7 +15,8 @@
 #define BURST (256u << 10) /* read at most this much in one go, so that the caller gets to work */
 #define READ_MIN (16u << 10) /* less free room than this is made larger before reading */
 #define CHUNK (16u << 10) /* small puts are gathered up to this: one TLS record */
-#define OUT_ROOM (2 * WIRE_WRITE_CAP) /* twice the cap, so that a full queue is moved to the front once a cap's worth, not at every put */
+#define OUT_ROOM \
+	(2 * WIRE_WRITE_CAP) /* twice the cap, so that a full queue is moved to the front once a cap's worth, not at every put */
 
 /* Octets data[head .. tail) of an allocation of `room`. */
 struct queue {
@@ -30,14 +31,14 @@ struct wire {
 	size_t send_at; /* unsent octets at which wire_put() tries to send again */
 	bool ended; /* the far side will send no more */
 	bool held; /* a layer still has output of its own */
-	bool asked; /* something was sent, or nothing was read yet: the next sleep is a round trip */
+	/* something was sent, or nothing was read yet: the next sleep is a round trip */
+	bool asked;
 	bool read_failed, write_failed; /* sticky: fault says why */
 	struct err fault;
 	uint64_t bytes_in, bytes_out, turns;
 };
 
-static size_t
-queue_used(const struct queue *queue)
+static size_t queue_used(const struct queue *queue)
 {
 	return queue->tail - queue->head;
 }
@@ -46,8 +47,7 @@ queue_used(const struct queue *queue)
  * Makes room for `want` octets behind the tail, or as much as the cap allows; returns the room there is. Octets are moved to the front only
  * when they are few compared to the allocation; otherwise it grows, so that moving stays cheap in the long run.
  */
-static size_t
-queue_make_room(struct queue *queue, size_t want, size_t cap)
+static size_t queue_make_room(struct queue *queue, size_t want, size_t cap)
 {
 	const size_t used = queue_used(queue);
 
@@ -75,8 +75,7 @@ queue_make_room(struct queue *queue, size_t want, size_t cap)
 	return queue->room - used;
 }
 
-static void
-queue_add(struct queue *queue, struct span bytes, size_t cap)
+static void queue_add(struct queue *queue, struct span bytes, size_t cap)
 {
 	if (bytes.len == 0)
 		return;
@@ -85,8 +84,7 @@ queue_add(struct queue *queue, struct span bytes, size_t cap)
 	queue->tail += bytes.len;
 }
 
-static void
-queue_drop(struct queue *queue, size_t count)
+static void queue_drop(struct queue *queue, size_t count)
 {
 	queue->head += count < queue_used(queue) ? count : queue_used(queue);
 	if (queue->head == queue->tail)
@@ -94,8 +92,7 @@ queue_drop(struct queue *queue, size_t count)
 }
 
 /* Gives back what an unusually large response took. Only when empty: nothing to move. */
-static void
-queue_shrink(struct queue *queue, size_t above, size_t to)
+static void queue_shrink(struct queue *queue, size_t above, size_t to)
 {
 	if (queue->room <= above || queue_used(queue) > 0)
 		return;
@@ -103,8 +100,7 @@ queue_shrink(struct queue *queue, size_t above, size_t to)
 	*queue = (struct queue){ .data = mem_resize(NULL, to, 1), .room = to };
 }
 
-struct wire *
-wire_new(struct stream *stream, int64_t timeout_ms)
+struct wire *wire_new(struct stream *stream, int64_t timeout_ms)
 {
 	struct wire *wire = mem_alloc(sizeof(*wire));
 
@@ -115,8 +111,7 @@ wire_new(struct stream *stream, int64_t timeout_ms)
 	return wire;
 }
 
-void
-wire_free(struct wire *wire)
+void wire_free(struct wire *wire)
 {
 	if (!wire)
 		return;
@@ -126,29 +121,26 @@ wire_free(struct wire *wire)
 	mem_free(wire);
 }
 
-struct stream *
-wire_stream(struct wire *wire)
+struct stream *wire_stream(struct wire *wire)
 {
 	return wire->stream;
 }
 
-bool
-wire_is_clean(const struct wire *wire)
+bool wire_is_clean(const struct wire *wire)
 {
 	return queue_used(&wire->in) == 0 && queue_used(&wire->out) == 0 && !wire->held;
 }
 
-static int
-wire_refuse_dirty(const struct wire *wire, struct err *err)
+static int wire_refuse_dirty(const struct wire *wire, struct err *err)
 {
 	if (queue_used(&wire->in) > 0)
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_TLS,
 			"the server sent data before the switch to encryption or compression was complete: someone may be tampering with the connection");
-	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "commands were still unsent at the switch to encryption or compression");
+	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+		"commands were still unsent at the switch to encryption or compression");
 }
 
-int
-wire_restack(struct wire *wire, struct stream *top, struct err *err)
+int wire_restack(struct wire *wire, struct stream *top, struct err *err)
 {
 	wire->stream = top;
 	if (!top)
@@ -158,8 +150,8 @@ wire_restack(struct wire *wire, struct stream *top, struct err *err)
 	return 0;
 }
 
-int
-wire_start_tls(struct wire *wire, const struct tls_options *options, struct tls_facts *facts, struct err *err)
+int wire_start_tls(struct wire *wire, const struct tls_options *options, struct tls_facts *facts,
+	struct err *err)
 {
 	if (wire_flush(wire, err) < 0)
 		return -1;
@@ -171,8 +163,7 @@ wire_start_tls(struct wire *wire, const struct tls_options *options, struct tls_
 	return wire_restack(wire, stream_tls_new(wire->stream, options, facts, deadline, err), err);
 }
 
-int
-wire_start_deflate(struct wire *wire, struct err *err)
+int wire_start_deflate(struct wire *wire, struct err *err)
 {
 	if (wire_flush(wire, err) < 0)
 		return -1;
@@ -184,16 +175,14 @@ wire_start_deflate(struct wire *wire, struct err *err)
 	return 0;
 }
 
-struct span
-wire_peek(const struct wire *wire)
+struct span wire_peek(const struct wire *wire)
 {
 	if (queue_used(&wire->in) == 0)
 		return span_make("", 0);
 	return span_make(wire->in.data + wire->in.head, queue_used(&wire->in));
 }
 
-static int
-wire_fault(const struct wire *wire, struct err *err)
+static int wire_fault(const struct wire *wire, struct err *err)
 {
 	if (err)
 		*err = wire->fault;
@@ -201,18 +190,19 @@ wire_fault(const struct wire *wire, struct err *err)
 }
 
 /* Reads until nothing is there, the burst is full, the cap is reached, the end, or an error. Returns the octets added. */
-static size_t
-wire_drain(struct wire *wire)
+static size_t wire_drain(struct wire *wire)
 {
 	size_t total = 0;
 
 	queue_shrink(&wire->in, BURST, WIRE_READ_SIZE);
 	while (total < BURST && !wire->ended && !wire->read_failed) {
-		const size_t room = queue_make_room(&wire->in, wire->in.room ? READ_MIN : WIRE_READ_SIZE, WIRE_READ_CAP);
+		const size_t room = queue_make_room(
+			&wire->in, wire->in.room ? READ_MIN : WIRE_READ_SIZE, WIRE_READ_CAP);
 		if (room == 0)
 			break;
 
-		const ssize_t got = stream_read(wire->stream, wire->in.data + wire->in.tail, room, &wire->fault);
+		const ssize_t got = stream_read(
+			wire->stream, wire->in.data + wire->in.tail, room, &wire->fault);
 		if (got == STREAM_AGAIN)
 			break;
 		if (got < 0)
@@ -230,26 +220,25 @@ wire_drain(struct wire *wire)
 	return total;
 }
 
-int
-wire_fill(struct wire *wire, struct err *err)
+int wire_fill(struct wire *wire, struct err *err)
 {
 	if (wire_drain(wire) > 0)
 		return 1;
 	if (wire->read_failed)
 		return wire_fault(wire, err);
 	if (wire->ended)
-		return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK, "the server closed the connection");
+		return err_set_kind(
+			err, ERR_CONN, ERR_KIND_NETWORK, "the server closed the connection");
 	return 0;
 }
 
-static int
-wire_sleep(struct wire *wire, int want, struct err *err)
+static int wire_sleep(struct wire *wire, int want, struct err *err)
 {
-	return stream_wait(wire->stream, want, wire->timeout_ms > 0 ? clock_ms() + wire->timeout_ms : 0, err);
+	return stream_wait(
+		wire->stream, want, wire->timeout_ms > 0 ? clock_ms() + wire->timeout_ms : 0, err);
 }
 
-int
-wire_wait(struct wire *wire, struct err *err)
+int wire_wait(struct wire *wire, struct err *err)
 {
 	const uint64_t before = wire->bytes_in;
 
@@ -265,7 +254,8 @@ wire_wait(struct wire *wire, struct err *err)
 		if (wire->ended)
 			return 0;
 		if (queue_used(&wire->in) >= WIRE_READ_CAP)
-			return err_set(err, ERR_CONN, "the server sent a response of more than %u octets", WIRE_READ_CAP);
+			return err_set(err, ERR_CONN,
+				"the server sent a response of more than %u octets", WIRE_READ_CAP);
 
 		if (wire->asked)
 			wire->turns++;
@@ -276,21 +266,19 @@ wire_wait(struct wire *wire, struct err *err)
 	}
 }
 
-void
-wire_consume(struct wire *wire, size_t count)
+void wire_consume(struct wire *wire, size_t count)
 {
 	queue_drop(&wire->in, count);
 }
 
-bool
-wire_ready(struct wire *wire)
+bool wire_ready(struct wire *wire)
 {
-	return queue_used(&wire->in) > 0 || wire->ended || wire->read_failed || (stream_ready(wire->stream, STREAM_READ) & STREAM_READ);
+	return queue_used(&wire->in) > 0 || wire->ended || wire->read_failed ||
+	       (stream_ready(wire->stream, STREAM_READ) & STREAM_READ);
 }
 
 /* One write straight to the stream: octets taken, 0 when it would block, -1 with the fault set. */
-static ssize_t
-wire_write(struct wire *wire, const char *data, size_t size)
+static ssize_t wire_write(struct wire *wire, const char *data, size_t size)
 {
 	if (wire->write_failed)
 		return -1;
@@ -308,8 +296,7 @@ wire_write(struct wire *wire, const char *data, size_t size)
 }
 
 /* Sends of the queue what goes without waiting; does not flush the layers. */
-static int
-wire_send(struct wire *wire)
+static int wire_send(struct wire *wire)
 {
 	struct queue *out = &wire->out;
 
@@ -325,8 +312,7 @@ wire_send(struct wire *wire)
 	return 0;
 }
 
-int
-wire_push(struct wire *wire, struct err *err)
+int wire_push(struct wire *wire, struct err *err)
 {
 	if (wire->write_failed || wire_send(wire) < 0)
 		return wire_fault(wire, err);
@@ -342,10 +328,10 @@ wire_push(struct wire *wire, struct err *err)
 }
 
 /* Waits until something more can be sent, taking in meanwhile what the far side sends: it may be waiting for just that. */
-static int
-wire_wait_room(struct wire *wire, struct err *err)
+static int wire_wait_room(struct wire *wire, struct err *err)
 {
-	const bool listen = !wire->ended && !wire->read_failed && queue_used(&wire->in) < WIRE_READ_CAP;
+	const bool listen =
+		!wire->ended && !wire->read_failed && queue_used(&wire->in) < WIRE_READ_CAP;
 	const int ready = wire_sleep(wire, listen ? STREAM_READ | STREAM_WRITE : STREAM_WRITE, err);
 
 	if (ready < 0)
@@ -355,8 +341,7 @@ wire_wait_room(struct wire *wire, struct err *err)
 	return wire->read_failed ? wire_fault(wire, err) : 0;
 }
 
-int
-wire_flush(struct wire *wire, struct err *err)
+int wire_flush(struct wire *wire, struct err *err)
 {
 	for (;;) {
 		if (wire_push(wire, err) < 0)
@@ -369,8 +354,7 @@ wire_flush(struct wire *wire, struct err *err)
 }
 
 /* Large octets: the queue is topped up to a whole record and sent, the rest goes from the caller's memory. */
-static int
-wire_put_large(struct wire *wire, struct span bytes, struct err *err)
+static int wire_put_large(struct wire *wire, struct span bytes, struct err *err)
 {
 	struct queue *out = &wire->out;
 
@@ -379,7 +363,8 @@ wire_put_large(struct wire *wire, struct span bytes, struct err *err)
 
 		if (queue_used(out) > 0) {
 			if (queue_used(out) < CHUNK) {
-				const struct span part = span_sub(bytes, 0, CHUNK - queue_used(out));
+				const struct span part =
+					span_sub(bytes, 0, CHUNK - queue_used(out));
 				queue_add(out, part, OUT_ROOM);
 				bytes = span_from(bytes, part.len);
 			}
@@ -406,8 +391,7 @@ wire_put_large(struct wire *wire, struct span bytes, struct err *err)
 	return 0;
 }
 
-int
-wire_put(struct wire *wire, struct span bytes, struct err *err)
+int wire_put(struct wire *wire, struct span bytes, struct err *err)
 {
 	struct queue *out = &wire->out;
 
@@ -431,8 +415,7 @@ wire_put(struct wire *wire, struct span bytes, struct err *err)
 	return 0;
 }
 
-int
-wire_put_secret(struct wire *wire, struct span bytes, struct err *err)
+int wire_put_secret(struct wire *wire, struct span bytes, struct err *err)
 {
 	/* What is queued ahead belongs in the trace. */
 	if (wire_flush(wire, err) < 0)
@@ -446,32 +429,27 @@ wire_put_secret(struct wire *wire, struct span bytes, struct err *err)
 	return rc;
 }
 
-size_t
-wire_unsent(const struct wire *wire)
+size_t wire_unsent(const struct wire *wire)
 {
 	return queue_used(&wire->out);
 }
 
-void
-wire_set_timeout(struct wire *wire, int64_t timeout_ms)
+void wire_set_timeout(struct wire *wire, int64_t timeout_ms)
 {
 	wire->timeout_ms = timeout_ms;
 }
 
-uint64_t
-wire_bytes_in(const struct wire *wire)
+uint64_t wire_bytes_in(const struct wire *wire)
 {
 	return wire->bytes_in;
 }
 
-uint64_t
-wire_bytes_out(const struct wire *wire)
+uint64_t wire_bytes_out(const struct wire *wire)
 {
 	return wire->bytes_out;
 }
 
-uint64_t
-wire_turns(const struct wire *wire)
+uint64_t wire_turns(const struct wire *wire)
 {
 	return wire->turns;
 }

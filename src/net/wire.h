@@ -13,18 +13,21 @@ struct wire;
 struct tls_options;
 struct tls_facts;
 
-#define WIRE_READ_SIZE 65536 /* first size of the read buffer; it grows to hold one response, up to its cap, and shrinks again */
+#define WIRE_READ_SIZE \
+	65536 /* first size of the read buffer; it grows to hold one response, up to its cap, and shrinks again */
 #define WIRE_READ_CAP (8u << 20)
 #define WIRE_WRITE_CAP (256u << 10) /* unsent octets kept before wire_put() waits */
 
-struct wire *wire_new(struct stream *stream, int64_t timeout_ms); /* timeout: longest time without any octet of progress */
+/* timeout: longest time without any octet of progress */
+struct wire *wire_new(struct stream *stream, int64_t timeout_ms);
 void wire_free(struct wire *wire); /* accepts NULL */
 struct stream *wire_stream(struct wire *wire);
 /*
  * Switches TLS on (STARTTLS) or compression (COMPRESS) after the server's OK. On failure the wire has lost its stream and can only be freed.
  * tls.h and stream.h say what fails; input that is already buffered: see wire_restack().
  */
-int wire_start_tls(struct wire *wire, const struct tls_options *options, struct tls_facts *facts, struct err *err) MUST_CHECK;
+int wire_start_tls(struct wire *wire, const struct tls_options *options, struct tls_facts *facts,
+	struct err *err) MUST_CHECK;
 int wire_start_deflate(struct wire *wire, struct err *err) MUST_CHECK;
 /*
  * The step the two above end with: the stack is now `top`, made from wire_stream(); NULL says that making it failed and freed
@@ -34,7 +37,8 @@ int wire_start_deflate(struct wire *wire, struct err *err) MUST_CHECK;
 int wire_restack(struct wire *wire, struct stream *top, struct err *err) MUST_CHECK;
 bool wire_is_clean(const struct wire *wire); /* nothing buffered either way */
 
-struct span wire_peek(const struct wire *wire); /* what is buffered; borrowed until the next call that reads */
+/* what is buffered; borrowed until the next call that reads */
+struct span wire_peek(const struct wire *wire);
 /* Reads what is there without waiting: 1 = got some, 0 = nothing now, -1 = error or end of stream. */
 int wire_fill(struct wire *wire, struct err *err) MUST_CHECK;
 /* Flushes, then waits for more input: 1 = more was added, 0 = the far side closed, -1 = error, deadline, stop, or the cap is reached. */
@@ -46,13 +50,15 @@ bool wire_ready(struct wire *wire); /* input is buffered or arriving right now; 
 int wire_put(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
 /* As wire_put() and wire_flush(), traced as *** and wiped from the queue afterwards: passwords, tokens, SASL responses. */
 int wire_put_secret(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
-int wire_push(struct wire *wire, struct err *err) MUST_CHECK; /* sends what can be sent without waiting */
+/* sends what can be sent without waiting */
+int wire_push(struct wire *wire, struct err *err) MUST_CHECK;
 int wire_flush(struct wire *wire, struct err *err) MUST_CHECK; /* sends everything */
 size_t wire_unsent(const struct wire *wire);
 
 void wire_set_timeout(struct wire *wire, int64_t timeout_ms);
 uint64_t wire_bytes_in(const struct wire *wire); /* octets of the protocol, before compression */
 uint64_t wire_bytes_out(const struct wire *wire);
-uint64_t wire_turns(const struct wire *wire); /* waits that had to sleep for an answer to something sent: round trips as felt */
+/* waits that had to sleep for an answer to something sent: round trips as felt */
+uint64_t wire_turns(const struct wire *wire);
 
 #endif

@@ -10,40 +10,42 @@
 #define BRAKE_MAILBOX_PERCENT 25
 #define BRAKE_ACCOUNT_PERCENT 10
 
-static bool
-above_percent(uint64_t part, uint64_t whole, double percent)
+static bool above_percent(uint64_t part, uint64_t whole, double percent)
 {
 	return (double)part * 100 > percent * (double)whole;
 }
 
 /* --max-delete N or P%: over all that would go. */
-static int
-check_given(const struct settings *settings, uint64_t going, uint64_t found, struct err *err)
+static int check_given(
+	const struct settings *settings, uint64_t going, uint64_t found, struct err *err)
 {
-	if (settings->max_delete_percent >= 0 ? above_percent(going, found, settings->max_delete_percent) : going > settings->max_delete)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY, "%llu of %llu source messages would be deleted, more than --max-delete allows: nothing was deleted",
+	if (settings->max_delete_percent >= 0
+			? above_percent(going, found, settings->max_delete_percent)
+			: going > settings->max_delete)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
+			"%llu of %llu source messages would be deleted, more than --max-delete allows: nothing was deleted",
 			(unsigned long long)going, (unsigned long long)found);
 	return 0;
 }
 
-static int
-check_mailbox(const struct work *work, uint64_t going, struct err *err)
+static int check_mailbox(const struct work *work, uint64_t going, struct err *err)
 {
 	uint64_t found = work->tally.found;
 
 	if (going == 0)
 		return 0;
 	if (going >= found)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY, "%s would lose its last message: nothing was deleted; allow it with --max-delete 100%%",
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
+			"%s would lose its last message: nothing was deleted; allow it with --max-delete 100%%",
 			work->pair.src->name);
 	if (going > BRAKE_FREE && above_percent(going - BRAKE_FREE, found, BRAKE_MAILBOX_PERCENT))
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY, "%s would lose %llu of %llu messages: nothing was deleted; allow it with --max-delete",
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
+			"%s would lose %llu of %llu messages: nothing was deleted; allow it with --max-delete",
 			work->pair.src->name, (unsigned long long)going, (unsigned long long)found);
 	return 0;
 }
 
-static int
-check_brake(const struct run *run, uint64_t *going_out, struct err *err)
+static int check_brake(const struct run *run, uint64_t *going_out, struct err *err)
 {
 	uint64_t going = 0, found = 0;
 
@@ -59,28 +61,29 @@ check_brake(const struct run *run, uint64_t *going_out, struct err *err)
 			return -1;
 	}
 	if (above_percent(going, found, BRAKE_ACCOUNT_PERCENT) && going > BRAKE_FREE)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY, "the account would lose %llu of %llu messages: nothing was deleted; allow it with --max-delete",
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
+			"the account would lose %llu of %llu messages: nothing was deleted; allow it with --max-delete",
 			(unsigned long long)going, (unsigned long long)found);
 	return 0;
 }
 
-static int
-confirm(const struct run *run, uint64_t going, struct err *err)
+static int confirm(const struct run *run, uint64_t going, struct err *err)
 {
 	const struct job *job = run->job;
 	char question[256];
 
 	if (run->settings->yes)
 		return 0;
-	snprintf(question, sizeof(question), "delete %llu messages at %s, whose copies are confirmed?", (unsigned long long)going,
-		account_name(job->src));
+	snprintf(question, sizeof(question),
+		"delete %llu messages at %s, whose copies are confirmed?",
+		(unsigned long long)going, account_name(job->src));
 	if (job->confirm && job->confirm(job->confirm_context, question) == 1)
 		return 0;
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY, "not confirmed: nothing was deleted (--yes confirms)");
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
+		"not confirmed: nothing was deleted (--yes confirms)");
 }
 
-static int
-delete_in(struct run *run, struct lane *lane, struct work *work, struct err *err)
+static int delete_in(struct run *run, struct lane *lane, struct work *work, struct err *err)
 {
 	struct box *box = store_open_box(lane->src, work->pair.src->name, STORE_WRITE, err);
 	const struct settings *settings = run->settings;
@@ -89,11 +92,13 @@ delete_in(struct run *run, struct lane *lane, struct work *work, struct err *err
 	if (!box)
 		return -1;
 	if (box_facts(box)->uidvalidity != work->record.src_uidvalidity) {
-		err_set(err, ERR_MAILBOX, "UIDVALIDITY changed meanwhile: nothing is deleted in it");
+		err_set(err, ERR_MAILBOX,
+			"UIDVALIDITY changed meanwhile: nothing is deleted in it");
 		goto out;
 	}
 	if (settings->no_expunge)
-		rc = box_change_flags(box, &work->deletable, flags_parse(lane->flags, SPAN("\\Deleted")), 0, err);
+		rc = box_change_flags(
+			box, &work->deletable, flags_parse(lane->flags, SPAN("\\Deleted")), 0, err);
 	else
 		rc = box_remove(box, &work->deletable, settings->expunge_all, err);
 	if (rc == 0)
@@ -103,8 +108,7 @@ out:
 	return rc;
 }
 
-int
-job_delete_source(struct run *run, struct lane *lane, struct err *err)
+int job_delete_source(struct run *run, struct lane *lane, struct err *err)
 {
 	uint64_t going;
 
@@ -127,7 +131,8 @@ job_delete_source(struct run *run, struct lane *lane, struct err *err)
 			continue;
 		if (err->scope > ERR_CONN)
 			return -1;
-		report_finding(run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "deleting at the source: %s", err->text);
+		report_finding(run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0,
+			"deleting at the source: %s", err->text);
 		if (err->kind == ERR_KIND_SAFETY)
 			report_code(run->job->report, 6);
 		if (err->scope == ERR_CONN)

@@ -11,23 +11,21 @@
 #define STRANGERS_MAX 1000000 /* messages a SEARCH may find beyond those counted a moment ago */
 #define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
 
-static void
-tick(void *context, uint64_t messages)
+static void tick(void *context, uint64_t messages)
 {
 	meter_scanned(context, messages);
 }
 
 /* Options that look at dates or sizes: then a row rebuilt from the journal, which has neither, will not do. */
-static bool
-wants_columns(const struct settings *settings)
+static bool wants_columns(const struct settings *settings)
 {
-	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN || settings->larger || settings->smaller ||
-	       settings->max_size || settings->recopy || settings->match != MATCH_AUTO;
+	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN ||
+	       settings->larger || settings->smaller || settings->max_size || settings->recopy ||
+	       settings->match != MATCH_AUTO;
 }
 
 /* The header fields that --match digests; NULL = the usual ones. */
-static void
-scan_fields(const struct settings *settings, struct box_scan *scan)
+static void scan_fields(const struct settings *settings, struct box_scan *scan)
 {
 	static const char *const message_id[] = { "Message-ID" };
 
@@ -55,8 +53,7 @@ struct side_scan {
 	pthread_t thread;
 };
 
-static int
-scan_all(struct side_scan *side)
+static int scan_all(struct side_scan *side)
 {
 	struct box_scan scan = { .digests = side->digests };
 
@@ -71,8 +68,7 @@ scan_all(struct side_scan *side)
 }
 
 /* Adds a row for each recorded message that is still there; those in the snapshot already are newer and win. */
-static void
-add_recorded(struct side_scan *side, const struct uidset *there)
+static void add_recorded(struct side_scan *side, const struct uidset *there)
 {
 	const struct journal_pairs *pairs = &side->pass->pairs;
 	const uint32_t *uid = side->is_src ? pairs->src_uid : pairs->dst_uid;
@@ -94,8 +90,8 @@ add_recorded(struct side_scan *side, const struct uidset *there)
 	snapshot_finish(side->snapshot, true);
 }
 
-static void
-missing_rows(const struct snapshot *snapshot, const struct uidset *there, struct arena *arena, struct uidset *out)
+static void missing_rows(const struct snapshot *snapshot, const struct uidset *there,
+	struct arena *arena, struct uidset *out)
 {
 	for (size_t i = 0; i < there->count; i++) {
 		for (uint64_t uid = there->range[i].first; uid <= there->range[i].last; uid++) {
@@ -105,8 +101,7 @@ missing_rows(const struct snapshot *snapshot, const struct uidset *there, struct
 	}
 }
 
-static void
-add_rows(struct snapshot *into, const struct snapshot *from)
+static void add_rows(struct snapshot *into, const struct snapshot *from)
 {
 	for (size_t i = 0; i < from->count; i++) {
 		size_t row = snapshot_add(into, from->uid[i]);
@@ -122,8 +117,7 @@ add_rows(struct snapshot *into, const struct snapshot *from)
  * The snapshot from what the journal knows and what changed since (RFC 7162 §3.1.4): flags of a hundred thousand messages are not sent
  * again because five are new. UIDs that neither explains are asked for alone.
  */
-static int
-scan_changes(struct side_scan *side)
+static int scan_changes(struct side_scan *side)
 {
 	struct box_scan scan = { .since = side->since };
 	struct uidset there = { 0 }, missing = { 0 };
@@ -134,7 +128,8 @@ scan_changes(struct side_scan *side)
 	if (box_search(side->box, "ALL", side->arena, &there, &side->err) < 0)
 		return -1;
 	if (uidset_size(&there) > (uint64_t)box_facts(side->box)->messages + STRANGERS_MAX)
-		return err_set(&side->err, ERR_CONN, "the server's SEARCH found more messages than the mailbox holds");
+		return err_set(&side->err, ERR_CONN,
+			"the server's SEARCH found more messages than the mailbox holds");
 	if (box_scan(side->box, &scan, side->snapshot, side->arena, side->unknown, &side->err) < 0)
 		return -1;
 	complete = side->snapshot->complete;
@@ -153,30 +148,44 @@ scan_changes(struct side_scan *side)
 	return rc;
 }
 
-static void *
-scan_side(void *argument)
+static void *scan_side(void *argument)
 {
 	struct side_scan *side = argument;
 	unsigned caps = store_caps(side->is_src ? side->lane->src : side->lane->dst);
-	bool changes = !side->digests && side->since && box_facts(side->box)->modseq >= side->since && side->pass->pairs.count > 0 &&
-		       !wants_columns(side->lane->run->settings) && (caps & STORE_CAP_MODSEQ) && (caps & STORE_CAP_SEARCH);
+	bool changes = !side->digests && side->since &&
+		       box_facts(side->box)->modseq >= side->since && side->pass->pairs.count > 0 &&
+		       !wants_columns(side->lane->run->settings) && (caps & STORE_CAP_MODSEQ) &&
+		       (caps & STORE_CAP_SEARCH);
 
 	side->rc = changes ? scan_changes(side) : scan_all(side);
 	return NULL;
 }
 
 /* Both sides at once, where there is enough to scan at the destination to be worth a thread. */
-static int
-scan_both(struct lane *lane, struct pass *pass, struct err *err)
+static int scan_both(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 	/* Nothing recorded and something there: headers are wanted of all, so they come with the first scan. */
-	bool fresh = pass->pairs.count == 0 && pass->dst_box && box_facts(pass->dst_box)->messages > 0 &&
+	bool fresh = pass->pairs.count == 0 && pass->dst_box &&
+		     box_facts(pass->dst_box)->messages > 0 &&
 		     !settings_transform(lane->run->settings);
-	struct side_scan src = { .lane = lane, .pass = pass, .box = pass->src_box, .snapshot = &pass->src, .unknown = &pass->src_unknown,
-		.arena = pass->arena, .is_src = true, .digests = fresh, .since = work->record.src_modseq };
-	struct side_scan dst = { .lane = lane, .pass = pass, .box = pass->dst_box, .snapshot = &pass->dst, .unknown = &pass->dst_unknown,
-		.arena = pass->dst_arena, .digests = fresh, .since = work->record.dst_modseq };
+	struct side_scan src = { .lane = lane,
+		.pass = pass,
+		.box = pass->src_box,
+		.snapshot = &pass->src,
+		.unknown = &pass->src_unknown,
+		.arena = pass->arena,
+		.is_src = true,
+		.digests = fresh,
+		.since = work->record.src_modseq };
+	struct side_scan dst = { .lane = lane,
+		.pass = pass,
+		.box = pass->dst_box,
+		.snapshot = &pass->dst,
+		.unknown = &pass->dst_unknown,
+		.arena = pass->dst_arena,
+		.digests = fresh,
+		.since = work->record.dst_modseq };
 	bool threaded = pass->dst_box && box_facts(pass->dst_box)->messages >= THREAD_LEAST &&
 			pthread_create(&dst.thread, NULL, scan_side, &dst) == 0;
 
@@ -202,17 +211,18 @@ scan_both(struct lane *lane, struct pass *pass, struct err *err)
  * A mailbox that is not the one recorded (RFC 3501 §2.3.1.1; RFC 8474 §4): its pairs say nothing any more. What is at the destination is
  * adopted again by digest.
  */
-static int
-forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded, const char *mailboxid, const char *side,
-	struct err *err)
+static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded,
+	const char *mailboxid, const char *side, struct err *err)
 {
 	const struct box_facts *facts = box_facts(box);
 	struct work *work = pass->work;
 	bool other_id = mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0;
 
-	if (*recorded == 0 || facts->uidvalidity == 0 || (*recorded == facts->uidvalidity && !other_id))
+	if (*recorded == 0 || facts->uidvalidity == 0 ||
+		(*recorded == facts->uidvalidity && !other_id))
 		return 0;
-	log_warn("%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
+	log_warn(
+		"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
 		work->pair.src->name, side, facts->uidvalidity, *recorded);
 	if (work->record.id && journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
 		return -1;
@@ -226,12 +236,12 @@ forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *r
  * Another server behind an old name may repeat UIDVALIDITY and UIDs by chance, but hardly the sizes: when no recorded message that is still there has
  * the size it had, none of the records is believed.
  */
-static int
-forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
+static int forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct journal_size sample[SAMPLE];
 	struct work *work = pass->work;
-	int count = journal_sizes(lane->run->journal, work->record.id, sample, SAMPLE, err), seen = 0, same = 0;
+	int count = journal_sizes(lane->run->journal, work->record.id, sample, SAMPLE, err),
+	    seen = 0, same = 0;
 
 	if (count < 0)
 		return -1;
@@ -245,7 +255,8 @@ forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
 	}
 	if (seen < SAMPLE_LEAST || same > 0)
 		return 0;
-	log_warn("%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
+	log_warn(
+		"%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
 		work->pair.src->name, seen);
 	if (journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
 		return -1;
@@ -254,25 +265,25 @@ forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
 }
 
 /* --search and its like: asked of the server; then every row is decided. */
-static int
-select_rows(struct lane *lane, struct pass *pass, struct err *err)
+static int select_rows(struct lane *lane, struct pass *pass, struct err *err)
 {
 	const char *expression = select_search(lane->run->select);
 	struct uidset found = { 0 };
 
 	if (expression && pass->src.count > 0) {
 		if (!(store_caps(lane->src) & STORE_CAP_SEARCH))
-			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE, "the source cannot search: leave out --search and --sent-…");
+			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
+				"the source cannot search: leave out --search and --sent-…");
 		if (box_search(pass->src_box, expression, pass->arena, &found, err) < 0)
 			return err_wrap(err, "--search");
 	}
 	pass->reason = arena_alloc(pass->arena, pass->src.count + 1);
-	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL, pass->reason);
+	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL,
+		pass->reason);
 	return 0;
 }
 
-static void
-make_policy(struct lane *lane, struct pass *pass)
+static void make_policy(struct lane *lane, struct pass *pass)
 {
 	const struct settings *settings = lane->run->settings;
 	struct plan_policy *policy = &pass->policy;
@@ -294,9 +305,8 @@ make_policy(struct lane *lane, struct pass *pass)
 }
 
 /* Reads what the next step of the plan wants to know of one side. */
-static int
-scan_more(struct lane *lane, struct pass *pass, struct box *box, struct snapshot *snapshot, const struct uidset *uids,
-	bool content, struct err *err)
+static int scan_more(struct lane *lane, struct pass *pass, struct box *box,
+	struct snapshot *snapshot, const struct uidset *uids, bool content, struct err *err)
 {
 	struct box_scan scan = { .uids = uids, .digests = !content, .content = content };
 	struct uidset unknown = { 0 };
@@ -317,16 +327,16 @@ scan_more(struct lane *lane, struct pass *pass, struct box *box, struct snapshot
 	return rc;
 }
 
-static int
-refine(struct lane *lane, struct pass *pass, struct err *err)
+static int refine(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct uidset src = { 0 }, dst = { 0 };
 
 	if (!pass->dst_box)
 		return 0;
 	while (plan_wants_digests(pass->plan, pass->arena, &src, &dst)) {
-		log_debug("%s: comparing headers of %llu messages with %llu", pass->work->pair.src->name,
-			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
+		log_debug("%s: comparing headers of %llu messages with %llu",
+			pass->work->pair.src->name, (unsigned long long)uidset_size(&src),
+			(unsigned long long)uidset_size(&dst));
 		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, false, err) < 0 ||
 			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, false, err) < 0)
 			return err_wrap(err, "comparing headers");
@@ -334,8 +344,9 @@ refine(struct lane *lane, struct pass *pass, struct err *err)
 		src = dst = (struct uidset){ 0 };
 	}
 	if (plan_wants_content(pass->plan, pass->arena, &src, &dst)) {
-		log_info("%s: comparing the content of %llu messages with %llu", pass->work->pair.src->name,
-			(unsigned long long)uidset_size(&src), (unsigned long long)uidset_size(&dst));
+		log_info("%s: comparing the content of %llu messages with %llu",
+			pass->work->pair.src->name, (unsigned long long)uidset_size(&src),
+			(unsigned long long)uidset_size(&dst));
 		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, true, err) < 0 ||
 			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, true, err) < 0)
 			return err_wrap(err, "comparing contents");
@@ -344,20 +355,19 @@ refine(struct lane *lane, struct pass *pass, struct err *err)
 	return 0;
 }
 
-static int
-open_source(struct lane *lane, struct pass *pass, struct err *err)
+static int open_source(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 
 	pass->src_box = store_open_box(lane->src, work->pair.src->name, STORE_READ, err);
 	if (!pass->src_box)
 		return err_wrap(err, "source");
-	return forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity, work->record.src_mailboxid, "source", err);
+	return forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity,
+		work->record.src_mailboxid, "source", err);
 }
 
 /* Opens the destination when it holds anything, or when flags of recorded pairs may have to follow. */
-static int
-open_destination(struct lane *lane, struct pass *pass, struct err *err)
+static int open_destination(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 	const struct box_facts *facts;
@@ -366,23 +376,27 @@ open_destination(struct lane *lane, struct pass *pass, struct err *err)
 	pass->dst_uidnext = work->dst.uidnext;
 	if (!work->pair.existing && lane->run->settings->dry_run)
 		return 0;
-	if ((work->dst.has & IMAP_STATUS_MESSAGES) && work->dst.messages == 0 && work->record.baseline == 0 &&
-		journal_pair_count(lane->run->journal, work->record.id) == 0 && pass->dst_uidvalidity && pass->dst_uidnext)
+	if ((work->dst.has & IMAP_STATUS_MESSAGES) && work->dst.messages == 0 &&
+		work->record.baseline == 0 &&
+		journal_pair_count(lane->run->journal, work->record.id) == 0 &&
+		pass->dst_uidvalidity && pass->dst_uidnext)
 		return 0;
-	pass->dst_box = store_open_box(lane->dst, work->pair.dst, lane->run->settings->dry_run ? STORE_READ : STORE_WRITE, err);
+	pass->dst_box = store_open_box(lane->dst, work->pair.dst,
+		lane->run->settings->dry_run ? STORE_READ : STORE_WRITE, err);
 	if (!pass->dst_box)
 		return err_wrap(err, "destination");
 	facts = box_facts(pass->dst_box);
 	if (facts->read_only && !lane->run->settings->dry_run)
-		return err_set(err, ERR_MAILBOX, "the destination's mailbox is read-only: ask its owner for the right to insert");
+		return err_set(err, ERR_MAILBOX,
+			"the destination's mailbox is read-only: ask its owner for the right to insert");
 	pass->dst_uidvalidity = facts->uidvalidity;
 	pass->dst_uidnext = facts->uidnext;
-	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity, work->record.dst_mailboxid, "destination", err);
+	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity,
+		work->record.dst_mailboxid, "destination", err);
 }
 
 /* Source messages that could not even be listed are unknown, never gone. What the destination does not show is the plan's matter. */
-static void
-report_unknown(struct lane *lane, struct pass *pass)
+static void report_unknown(struct lane *lane, struct pass *pass)
 {
 	uint64_t count = uidset_size(&pass->src_unknown);
 	struct report *report = lane->run->job->report;
@@ -390,26 +404,28 @@ report_unknown(struct lane *lane, struct pass *pass)
 
 	if (!pass->src.complete && count == 0) {
 		count = 1;
-		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0, "the source counts more messages than it shows");
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
+			"the source counts more messages than it shows");
 	}
 	work->tally.unknown += count;
 	for (uint64_t i = 0; i < uidset_size(&pass->src_unknown) && i < UNKNOWN_CAP; i++)
-		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, uidset_at(&pass->src_unknown, i),
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name,
+			uidset_at(&pass->src_unknown, i),
 			"the source does not tell what this message is");
 	if (!pass->dst.complete)
 		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
 			"the destination does not show all of its messages: nothing is copied that might be there already");
 }
 
-int
-lane_look(struct lane *lane, struct pass *pass, struct err *err)
+int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 	struct plan_input input;
 
 	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
 		return -1;
-	if (work->record.id && journal_pairs(lane->run->journal, work->record.id, pass->arena, &pass->pairs, err) < 0)
+	if (work->record.id && journal_pairs(lane->run->journal, work->record.id, pass->arena,
+				       &pass->pairs, err) < 0)
 		return -1;
 	if (scan_both(lane, pass, err) < 0)
 		return -1;

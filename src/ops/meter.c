@@ -26,8 +26,7 @@ struct meter {
 	int64_t began_ms;
 };
 
-struct meter *
-meter_new(void)
+struct meter *meter_new(void)
 {
 	struct meter *meter = mem_alloc(sizeof(*meter));
 
@@ -36,8 +35,7 @@ meter_new(void)
 	return meter;
 }
 
-void
-meter_free(struct meter *meter)
+void meter_free(struct meter *meter)
 {
 	if (!meter)
 		return;
@@ -45,8 +43,7 @@ meter_free(struct meter *meter)
 	mem_free(meter);
 }
 
-void
-meter_total(struct meter *meter, uint64_t mailboxes, uint64_t messages_estimate)
+void meter_total(struct meter *meter, uint64_t mailboxes, uint64_t messages_estimate)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.mailboxes_total += mailboxes;
@@ -54,8 +51,7 @@ meter_total(struct meter *meter, uint64_t mailboxes, uint64_t messages_estimate)
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_plan(struct meter *meter, uint64_t messages, uint64_t bytes)
+void meter_plan(struct meter *meter, uint64_t messages, uint64_t bytes)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.messages_total += messages;
@@ -63,8 +59,7 @@ meter_plan(struct meter *meter, uint64_t messages, uint64_t bytes)
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_done(struct meter *meter, uint64_t messages, uint64_t bytes)
+void meter_done(struct meter *meter, uint64_t messages, uint64_t bytes)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.messages += messages;
@@ -72,24 +67,21 @@ meter_done(struct meter *meter, uint64_t messages, uint64_t bytes)
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_scanned(struct meter *meter, uint64_t messages)
+void meter_scanned(struct meter *meter, uint64_t messages)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.scanned += messages;
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_error(struct meter *meter, uint64_t count)
+void meter_error(struct meter *meter, uint64_t count)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.errors += count;
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_mailbox(struct meter *meter, const char *name)
+void meter_mailbox(struct meter *meter, const char *name)
 {
 	pthread_mutex_lock(&meter->lock);
 	text_shown(span_of(name), meter->now.mailbox);
@@ -97,8 +89,7 @@ meter_mailbox(struct meter *meter, const char *name)
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_mailbox_done(struct meter *meter)
+void meter_mailbox_done(struct meter *meter)
 {
 	pthread_mutex_lock(&meter->lock);
 	meter->now.mailboxes++;
@@ -107,8 +98,7 @@ meter_mailbox_done(struct meter *meter)
 	pthread_mutex_unlock(&meter->lock);
 }
 
-void
-meter_note(struct meter *meter, const char *note)
+void meter_note(struct meter *meter, const char *note)
 {
 	pthread_mutex_lock(&meter->lock);
 	snprintf(meter->now.note, sizeof(meter->now.note), "%s", note ? note : "");
@@ -116,8 +106,7 @@ meter_note(struct meter *meter, const char *note)
 }
 
 /* Seconds left by what remains and the pace of the last seconds; -1 while either is not known. */
-static int64_t
-time_left(const struct meter *meter, const struct meter_view *view)
+static int64_t time_left(const struct meter *meter, const struct meter_view *view)
 {
 	double left = 0;
 
@@ -133,27 +122,29 @@ time_left(const struct meter *meter, const struct meter_view *view)
 
 		if (view->messages_per_second <= 0)
 			return -1;
-		by_count = (double)(view->messages_total - view->messages) / view->messages_per_second;
+		by_count =
+			(double)(view->messages_total - view->messages) / view->messages_per_second;
 		left = by_count > left ? by_count : left;
 	}
 	return left < 1e9 ? (int64_t)(left + 0.5) : -1;
 }
 
-void
-meter_view(struct meter *meter, struct meter_view *out)
+void meter_view(struct meter *meter, struct meter_view *out)
 {
 	int64_t now = clock_ms();
 	const struct sample *oldest;
 	double seconds;
 
 	pthread_mutex_lock(&meter->lock);
-	if (meter->samples == 0 || now - meter->sample[(meter->samples - 1) % METER_SAMPLES].ms >= 1000) {
+	if (meter->samples == 0 ||
+		now - meter->sample[(meter->samples - 1) % METER_SAMPLES].ms >= 1000) {
 		meter->sample[meter->samples % METER_SAMPLES] =
 			(struct sample){ now, meter->now.messages, meter->now.bytes };
 		meter->samples++;
 	}
 	*out = meter->now;
-	oldest = &meter->sample[meter->samples > METER_SAMPLES ? meter->samples % METER_SAMPLES : 0];
+	oldest =
+		&meter->sample[meter->samples > METER_SAMPLES ? meter->samples % METER_SAMPLES : 0];
 	seconds = (double)(now - oldest->ms) / 1000;
 	if (seconds > 0.2) {
 		out->bytes_per_second = (double)(out->bytes - oldest->bytes) / seconds;

@@ -26,7 +26,8 @@ struct route {
 	const struct mailbox_info *src;
 	const char *name; /* so far */
 	bool mapped, renamed;
-	bool is_root; /* the source location's own mailbox, which goes to the destination location's own */
+	/* the source location's own mailbox, which goes to the destination location's own */
+	bool is_root;
 };
 
 static bool is_text(const char *text)

@@ -24,7 +24,8 @@ struct name_pair {
 	const struct mailbox_info *src;
 	const char *dst; /* display name */
 	const struct mailbox_info *existing; /* at the destination, or NULL: to be created */
-	bool noselect; /* the source holds no messages here, only children: created only if it must exist for itself */
+	/* the source holds no messages here, only children: created only if it must exist for itself */
+	bool noselect;
 };
 
 struct name_request {

@@ -31,7 +31,8 @@ struct plan_policy {
 	enum match_by match;
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
-	bool transformed; /* content options change messages: digests of the source never equal the destination's, so records alone count */
+	/* content options change messages: digests of the source never equal the destination's, so records alone count */
+	bool transformed;
 	/* --add-flags, --remove-flags: change what the source is seen as having */
 	flags_t add, remove;
 	bool has_permanent, any_keyword;
@@ -58,9 +59,11 @@ enum plan_kind {
 	PLAN_COPY,
 	PLAN_GONE_SRC, /* recorded, the source has lost it */
 	PLAN_GONE_DST, /* recorded, its owner deleted it at the destination: not copied again */
-	PLAN_REFUSED, /* never made: one that was refused in an earlier run is PLAN_COPY again, or PLAN_SKIP */
+	/* never made: one that was refused in an earlier run is PLAN_COPY again, or PLAN_SKIP */
+	PLAN_REFUSED,
 	PLAN_SKIP, /* not selected; dst_uid: of its recorded pair */
-	PLAN_UNKNOWN, /* may be at the destination or not, and nobody could look: neither copied nor given up; to be reported */
+	/* may be at the destination or not, and nobody could look: neither copied nor given up; to be reported */
+	PLAN_UNKNOWN,
 };
 
 enum plan_proof { PROOF_NONE, PROOF_RECORD, PROOF_DIGEST, PROOF_CONTENT };
@@ -70,13 +73,16 @@ struct plan_action {
 	uint8_t proof; /* enum plan_proof of KEEP and ADOPT */
 	uint8_t reason; /* enum select_reason of SKIP */
 	bool flags : 1; /* change the destination's flags: add and remove below */
-	bool record : 1; /* the journal has to learn it: new pair, other flags than recorded, newly gone */
+	/* the journal has to learn it: new pair, other flags than recorded, newly gone */
+	bool record : 1;
 	/* 0 = none. KEEP without dst_uid: recorded as stored, and its UID could not be found out. GONE_SRC: only if no other message is paired with it. */
 	uint32_t src_uid, dst_uid;
 	flags_t src_flags; /* now at the source */
-	flags_t dst_flags; /* for COPY: what to store; else: what the destination has after this action */
+	/* for COPY: what to store; else: what the destination has after this action */
+	flags_t dst_flags;
 	flags_t add, remove;
-	flags_t lost; /* flags the destination cannot hold, unless a recorded pair had them before */
+	/* flags the destination cannot hold, unless a recorded pair had them before */
+	flags_t lost;
 };
 
 /* Step 1 is done; the input is borrowed until plan_finish(). */

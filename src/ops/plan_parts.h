@@ -108,8 +108,8 @@ struct flags_change {
 
 struct plan_flags *plan_flags_new(struct flag_table *table, const struct plan_policy *policy);
 void plan_flags_free(struct plan_flags *flags);
-struct flags_change plan_flags_keep(
-	struct plan_flags *flags, const struct flags_seen *seen); /* of a recorded pair */
+/* of a recorded pair */
+struct flags_change plan_flags_keep(struct plan_flags *flags, const struct flags_seen *seen);
 struct flags_change plan_flags_adopt(struct plan_flags *flags, flags_t src, flags_t dst);
 struct flags_change plan_flags_copy(struct plan_flags *flags, flags_t src); /* add: what to store */
 

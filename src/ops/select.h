@@ -21,7 +21,8 @@ enum select_reason { /* why a message is left out; the report counts each */
 	SELECT_UID, /* --uid */
 	SELECT_SEARCH, /* --search, --sent-since, --sent-before */
 	SELECT_LIMIT, /* --limit */
-	SELECT_EARLIER, /* left out by the same options in an earlier run; the mailbox has not changed since */
+	/* left out by the same options in an earlier run; the mailbox has not changed since */
+	SELECT_EARLIER,
 	SELECT_REASONS
 };
 const char *select_reason_name(enum select_reason reason); /* "date", "flag", … */

@@ -23,7 +23,8 @@ struct settings {
 	bool dry_run, yes, quiet, json, keep_order, raw_names;
 	unsigned jobs; /* lanes; 0 = chosen by the round trip */
 	int64_t timeout_ms;
-	int64_t settle_ms; /* how long a mailbox must be quiet before an append whose answer was lost is believed lost */
+	/* how long a mailbox must be quiet before an append whose answer was lost is believed lost */
+	int64_t settle_ms;
 	unsigned retries; /* reconnects without any progress before a mailbox is given up */
 	double rate; /* messages a second, 0 = no limit */
 	uint64_t bandwidth; /* octets a second, 0 = no limit */
@@ -34,16 +35,19 @@ struct settings {
 	const char *report_file; /* JSON lines, or NULL */
 
 	/* which mailboxes */
-	struct text_list mailboxes, include_regex, exclude, exclude_regex; /* globs and expressions, in the order given */
+	/* globs and expressions, in the order given */
+	struct text_list mailboxes, include_regex, exclude, exclude_regex;
 	bool subscribed, all_mail;
 
 	/* which messages; instants are midnight UTC of the day */
 	int64_t since, before, sent_since, sent_before; /* DATE_UNKNOWN = not given */
-	char since_day[12], before_day[12], sent_since_day[12], sent_before_day[12]; /* "1-Feb-2024" for SEARCH, "" = not given */
+	/* "1-Feb-2024" for SEARCH, "" = not given */
+	char since_day[12], before_day[12], sent_since_day[12], sent_before_day[12];
 	const char *search; /* an IMAP SEARCH expression, or NULL */
 	bool seen, unseen, skip_deleted, newest_first;
 	struct text_list with_flags, without_flags; /* --flag, --no-flag */
-	uint64_t larger, smaller; /* octets; 0 = not given; larger: size > larger, smaller: size < smaller (RFC 3501 §6.4.4) */
+	/* octets; 0 = not given; larger: size > larger, smaller: size < smaller (RFC 3501 §6.4.4) */
+	uint64_t larger, smaller;
 	const char *uid_set; /* or NULL */
 	uint64_t limit; /* messages a mailbox, 0 = all */
 
@@ -78,6 +82,7 @@ struct settings {
 void settings_init(struct settings *settings); /* the defaults */
 /* Differs whenever options differ that choose messages or change them: what was reconciled under another value is looked at again. */
 uint64_t settings_selection(const struct settings *settings);
-bool settings_transform(const struct settings *settings); /* content options that change a message */
+/* content options that change a message */
+bool settings_transform(const struct settings *settings);
 
 #endif

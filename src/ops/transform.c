@@ -34,8 +34,7 @@ struct transform {
 	int to, from; /* the command's standard streams, -1 = closed */
 };
 
-struct transform *
-transform_new(const struct settings *settings)
+struct transform *transform_new(const struct settings *settings)
 {
 	struct transform *transform = mem_alloc(sizeof(*transform));
 
@@ -46,8 +45,7 @@ transform_new(const struct settings *settings)
 	return transform;
 }
 
-void
-transform_free(struct transform *transform)
+void transform_free(struct transform *transform)
 {
 	if (!transform)
 		return;
@@ -57,8 +55,7 @@ transform_free(struct transform *transform)
 	mem_free(transform);
 }
 
-static void
-close_end(int *fd)
+static void close_end(int *fd)
 {
 	if (*fd >= 0)
 		os_close(*fd);
@@ -66,8 +63,7 @@ close_end(int *fd)
 }
 
 /* The command's exit status as waitpid() has it. */
-static int
-reap(struct transform *transform)
+static int reap(struct transform *transform)
 {
 	int status = 0;
 
@@ -77,8 +73,7 @@ reap(struct transform *transform)
 	return status;
 }
 
-void
-transform_cancel(struct transform *transform)
+void transform_cancel(struct transform *transform)
 {
 	close_end(&transform->to);
 	close_end(&transform->from);
@@ -89,8 +84,7 @@ transform_cancel(struct transform *transform)
 }
 
 /* Starts the command with pipes for its standard input and output. */
-static int
-start_command(struct transform *transform, struct err *err)
+static int start_command(struct transform *transform, struct err *err)
 {
 	const char *argv[] = { "/bin/sh", "-c", transform->settings->pipe, NULL };
 	posix_spawn_file_actions_t actions;
@@ -107,7 +101,8 @@ start_command(struct transform *transform, struct err *err)
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	rc = posix_spawn(&transform->child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	rc = posix_spawn(&transform->child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv,
+		environ);
 	posix_spawn_file_actions_destroy(&actions);
 	os_close(in[0]);
 	os_close(out[1]);
@@ -124,21 +119,20 @@ start_command(struct transform *transform, struct err *err)
 	return 0;
 }
 
-int
-transform_begin(struct transform *transform, struct err *err)
+int transform_begin(struct transform *transform, struct err *err)
 {
 	transform_cancel(transform);
 	spool_clear(transform->spool);
 	transform->header = AT_LINE_START;
-	transform->eol = (struct eol_fix){ .fix_eol = transform->settings->fix_eol, .wrap = transform->settings->wrap_lines };
+	transform->eol = (struct eol_fix){ .fix_eol = transform->settings->fix_eol,
+		.wrap = transform->settings->wrap_lines };
 	if (transform->settings->pipe)
 		return start_command(transform, err);
 	return 0;
 }
 
 /* Reads what the command has written: 1 = some, 0 = nothing now or its end, -1. */
-static int
-read_command(struct transform *transform, struct err *err)
+static int read_command(struct transform *transform, struct err *err)
 {
 	char bytes[16384];
 	ssize_t n = os_read(transform->from, bytes, sizeof(bytes));
@@ -153,8 +147,7 @@ read_command(struct transform *transform, struct err *err)
 }
 
 /* Waits until the command takes or gives octets. */
-static int
-wait_command(struct transform *transform, struct err *err)
+static int wait_command(struct transform *transform, struct err *err)
 {
 	struct pollfd fds[3] = {
 		{ .fd = transform->to, .events = POLLOUT },
@@ -168,13 +161,14 @@ wait_command(struct transform *transform, struct err *err)
 	if (stop_check(err) < 0)
 		return -1;
 	if (rc == 0)
-		return err_set(err, ERR_MESSAGE, "the --pipe command did nothing for %d s", PIPE_TIMEOUT_MS / 1000);
-	return transform->from >= 0 && fds[1].revents ? (read_command(transform, err) < 0 ? -1 : 0) : 0;
+		return err_set(err, ERR_MESSAGE, "the --pipe command did nothing for %d s",
+			PIPE_TIMEOUT_MS / 1000);
+	return transform->from >= 0 && fds[1].revents ? (read_command(transform, err) < 0 ? -1 : 0)
+						      : 0;
 }
 
 /* Hands octets to the command, or to the spool. A command that closes its input early has read enough. */
-static int
-emit(struct transform *transform, struct span bytes, struct err *err)
+static int emit(struct transform *transform, struct span bytes, struct err *err)
 {
 	if (!transform->settings->pipe)
 		return spool_add(transform->spool, bytes, err);
@@ -188,7 +182,8 @@ emit(struct transform *transform, struct span bytes, struct err *err)
 		if (errno == EPIPE)
 			close_end(&transform->to);
 		else if (errno != EAGAIN)
-			return err_set_errno(err, ERR_MESSAGE, "cannot write to the --pipe command");
+			return err_set_errno(
+				err, ERR_MESSAGE, "cannot write to the --pipe command");
 		else if (wait_command(transform, err) < 0)
 			return -1;
 	}
@@ -196,15 +191,16 @@ emit(struct transform *transform, struct span bytes, struct err *err)
 }
 
 /* How many octets of the chunk belong to the header, its empty line included. */
-static size_t
-header_part(struct transform *transform, struct span chunk)
+static size_t header_part(struct transform *transform, struct span chunk)
 {
 	for (size_t i = 0; i < chunk.len; i++) {
 		switch (transform->header) {
 		case HEADER_DONE:
 			return i;
 		case AT_LINE_START:
-			transform->header = chunk.data[i] == '\r' ? AFTER_CR : chunk.data[i] == '\n' ? HEADER_DONE : IN_LINE;
+			transform->header = chunk.data[i] == '\r'   ? AFTER_CR
+					    : chunk.data[i] == '\n' ? HEADER_DONE
+								    : IN_LINE;
 			break;
 		case AFTER_CR:
 			transform->header = chunk.data[i] == '\n' ? HEADER_DONE : IN_LINE;
@@ -218,8 +214,7 @@ header_part(struct transform *transform, struct span chunk)
 	return chunk.len;
 }
 
-int
-transform_add(struct transform *transform, struct span chunk, struct err *err)
+int transform_add(struct transform *transform, struct span chunk, struct err *err)
 {
 	bool lines = transform->settings->fix_eol || transform->settings->wrap_lines;
 
@@ -243,8 +238,7 @@ transform_add(struct transform *transform, struct span chunk, struct err *err)
 	return 0;
 }
 
-static int
-end_command(struct transform *transform, struct err *err)
+static int end_command(struct transform *transform, struct err *err)
 {
 	int status;
 
@@ -255,17 +249,19 @@ end_command(struct transform *transform, struct err *err)
 	}
 	status = reap(transform);
 	if (WIFSIGNALED(status))
-		return err_set(err, ERR_MESSAGE, "the --pipe command died of signal %d", WTERMSIG(status));
+		return err_set(
+			err, ERR_MESSAGE, "the --pipe command died of signal %d", WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)
-		return err_set(err, ERR_MESSAGE, "the --pipe command ended with status %d", WEXITSTATUS(status));
+		return err_set(err, ERR_MESSAGE, "the --pipe command ended with status %d",
+			WEXITSTATUS(status));
 	return 0;
 }
 
-struct spool *
-transform_end(struct transform *transform, struct err *err)
+struct spool *transform_end(struct transform *transform, struct err *err)
 {
 	buf_clear(&transform->out);
-	if (eol_fix_end(&transform->eol, &transform->out) < 0 || emit(transform, buf_span(&transform->out), err) < 0)
+	if (eol_fix_end(&transform->eol, &transform->out) < 0 ||
+		emit(transform, buf_span(&transform->out), err) < 0)
 		goto fail;
 	if (transform->settings->pipe && end_command(transform, err) < 0)
 		goto fail;

@@ -35,10 +35,13 @@ struct journal_mailbox {
 	uint32_t src_uidvalidity, dst_uidvalidity;
 	uint32_t src_uidnext, dst_uidnext;
 	uint64_t src_modseq, dst_modseq; /* up to which both sides were reconciled */
-	uint32_t src_messages, dst_messages; /* at that moment: with uidnext and modseq the proof that nothing happened since */
+	/* at that moment: with uidnext and modseq the proof that nothing happened since */
+	uint32_t src_messages, dst_messages;
 	const char *src_mailboxid, *dst_mailboxid; /* or NULL */
-	uint32_t baseline; /* the destination's UIDNEXT before the first append not yet reconciled; 0 = all reconciled */
-	uint64_t selection; /* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
+	/* the destination's UIDNEXT before the first append not yet reconciled; 0 = all reconciled */
+	uint32_t baseline;
+	/* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
+	uint64_t selection;
 };
 
 /*
@@ -49,7 +52,8 @@ struct journal_mailbox {
 enum journal_status {
 	JOURNAL_DONE, /* both are there */
 	JOURNAL_GONE_SRC, /* was copied, then the source lost it */
-	JOURNAL_GONE_DST, /* was copied, then its owner deleted it at the destination: a tombstone, not copied again */
+	/* was copied, then its owner deleted it at the destination: a tombstone, not copied again */
+	JOURNAL_GONE_DST,
 	JOURNAL_REFUSED, /* the destination refused it; src_uid only */
 };
 
@@ -78,22 +82,29 @@ struct journal_pairs {
  * Opens or creates DIR/HASH.db for the two identities; DIR is made 0700. "state is locked by another run (pid N)", disk full, damaged or newer file: ERR_LOCAL.
  * dir NULL: a journal in memory that forgets everything (--state none).
  */
-struct journal *journal_open(const char *dir, const char *src_identity, const char *dst_identity, struct err *err);
-int journal_close(struct journal *journal, struct err *err); /* commits what is queued, durably; freed whatever it returns; accepts NULL */
+struct journal *journal_open(
+	const char *dir, const char *src_identity, const char *dst_identity, struct err *err);
+/* commits what is queued, durably; freed whatever it returns; accepts NULL */
+int journal_close(struct journal *journal, struct err *err);
 const char *journal_path(const struct journal *journal); /* "" for --state none */
 bool journal_is_new(const struct journal *journal); /* it held nothing when it was opened */
 bool journal_remembers(const struct journal *journal); /* false for --state none */
 
 /* All mailboxes, sorted by src_name; memory of the arena. */
-int journal_mailboxes(struct journal *journal, struct arena *arena, struct journal_mailbox **out, size_t *count_out, struct err *err) MUST_CHECK;
+int journal_mailboxes(struct journal *journal, struct arena *arena, struct journal_mailbox **out,
+	size_t *count_out, struct err *err) MUST_CHECK;
 /* Inserts or updates by (src_name, dst_name), sets mailbox->id; durable tells whether it must be on disk before the call returns. */
-int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox, bool durable, struct err *err) MUST_CHECK;
+int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox, bool durable,
+	struct err *err) MUST_CHECK;
 /* Forgets the pairs of a mailbox and its UIDVALIDITYs (they changed): pairs are adopted again by digest. */
 int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err) MUST_CHECK;
-int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena, struct journal_pairs *out, struct err *err) MUST_CHECK;
+int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena,
+	struct journal_pairs *out, struct err *err) MUST_CHECK;
 /* How many pairs of each enum journal_status; one pass over them. */
-int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1], struct err *err) MUST_CHECK;
-size_t journal_pair_count(struct journal *journal, int64_t mailbox); /* cheap; 0 when it cannot be read */
+int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1],
+	struct err *err) MUST_CHECK;
+/* cheap; 0 when it cannot be read */
+size_t journal_pair_count(struct journal *journal, int64_t mailbox);
 
 /*
  * Some recorded messages of a mailbox and how long the source said they were when they were copied: a server put in an old one's place betrays itself by messages of
@@ -103,18 +114,22 @@ struct journal_size {
 	uint32_t src_uid, dst_uid;
 	uint64_t size; /* octets */
 };
-int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size *out, size_t room, struct err *err) MUST_CHECK;
+int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size *out, size_t room,
+	struct err *err) MUST_CHECK;
 
 /* --daily-limit: adds octets to what was carried in the hour of `now` (clock_wall()); gives the sum of the last 24 hours. */
-int journal_spend(struct journal *journal, int64_t now, uint64_t octets, uint64_t *day_out, struct err *err) MUST_CHECK;
+int journal_spend(struct journal *journal, int64_t now, uint64_t octets, uint64_t *day_out,
+	struct err *err) MUST_CHECK;
 
 /*
  * Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. A pair (src, dst) that is recorded
  * already is updated, and others of that src_uid stay. With src_uid 0 (copied the other way, UID here not known) the key is dst_uid.
  */
-int journal_put_pair(struct journal *journal, int64_t mailbox, const struct journal_pair *pair, struct err *err) MUST_CHECK;
+int journal_put_pair(struct journal *journal, int64_t mailbox, const struct journal_pair *pair,
+	struct err *err) MUST_CHECK;
 /* Of every pair with this src_uid, which is not 0; none is no error. */
-int journal_set_status(struct journal *journal, int64_t mailbox, uint32_t src_uid, enum journal_status status, struct err *err) MUST_CHECK;
+int journal_set_status(struct journal *journal, int64_t mailbox, uint32_t src_uid,
+	enum journal_status status, struct err *err) MUST_CHECK;
 /* Commits the queue; durable = fsync'ed when it returns. */
 int journal_commit(struct journal *journal, bool durable, struct err *err) MUST_CHECK;
 

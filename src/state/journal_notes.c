@@ -3,7 +3,8 @@
 
 #define HOUR 3600 /* seconds */
 
-int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size *out, size_t room, struct err *err)
+int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size *out, size_t room,
+	struct err *err)
 {
 	struct db_statement *list = journal->sql[SQL_PAIR_SIZES];
 	size_t count = 0;
@@ -16,14 +17,16 @@ int journal_sizes(struct journal *journal, int64_t mailbox, struct journal_size 
 		db_bind_u64(list, 2, room);
 		while ((rc = db_step(list, err)) > 0) {
 			if (count < room)
-				out[count++] = (struct journal_size){ (uint32_t)db_u64(list, 0), (uint32_t)db_u64(list, 1), db_u64(list, 2) };
+				out[count++] = (struct journal_size){ (uint32_t)db_u64(list, 0),
+					(uint32_t)db_u64(list, 1), db_u64(list, 2) };
 		}
 	}
 	pthread_mutex_unlock(&journal->db_lock);
 	return rc < 0 ? -1 : (int)count;
 }
 
-static int spend(struct journal *journal, int64_t hour, uint64_t octets, uint64_t *day_out, struct err *err)
+static int spend(
+	struct journal *journal, int64_t hour, uint64_t octets, uint64_t *day_out, struct err *err)
 {
 	struct db_statement *add = journal->sql[SQL_SPEND], *sum = journal->sql[SQL_SPENT];
 
@@ -41,14 +44,16 @@ static int spend(struct journal *journal, int64_t hour, uint64_t octets, uint64_
 	return 0;
 }
 
-int journal_spend(struct journal *journal, int64_t now, uint64_t octets, uint64_t *day_out, struct err *err)
+int journal_spend(
+	struct journal *journal, int64_t now, uint64_t octets, uint64_t *day_out, struct err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&journal->db_lock);
 	rc = journal_begin(journal, false, err);
 	if (rc == 0)
-		rc = journal_end(journal, spend(journal, now / HOUR, octets, day_out, err), false, err);
+		rc = journal_end(
+			journal, spend(journal, now / HOUR, octets, day_out, err), false, err);
 	pthread_mutex_unlock(&journal->db_lock);
 	return rc;
 }

@@ -75,9 +75,11 @@ static const struct {
 	{ SQL_PAIR_COUNTS, "SELECT status, count(*) FROM pair WHERE mailbox = ?1 GROUP BY status" },
 	{ SQL_PAIR_SIZES, "SELECT uid_$, uid_@, size FROM pair WHERE mailbox = ?1 AND size > 0 AND"
 			  " status = 0 ORDER BY uid_a LIMIT ?2" },
-	{ SQL_SPEND, "INSERT INTO spent(hour, octets) VALUES(?1, ?2) ON CONFLICT(hour) DO UPDATE SET"
-		     " octets = octets + excluded.octets" },
-	{ SQL_SPENT, "SELECT ifnull(sum(octets), 0) FROM spent WHERE hour > ?1 - 24 AND hour <= ?1" },
+	{ SQL_SPEND,
+		"INSERT INTO spent(hour, octets) VALUES(?1, ?2) ON CONFLICT(hour) DO UPDATE SET"
+		" octets = octets + excluded.octets" },
+	{ SQL_SPENT,
+		"SELECT ifnull(sum(octets), 0) FROM spent WHERE hour > ?1 - 24 AND hour <= ?1" },
 	{ SQL_PAIR_LIST,
 		"SELECT uid_$, uid_@, flags_$, flags_@, status FROM pair WHERE mailbox = ?1"
 		" ORDER BY uid_a, uid_b" },

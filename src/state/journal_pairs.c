@@ -218,7 +218,8 @@ size_t journal_pair_count(struct journal *journal, int64_t mailbox)
 	return count;
 }
 
-int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1], struct err *err)
+int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1],
+	struct err *err)
 {
 	struct db_statement *list = journal->sql[SQL_PAIR_COUNTS];
 	int rc;
@@ -232,7 +233,8 @@ int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOUR
 			const uint64_t status = db_u64(list, 0);
 
 			if (status <= JOURNAL_REFUSED)
-				counts[turn_status(journal, (enum journal_status)status)] = db_u64(list, 1);
+				counts[turn_status(journal, (enum journal_status)status)] =
+					db_u64(list, 1);
 		}
 	}
 	pthread_mutex_unlock(&journal->db_lock);

@@ -65,7 +65,16 @@ enum account_key {
 	ACCOUNT_KEYS /* how many */
 };
 
-enum account_key_type { KEY_TEXT, KEY_NUMBER, KEY_BOOL, KEY_DURATION, KEY_CHOICE, KEY_FILE, KEY_COMMAND, KEY_LIST };
+enum account_key_type {
+	KEY_TEXT,
+	KEY_NUMBER,
+	KEY_BOOL,
+	KEY_DURATION,
+	KEY_CHOICE,
+	KEY_FILE,
+	KEY_COMMAND,
+	KEY_LIST
+};
 
 struct account_key_info {
 	const char *name; /* "pass-file" */
@@ -96,13 +105,18 @@ struct account;
 /* NULL: ERR_LOCAL kind USAGE with what is wrong and what would be right. A password in the location is taken, and account_warned() says so. */
 struct account *account_new(const struct account_request *request, struct err *err);
 void account_free(struct account *account);
-const char *account_scheme(const struct account *account); /* "imap" for imap and imaps; "maildir", … */
-const char *account_get(const struct account *account, enum account_key key); /* NULL = not given and no default */
-const char *account_name(const struct account *account); /* for people and logs, harmless, no secret, no query */
+/* "imap" for imap and imaps; "maildir", … */
+const char *account_scheme(const struct account *account);
+/* NULL = not given and no default */
+const char *account_get(const struct account *account, enum account_key key);
+/* for people and logs, harmless, no secret, no query */
+const char *account_name(const struct account *account);
 /* What identifies the account for the journal: "imap://user@host:port" in lower case host, "maildir:/real/path". */
 const char *account_identity(const struct account *account);
-const char *account_path(const struct account *account); /* of a file location, "~/" expanded; NULL for servers */
-const char *account_mailbox(const struct account *account); /* the /MAILBOX of the location as a display name, or NULL */
+/* of a file location, "~/" expanded; NULL for servers */
+const char *account_path(const struct account *account);
+/* the /MAILBOX of the location as a display name, or NULL */
+const char *account_mailbox(const struct account *account);
 const char *account_role(const struct account *account);
 unsigned account_connections(const struct account *account); /* the cap; 0 = not given */
 bool account_verifies(const struct account *account); /* false: tls-verify=no, the caller warns */
@@ -113,7 +127,8 @@ bool account_same(const struct account *a, const struct account *b);
  * Fills options for imap_open(), reading files and running commands for secrets (once, kept). What it points at belongs to the account.
  * fresh_token: run token-cmd or read token-file again. Errors: ERR_LOCAL kind USAGE or AUTH.
  */
-int account_imap_options(struct account *account, bool fresh_token, struct imap_options *out, struct err *err) MUST_CHECK;
+int account_imap_options(struct account *account, bool fresh_token, struct imap_options *out,
+	struct err *err) MUST_CHECK;
 /*
  * Wipes the passwords out of argv's memory after they were taken ("user:***@host"). Call after account_new() of all locations.
  */
@@ -125,12 +140,19 @@ void account_wipe_argument(char *argument);
  * needed, in order; `source` and `destination` are the same in words), and options without their "--": "jobs = 4" is --jobs=4, "dry-run"
  * alone is --dry-run. No passwords: a location with one is refused.
  */
-struct config_job { const char *name; const char *command; const char **arguments; size_t count; /* "--key=value" in order, then locations */ };
+struct config_job {
+	const char *name;
+	const char *command;
+	const char **arguments;
+	size_t count; /* "--key=value" in order, then locations */
+};
 /* path NULL: the usual place, where a missing file is an empty configuration. NULL: ERR_LOCAL kind USAGE "FILE:LINE: what". */
 struct config *config_open(const char *path, struct err *err);
-struct config *config_read(struct span text, const char *path, struct err *err); /* the same from memory; path is for messages */
+/* the same from memory; path is for messages */
+struct config *config_read(struct span text, const char *path, struct err *err);
 void config_free(struct config *config);
-const struct account_values *config_account(const struct config *config, const char *name, const char **location_out);
+const struct account_values *config_account(
+	const struct config *config, const char *name, const char **location_out);
 /* The account somebody may have meant by name, or NULL. */
 const char *config_account_near(const struct config *config, const char *name);
 const struct config_job *config_job(const struct config *config, const char *name);

@@ -165,9 +165,9 @@ static int check_location(struct reading *reading, const char *text, bool name_a
 			rc = wrong(reading, "the configuration holds no passwords: use pass-file, "
 					    "pass-cmd or pass-env");
 		else if (location.kind == LOCATION_NAME && !name_allowed)
-			rc = wrong(
-				reading, "location: an account does not refer to another one: "
-					 "write imaps://USER@HOST or a path such as maildir:PATH");
+			rc = wrong(reading,
+				"location: an account does not refer to another one: "
+				"write imaps://USER@HOST or a path such as maildir:PATH");
 		location_release(&location);
 	}
 	arena_free(arena);

@@ -252,9 +252,9 @@ static int parse_host(struct parser *parser, struct span text)
 			return usage(parser, "more than one ':' behind the host: an IPv6 address "
 					     "stands in brackets");
 		if (!span_u32(port, &number) || number < 1 || number > 65535)
-			return usage(
-				parser, "the port is not a number from 1 to 65535 (a '/', '?' or "
-					"'@' in a user name or password is written %2F, %3F, %40)");
+			return usage(parser,
+				"the port is not a number from 1 to 65535 (a '/', '?' or "
+				"'@' in a user name or password is written %2F, %3F, %40)");
 		parser->location->values.value[ACCOUNT_PORT] =
 			arena_print(parser->arena, "%u", (unsigned)number);
 	}

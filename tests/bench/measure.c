@@ -18,22 +18,19 @@
 static volatile sig_atomic_t timed_out;
 static volatile pid_t child;
 
-static void
-on_alarm(int sig)
+static void on_alarm(int sig)
 {
 	(void)sig;
 	timed_out = 1;
 	kill(-child, SIGKILL);
 }
 
-static double
-seconds(struct timeval tv)
+static double seconds(struct timeval tv)
 {
 	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
 	struct timespec start, end;
 	struct rusage usage;
@@ -68,6 +65,7 @@ main(int argc, char **argv)
 	dprintf(3, "{\"wall\": %.3f, \"cpu\": %.3f, \"rss\": %ld, \"code\": %d, \"stopped\": %s}\n",
 		(double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
 		seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss,
-		WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), timed_out ? "true" : "false");
+		WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+		timed_out ? "true" : "false");
 	return 0;
 }

@@ -46,15 +46,13 @@ struct job {
 	struct store *kept;
 };
 
-static void
-die(const char *what)
+static void die(const char *what)
 {
 	fprintf(stderr, "rawimap: %s\n", what);
 	exit(1);
 }
 
-static void *
-allocate(size_t size)
+static void *allocate(size_t size)
 {
 	void *p = malloc(size);
 
@@ -63,8 +61,7 @@ allocate(size_t size)
 	return p;
 }
 
-static double
-now(void)
+static double now(void)
 {
 	struct timespec ts;
 
@@ -72,8 +69,7 @@ now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static void
-flush(struct side *side)
+static void flush(struct side *side)
 {
 	size_t done = 0;
 
@@ -87,8 +83,7 @@ flush(struct side *side)
 	side->out = 0;
 }
 
-static void
-put(struct side *side, const char *data, size_t len)
+static void put(struct side *side, const char *data, size_t len)
 {
 	while (len > 0) {
 		size_t part = BUFFER - side->out < len ? BUFFER - side->out : len;
@@ -102,8 +97,7 @@ put(struct side *side, const char *data, size_t len)
 	}
 }
 
-static void
-say(struct side *side, const char *fmt, ...)
+static void say(struct side *side, const char *fmt, ...)
 {
 	char line[2 * NAME_MAX_LEN];
 	va_list args;
@@ -118,8 +112,7 @@ say(struct side *side, const char *fmt, ...)
 }
 
 /* Reads more; what is unread moves to the front when the end of the buffer is reached. */
-static void
-fill(struct side *side)
+static void fill(struct side *side)
 {
 	ssize_t n;
 
@@ -139,8 +132,7 @@ fill(struct side *side)
 }
 
 /* One line without its end; valid until the next read. */
-static char *
-read_line(struct side *side)
+static char *read_line(struct side *side)
 {
 	size_t seen = 0;
 
@@ -161,8 +153,7 @@ read_line(struct side *side)
 }
 
 /* Reads up to a tagged answer, which has to be OK unless `any`. */
-static void
-expect(struct side *side, const char *tag, bool any)
+static void expect(struct side *side, const char *tag, bool any)
 {
 	size_t len = strlen(tag);
 	char *line;
@@ -174,10 +165,9 @@ expect(struct side *side, const char *tag, bool any)
 		die(line);
 }
 
-static struct side *
-side_open(int port, const struct job *job)
+static struct side *side_open(int port, const struct job *job)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	struct side *side = allocate(sizeof(*side));
 	int one = 1;
 
@@ -196,8 +186,7 @@ side_open(int port, const struct job *job)
 	return side;
 }
 
-static void
-side_close(struct side *side)
+static void side_close(struct side *side)
 {
 	say(side, "Z LOGOUT\r\n");
 	flush(side);
@@ -209,8 +198,7 @@ side_close(struct side *side)
 }
 
 /* The mailboxes' names, as the server wrote them. */
-static void
-list_boxes(struct side *side, struct job *job)
+static void list_boxes(struct side *side, struct job *job)
 {
 	char *line;
 
@@ -220,15 +208,15 @@ list_boxes(struct side *side, struct job *job)
 	while (strncmp(line = read_line(side), "A ", 2)) {
 		char *name = strstr(line, ") \"/\" ");
 
-		if (!name || strstr(line, "\\Noselect") || job->count == MAX_BOXES || strlen(name) >= NAME_MAX_LEN)
+		if (!name || strstr(line, "\\Noselect") || job->count == MAX_BOXES ||
+			strlen(name) >= NAME_MAX_LEN)
 			continue;
 		strcpy(job->boxes[job->count++], name + 6);
 	}
 }
 
 /* Copies between "FLAGS (" and ")" without \Recent. */
-static void
-copy_flags(const char *line, char *out, size_t room)
+static void copy_flags(const char *line, char *out, size_t room)
 {
 	const char *from = strstr(line, "FLAGS (");
 	const char *end = from ? strchr(from, ')') : NULL;
@@ -242,11 +230,11 @@ copy_flags(const char *line, char *out, size_t room)
 	out[end - from] = '\0';
 	recent = strstr(out, "\\Recent");
 	if (recent)
-		memmove(recent, recent + 7 + (recent[7] == ' '), strlen(recent + 7 + (recent[7] == ' ')) + 1);
+		memmove(recent, recent + 7 + (recent[7] == ' '),
+			strlen(recent + 7 + (recent[7] == ' ')) + 1);
 }
 
-static void
-keep(struct store *store, const char *data, size_t len)
+static void keep(struct store *store, const char *data, size_t len)
 {
 	if (store->used + len > store->room) {
 		store->room = (store->used + len) * 2;
@@ -259,8 +247,7 @@ keep(struct store *store, const char *data, size_t len)
 }
 
 /* Passes a literal's octets on. */
-static void
-pass(struct side *src, struct side *dst, struct store *store, size_t size)
+static void pass(struct side *src, struct side *dst, struct store *store, size_t size)
 {
 	while (size > 0) {
 		size_t part = src->end - src->start;
@@ -281,8 +268,8 @@ pass(struct side *src, struct side *dst, struct store *store, size_t size)
 }
 
 /* The answer to one FETCH: each message becomes a piece of the APPEND. Returns how many there were. */
-static size_t
-fetch_box(struct job *job, struct side *src, struct side *dst, struct store *store, size_t box)
+static size_t fetch_box(
+	struct job *job, struct side *src, struct side *dst, struct store *store, size_t box)
 {
 	size_t count = 0, octets = 0;
 	char tag[32], flags[4096], head[8192];
@@ -299,7 +286,8 @@ fetch_box(struct job *job, struct side *src, struct side *dst, struct store *sto
 			continue;
 		size = strtoull(brace + 1, NULL, 10);
 		copy_flags(line, flags, sizeof(flags));
-		len = snprintf(head, sizeof(head), " (%s) \"%.26s\" {%zu+}\r\n", flags, date + 14, size);
+		len = snprintf(
+			head, sizeof(head), " (%s) \"%.26s\" {%zu+}\r\n", flags, date + 14, size);
 		if (dst && count == 0)
 			say(dst, "P%zu APPEND %s", box, job->boxes[box]);
 		if (store)
@@ -319,8 +307,7 @@ fetch_box(struct job *job, struct side *src, struct side *dst, struct store *sto
 	return count;
 }
 
-static bool
-take(struct job *job, size_t *box)
+static bool take(struct job *job, size_t *box)
 {
 	bool more;
 
@@ -332,25 +319,24 @@ take(struct job *job, size_t *box)
 	return more;
 }
 
-static void
-ask(struct job *job, struct side *src, struct side *dst, size_t box)
+static void ask(struct job *job, struct side *src, struct side *dst, size_t box)
 {
-	say(src, "S%zu EXAMINE %s\r\nF%zu UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n", box, job->boxes[box], box);
+	say(src, "S%zu EXAMINE %s\r\nF%zu UID FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])\r\n", box,
+		job->boxes[box], box);
 	flush(src);
 	if (dst)
 		say(dst, "C%zu CREATE %s\r\n", box, job->boxes[box]);
 }
 
 /* One lane: asks for a mailbox ahead of the one being read, so that no round trip is waited for. */
-static void *
-lane(void *arg)
+static void *lane(void *arg)
 {
 	struct job *job = arg;
 	bool to_dst = !strcmp(job->mode, "copy");
 	bool to_memory = !strcmp(job->mode, "append");
 	struct side *src = side_open(job->src_port, job);
 	struct side *dst = to_dst ? side_open(job->dst_port, job) : NULL;
-	char (*waiting)[32] = allocate((MAX_BOXES + 1) * sizeof(*waiting));
+	char(*waiting)[32] = allocate((MAX_BOXES + 1) * sizeof(*waiting));
 	size_t box = 0, ahead = 0, pending = 0;
 	bool more = take(job, &box);
 
@@ -378,18 +364,18 @@ lane(void *arg)
 }
 
 /* One lane of "append": sends what was kept. */
-static void *
-append_lane(void *arg)
+static void *append_lane(void *arg)
 {
 	struct job *job = arg;
 	struct side *dst = side_open(job->dst_port, job);
-	char (*waiting)[32] = allocate((MAX_BOXES + 1) * sizeof(*waiting));
+	char(*waiting)[32] = allocate((MAX_BOXES + 1) * sizeof(*waiting));
 	size_t box, pending = 0;
 
 	while (take(job, &box)) {
 		if (job->kept[box].used == 0)
 			continue;
-		say(dst, "C%zu CREATE %s\r\nP%zu APPEND %s", box, job->boxes[box], box, job->boxes[box]);
+		say(dst, "C%zu CREATE %s\r\nP%zu APPEND %s", box, job->boxes[box], box,
+			job->boxes[box]);
 		put(dst, job->kept[box].data, job->kept[box].used);
 		put(dst, "\r\n", 2);
 		flush(dst);
@@ -402,8 +388,7 @@ append_lane(void *arg)
 	return NULL;
 }
 
-static void
-run_lanes(struct job *job, void *(*body)(void *), size_t count)
+static void run_lanes(struct job *job, void *(*body)(void *), size_t count)
 {
 	pthread_t threads[16];
 
@@ -415,10 +400,9 @@ run_lanes(struct job *job, void *(*body)(void *), size_t count)
 		pthread_join(threads[i], NULL);
 }
 
-int
-main(int argc, char **argv)
+int main(int argc, char **argv)
 {
-	struct job job = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct job job = { .lock = PTHREAD_MUTEX_INITIALIZER };
 	struct side *side;
 	size_t lanes;
 	double start;
@@ -445,6 +429,6 @@ main(int argc, char **argv)
 		run_lanes(&job, append_lane, lanes);
 	}
 	printf("{\"seconds\": %.3f, \"messages\": %llu, \"bytes\": %llu}\n", now() - start,
-	       (unsigned long long)job.messages, (unsigned long long)job.bytes);
+		(unsigned long long)job.messages, (unsigned long long)job.bytes);
 	return 0;
 }

@@ -21,7 +21,8 @@
 /* What arrives at once: first octets, then step by step. */
 struct imap_cut {
 	size_t first, step;
-	bool imagined; /* streamed literals take no octets of the input: for a fuzzer, whose inputs are short */
+	/* streamed literals take no octets of the input: for a fuzzer, whose inputs are short */
+	bool imagined;
 };
 
 static void play_say(struct buf *out, const char *fmt, ...) MUST_FORMAT(2, 3);

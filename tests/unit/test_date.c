@@ -26,7 +26,8 @@ static void check(int (*parse)(struct span, struct date *), const struct example
 		return;
 	}
 	if (rc != 0 || date.instant != example->instant || date.zone != example->zone)
-		fail_msg("\"%s\": rc %d, %lld %d", example->text, rc, (long long)date.instant, date.zone);
+		fail_msg("\"%s\": rc %d, %lld %d", example->text, rc, (long long)date.instant,
+			date.zone);
 }
 
 static void test_internal(void **state)
@@ -95,7 +96,8 @@ static void test_header(void **state)
 		{ "Monday, January 2, 2006 3:04:05 PM", 1136214245, 0 },
 		{ "2 Jan 2006 12:04am", 1136160240, 0 },
 		{ "2 Jan 2006", 1136160000, 0 },
-		{ "Mon, 2 Jan 2006 15:04:05 +0000 (Coordinated (Universal\\) Time))", 1136214245, 0 },
+		{ "Mon, 2 Jan 2006 15:04:05 +0000 (Coordinated (Universal\\) Time))", 1136214245,
+			0 },
 		{ "(comment (nested)) Mon(x), 2 (y)Jan 2006 15:04:05 +0000", 1136214245, 0 },
 		{ "2 Jan 2006 15:04:05 +9999", 1136214245, 0 },
 		{ "", DATE_UNKNOWN, 0 },
@@ -151,7 +153,8 @@ static void test_calendar(void **state)
 	int64_t step = 86400 * 3 + 12345;
 
 	(void)state;
-	for (int64_t instant = -62135596800 + 86400; instant < 253402300799 - 86400; instant += step) {
+	for (int64_t instant = -62135596800 + 86400; instant < 253402300799 - 86400;
+		instant += step) {
 		int zone = zones[(uint64_t)(instant + INT64_C(70000000000)) % countof(zones)];
 		time_t local = (time_t)(instant + zone * 60);
 		char text[DATE_TEXT_SIZE], expected[40];
@@ -161,7 +164,8 @@ static void test_calendar(void **state)
 		date_print_internal((struct date){ instant, (int16_t)zone }, text);
 		gmtime_r(&local, &tm);
 		strftime(expected, sizeof(expected), "%d-%b-", &tm);
-		snprintf(expected + 7, sizeof(expected) - 7, "%04d %02d:%02d:%02d", tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		snprintf(expected + 7, sizeof(expected) - 7, "%04d %02d:%02d:%02d",
+			tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 		assert_memory_equal(text, expected, 20);
 		assert_int_equal(date_parse_internal(span_of(text), &date), 0);
 		assert_int_equal(date.instant, instant);
@@ -186,15 +190,18 @@ static void test_option(void **state)
 		{ "30d", 1706745600 - 30 * 86400 + 5, "2-Jan-2024" },
 		{ "0d", 1706745605, "1-Feb-2024" },
 	};
-	static const char *const bad[] = { "", "d", "-1d", "1.5d", "99999999d", "719500000d", "2024", "2024-2-1", "2024-02-30", "1-Feb-24", "1 Feb 2024",
-		"2024-02-01T", "2024-02-01T10", "2024-02-01T10:00:00X", "2024-02-01X10:00:00", "tomorrow", "2024-02-01T1:00:00Z" };
+	static const char *const bad[] = { "", "d", "-1d", "1.5d", "99999999d", "719500000d",
+		"2024", "2024-2-1", "2024-02-30", "1-Feb-24", "1 Feb 2024", "2024-02-01T",
+		"2024-02-01T10", "2024-02-01T10:00:00X", "2024-02-01X10:00:00", "tomorrow",
+		"2024-02-01T1:00:00Z" };
 	struct err err = ERR_INIT;
 	int64_t instant = 77;
 	char day[12];
 
 	(void)state;
 	for (size_t i = 0; i < countof(good); i++) {
-		assert_int_equal(date_parse_option(good[i].text, 1706745605, &instant, day, &err), 0);
+		assert_int_equal(
+			date_parse_option(good[i].text, 1706745605, &instant, day, &err), 0);
 		assert_int_equal(instant, good[i].instant);
 		assert_string_equal(day, good[i].day);
 	}

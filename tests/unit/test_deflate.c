@@ -14,8 +14,7 @@
 
 #define PATIENCE 5000
 
-static void
-wires_new(struct wire **near, struct wire **far)
+static void wires_new(struct wire **near, struct wire **far)
 {
 	struct stream *a, *b;
 
@@ -24,8 +23,7 @@ wires_new(struct wire **near, struct wire **far)
 	*far = wire_new(b, PATIENCE);
 }
 
-static void
-expect(struct wire *wire, const char *text)
+static void expect(struct wire *wire, const char *text)
 {
 	while (wire_peek(wire).len < strlen(text))
 		assert_int_equal(wire_wait(wire, NULL), 1);
@@ -33,8 +31,7 @@ expect(struct wire *wire, const char *text)
 	wire_consume(wire, strlen(text));
 }
 
-static void
-test_both_ways(void **state)
+static void test_both_ways(void **state)
 {
 	struct wire *near, *far;
 
@@ -55,8 +52,7 @@ test_both_ways(void **state)
 }
 
 /* Hard to compress, larger than every buffer on the way, with flushes in between. */
-static void
-test_much(void **state)
+static void test_much(void **state)
 {
 	enum { SIZE = 600000 };
 	struct wire *near, *far;
@@ -93,8 +89,7 @@ test_much(void **state)
 }
 
 /* Raw deflate of text, flushed, into out. */
-static size_t
-compress_raw(const char *text, size_t len, unsigned char *out, size_t size)
+static size_t compress_raw(const char *text, size_t len, unsigned char *out, size_t size)
 {
 	z_stream z = { .zalloc = NULL };
 
@@ -108,8 +103,7 @@ compress_raw(const char *text, size_t len, unsigned char *out, size_t size)
 	return size - z.avail_out;
 }
 
-static void
-test_octet_by_octet(void **state)
+static void test_octet_by_octet(void **state)
 {
 	static const char text[] = "* OK [CAPABILITY IMAP4rev1] ready\r\n* LIST () \"/\" INBOX\r\n";
 	unsigned char packed[256];
@@ -139,8 +133,7 @@ test_octet_by_octet(void **state)
 }
 
 /* RFC 4978 §3: what came with the OK is compressed already. */
-static void
-test_fed_with_the_answer(void **state)
+static void test_fed_with_the_answer(void **state)
 {
 	static const char text[] = "* 3 EXISTS\r\n";
 	unsigned char packed[256];
@@ -161,8 +154,7 @@ test_fed_with_the_answer(void **state)
 }
 
 /* 64 MB of zeros in 64 KB: the reader's cap stops it, and nothing else grows. */
-static void
-test_bomb(void **state)
+static void test_bomb(void **state)
 {
 	enum { SIZE = 64 << 20, ROOM = 1 << 20 };
 	char *zeros = mem_array(SIZE, 1);
@@ -189,8 +181,7 @@ test_bomb(void **state)
 	mem_free(packed);
 }
 
-static void
-test_damage(void **state)
+static void test_damage(void **state)
 {
 	struct wire *near, *far;
 	struct err err = ERR_INIT;
@@ -207,8 +198,7 @@ test_damage(void **state)
 	wire_free(far);
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_ways),

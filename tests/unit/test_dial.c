@@ -21,8 +21,7 @@
 
 #define PATIENCE 5000
 
-static int
-listener(int family, int backlog, uint16_t *port_out)
+static int listener(int family, int backlog, uint16_t *port_out)
 {
 	struct sockaddr_storage storage = { .ss_family = (sa_family_t)family };
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&storage;
@@ -44,8 +43,8 @@ listener(int family, int backlog, uint16_t *port_out)
 	return fd;
 }
 
-static struct stream *
-try_dial(const char *host, uint16_t port, struct dial_facts *facts, struct err *err)
+static struct stream *try_dial(
+	const char *host, uint16_t port, struct dial_facts *facts, struct err *err)
 {
 	const struct dial_options options = { .host = host, .port = port, .timeout_ms = PATIENCE };
 
@@ -53,8 +52,7 @@ try_dial(const char *host, uint16_t port, struct dial_facts *facts, struct err *
 	return dial(&options, facts, err);
 }
 
-static void
-test_connects(void **state)
+static void test_connects(void **state)
 {
 	struct dial_facts facts;
 	struct err err;
@@ -76,8 +74,7 @@ test_connects(void **state)
 	(void)close(fd);
 }
 
-static void
-test_refused(void **state)
+static void test_refused(void **state)
 {
 	struct dial_facts facts;
 	struct err err;
@@ -92,8 +89,7 @@ test_refused(void **state)
 	assert_non_null(strstr(err.text, "127.0.0.1 refused the connection"));
 }
 
-static void
-test_unknown_host(void **state)
+static void test_unknown_host(void **state)
 {
 	struct dial_facts facts;
 	struct err err;
@@ -109,8 +105,7 @@ test_unknown_host(void **state)
 	assert_int_equal(err.kind, ERR_KIND_USAGE);
 }
 
-static struct dial_address
-loopback(uint16_t port)
+static struct dial_address loopback(uint16_t port)
 {
 	struct dial_address address = { .size = sizeof(struct sockaddr_in) };
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&address.storage;
@@ -122,8 +117,7 @@ loopback(uint16_t port)
 }
 
 /* A listener whose queue is full answers nothing, like a host that is down. */
-static int
-deaf_listener(uint16_t *port_out, int *fillers, int count)
+static int deaf_listener(uint16_t *port_out, int *fillers, int count)
 {
 	const int fd = listener(AF_INET, 0, port_out);
 	const struct dial_address address = loopback(*port_out);
@@ -135,8 +129,7 @@ deaf_listener(uint16_t *port_out, int *fillers, int count)
 	return fd;
 }
 
-static void
-test_race(void **state)
+static void test_race(void **state)
 {
 	int fillers[4], which = -1;
 	struct err err = ERR_INIT;
@@ -147,7 +140,8 @@ test_race(void **state)
 
 	(void)state;
 	(void)close(closed);
-	struct dial_addresses addresses = { .list = { loopback(deaf_port), loopback(port) }, .count = 2 };
+	struct dial_addresses addresses = { .list = { loopback(deaf_port), loopback(port) },
+		.count = 2 };
 	int64_t begin = clock_ms();
 	int fd = dial_race(&addresses, "mail.example", 993, begin + PATIENCE, &which, &err);
 	assert_true(fd >= 0);
@@ -166,12 +160,15 @@ test_race(void **state)
 
 	addresses.list[0] = loopback(deaf_port);
 	addresses.count = 1;
-	assert_int_equal(dial_race(&addresses, "mail.example", 993, clock_ms() + 50, &which, &err), -1);
+	assert_int_equal(
+		dial_race(&addresses, "mail.example", 993, clock_ms() + 50, &which, &err), -1);
 	assert_int_equal(err.scope, ERR_CONN);
 	assert_non_null(strstr(err.text, "mail.example port 993 does not answer"));
 
 	stop_request(0);
-	assert_int_equal(dial_race(&addresses, "mail.example", 993, clock_ms() + PATIENCE, &which, &err), -1);
+	assert_int_equal(
+		dial_race(&addresses, "mail.example", 993, clock_ms() + PATIENCE, &which, &err),
+		-1);
 	assert_int_equal(err.scope, ERR_STOPPED);
 	stop_reset();
 	for (int i = 0; i < 4; i++)
@@ -187,7 +184,10 @@ struct line {
 	const char *says;
 	size_t says_len;
 };
-#define HEARS(h, s) { h, sizeof(h) - 1, s, sizeof(s) - 1 }
+#define HEARS(h, s)                                \
+	{                                          \
+		h, sizeof(h) - 1, s, sizeof(s) - 1 \
+	}
 
 struct proxy_script {
 	int listener;
@@ -197,8 +197,7 @@ struct proxy_script {
 	pthread_t thread;
 };
 
-static void *
-proxy_run(void *argument)
+static void *proxy_run(void *argument)
 {
 	struct proxy_script *script = argument;
 	const int fd = accept(script->listener, NULL, NULL);
@@ -222,8 +221,8 @@ proxy_run(void *argument)
 	return NULL;
 }
 
-static struct stream *
-through_proxy(const char *scheme, const char *user, const char *host, const struct line *lines, size_t count, struct err *err)
+static struct stream *through_proxy(const char *scheme, const char *user, const char *host,
+	const struct line *lines, size_t count, struct err *err)
 {
 	struct proxy_script script = { .lines = lines, .count = count };
 	struct secret *password = secret_new(SPAN("s3cret"));
@@ -232,9 +231,14 @@ through_proxy(const char *scheme, const char *user, const char *host, const stru
 
 	*err = ERR_INIT;
 	script.listener = listener(AF_INET, 5, &port);
-	(void)snprintf(url, sizeof(url), "%s://%s%s127.0.0.1:%u", scheme, user, *user ? "@" : "", port);
+	(void)snprintf(
+		url, sizeof(url), "%s://%s%s127.0.0.1:%u", scheme, user, *user ? "@" : "", port);
 	assert_int_equal(pthread_create(&script.thread, NULL, proxy_run, &script), 0);
-	const struct dial_options options = { .host = host, .port = 993, .proxy = url, .proxy_password = password, .timeout_ms = PATIENCE };
+	const struct dial_options options = { .host = host,
+		.port = 993,
+		.proxy = url,
+		.proxy_password = password,
+		.timeout_ms = PATIENCE };
 	struct stream *stream = dial(&options, NULL, err);
 	(void)pthread_join(script.thread, NULL);
 	(void)close(script.listener);
@@ -243,8 +247,7 @@ through_proxy(const char *scheme, const char *user, const char *host, const stru
 	return stream;
 }
 
-static void
-expect_greeting(struct stream *stream)
+static void expect_greeting(struct stream *stream)
 {
 	assert_non_null(stream);
 	struct wire *wire = wire_new(stream, PATIENCE);
@@ -253,8 +256,7 @@ expect_greeting(struct stream *stream)
 	wire_free(wire);
 }
 
-static void
-test_socks(void **state)
+static void test_socks(void **state)
 {
 	static const struct line by_name[] = {
 		HEARS("\5\1\0", "\5\0"),
@@ -277,32 +279,37 @@ test_socks(void **state)
 	struct err err;
 
 	(void)state;
-	expect_greeting(through_proxy("socks5h", "", "mail.example", by_name, countof(by_name), &err));
-	expect_greeting(through_proxy("socks5", "anna", "192.0.2.1", by_address, countof(by_address), &err));
+	expect_greeting(
+		through_proxy("socks5h", "", "mail.example", by_name, countof(by_name), &err));
+	expect_greeting(through_proxy(
+		"socks5", "anna", "192.0.2.1", by_address, countof(by_address), &err));
 
 	assert_null(through_proxy("socks5h", "", "mail.example", refuses, countof(refuses), &err));
 	assert_int_equal(err.scope, ERR_CONN);
 	assert_non_null(strstr(err.text, "mail.example port 993: connection refused"));
-	assert_null(through_proxy("socks5", "anna", "192.0.2.1", no_login, countof(no_login), &err));
+	assert_null(
+		through_proxy("socks5", "anna", "192.0.2.1", no_login, countof(no_login), &err));
 	assert_int_equal(err.scope, ERR_ACCOUNT);
 	assert_int_equal(err.kind, ERR_KIND_AUTH);
 	assert_null(strstr(err.text, "s3cret"));
-	assert_null(through_proxy("socks5h", "", "mail.example", not_socks, countof(not_socks), &err));
+	assert_null(
+		through_proxy("socks5h", "", "mail.example", not_socks, countof(not_socks), &err));
 	assert_non_null(strstr(err.text, "not a SOCKS 5 proxy"));
 }
 
-static void
-test_http(void **state)
+static void test_http(void **state)
 {
 	static const struct line fine[] = {
 		HEARS("CONNECT mail.example:993 HTTP/1.1\r\nHost: mail.example:993\r\nProxy-Authorization: Basic YW5uYTpzM2NyZXQ=\r\n\r\n",
 			"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n* OK\r\n"),
 	};
 	static const struct line login[] = {
-		HEARS("CONNECT [2001:db8::1]:993 HTTP/1.1\r\nHost: [2001:db8::1]:993\r\n\r\n", "HTTP/1.1 407 Login\r\n\r\n"),
+		HEARS("CONNECT [2001:db8::1]:993 HTTP/1.1\r\nHost: [2001:db8::1]:993\r\n\r\n",
+			"HTTP/1.1 407 Login\r\n\r\n"),
 	};
 	static const struct line bad_gateway[] = {
-		HEARS("CONNECT mail.example:993 HTTP/1.1\r\nHost: mail.example:993\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n"),
+		HEARS("CONNECT mail.example:993 HTTP/1.1\r\nHost: mail.example:993\r\n\r\n",
+			"HTTP/1.1 502 Bad Gateway\r\n\r\n"),
 	};
 	struct err err;
 
@@ -310,19 +317,22 @@ test_http(void **state)
 	expect_greeting(through_proxy("http", "anna", "mail.example", fine, countof(fine), &err));
 	assert_null(through_proxy("http", "", "2001:db8::1", login, countof(login), &err));
 	assert_int_equal(err.kind, ERR_KIND_AUTH);
-	assert_null(through_proxy("http", "", "mail.example", bad_gateway, countof(bad_gateway), &err));
+	assert_null(
+		through_proxy("http", "", "mail.example", bad_gateway, countof(bad_gateway), &err));
 	assert_int_equal(err.scope, ERR_CONN);
 	assert_non_null(strstr(err.text, "502"));
 }
 
-static void
-test_proxy_usage(void **state)
+static void test_proxy_usage(void **state)
 {
-	static const char *const bad[] = { "ftp://x", "socks5://", "socks5://x:0", "socks5://x:70000", "socks5://u:p@x", "http://[::1", "socks5://x:y" };
+	static const char *const bad[] = { "ftp://x", "socks5://", "socks5://x:0",
+		"socks5://x:70000", "socks5://u:p@x", "http://[::1", "socks5://x:y" };
 
 	(void)state;
 	for (size_t i = 0; i < countof(bad); i++) {
-		const struct dial_options options = { .host = "mail.example", .port = 993, .proxy = bad[i], .timeout_ms = PATIENCE };
+		const struct dial_options options = {
+			.host = "mail.example", .port = 993, .proxy = bad[i], .timeout_ms = PATIENCE
+		};
 		struct err err = ERR_INIT;
 		assert_null(dial(&options, NULL, &err));
 		assert_int_equal(err.scope, ERR_LOCAL);
@@ -330,8 +340,7 @@ test_proxy_usage(void **state)
 	}
 }
 
-static struct wire *
-tunnel(const char *command)
+static struct wire *tunnel(const char *command)
 {
 	const struct dial_options options = { .tunnel = command, .timeout_ms = PATIENCE };
 	struct stream *stream = dial(&options, NULL, NULL);
@@ -340,8 +349,7 @@ tunnel(const char *command)
 	return wire_new(stream, PATIENCE);
 }
 
-static void
-test_tunnel(void **state)
+static void test_tunnel(void **state)
 {
 	struct wire *wire = tunnel("cat");
 
@@ -353,8 +361,7 @@ test_tunnel(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* reaped */
 }
 
-static void
-test_tunnel_that_fails(void **state)
+static void test_tunnel_that_fails(void **state)
 {
 	struct wire *wire = tunnel("exec 1>&-; sleep 0.05; exit 3");
 	struct err err = ERR_INIT;
@@ -378,8 +385,7 @@ test_tunnel_that_fails(void **state)
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connects),

@@ -64,9 +64,12 @@ static void test_base64(void **state)
 {
 	static const struct {
 		const char *plain, *coded;
-	} rows[] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+	} rows[] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
 		{ "\xff\xff\xfe", "///+" } };
-	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zm8", "=", "====", "Z===", "Zg==Zg==", "Zg==\nA", "Z=g=", "Zg=a", "Zm9v!", "Zm-_", "Zm9v\x80", "Zm9v=" };
+	static const char *const bad[] = { "Z", "Zg", "Zg=", "Zm8", "=",
+		"====", "Z===", "Zg==Zg==", "Zg==\nA", "Z=g=", "Zg=a", "Zm9v!", "Zm-_", "Zm9v\x80",
+		"Zm9v=" };
 	struct buf out;
 
 	(void)state;

@@ -19,7 +19,8 @@ static void test_canonical(void **state)
 	check(table, "", "");
 	check(table, "  ", "");
 	check(table, "\\seen", "\\Seen");
-	check(table, "\\DRAFT \\seen \\Deleted \\flagged \\Answered", "\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+	check(table, "\\DRAFT \\seen \\Deleted \\flagged \\Answered",
+		"\\Answered \\Flagged \\Deleted \\Seen \\Draft");
 	check(table, "$Forwarded \\Seen $junk Alpha", "\\Seen $Forwarded $junk Alpha");
 	check(table, "$JUNK $forwarded", "$Forwarded $junk");
 	check(table, "\\Recent \\Seen \\Seen", "\\Seen");
@@ -27,7 +28,8 @@ static void test_canonical(void **state)
 	check(table, "b\ta", "a b");
 	check(table, "ab a abc", "a ab abc");
 	assert_int_equal(flags_parse(table, SPAN("")), 0);
-	assert_int_equal(flags_parse(table, SPAN("x y \\Seen")), flags_parse(table, SPAN("\\SEEN Y X")));
+	assert_int_equal(
+		flags_parse(table, SPAN("x y \\Seen")), flags_parse(table, SPAN("\\SEEN Y X")));
 	assert_int_equal(flag_table_dropped(table), 0);
 	flag_table_free(table);
 	flag_table_free(NULL);
@@ -35,8 +37,8 @@ static void test_canonical(void **state)
 
 static void test_hostile(void **state)
 {
-	static const char *const bad[] = { "a(b", "a)b", "a{5+}", "a%b", "a*b", "a\"b", "a\\b", "a]b", "\\", "a\x01", "a\x7f", "caf\xc3\xa9",
-		"\\Se\"en" };
+	static const char *const bad[] = { "a(b", "a)b", "a{5+}", "a%b", "a*b", "a\"b", "a\\b",
+		"a]b", "\\", "a\x01", "a\x7f", "caf\xc3\xa9", "\\Se\"en" };
 	struct flag_table *table = flag_table_new();
 	char longer[300];
 
@@ -86,7 +88,8 @@ static void test_limits(void **state)
 static void test_algebra(void **state)
 {
 	struct flag_table *table = flag_table_new();
-	flags_t a = flags_parse(table, SPAN("\\Seen x y")), b = flags_parse(table, SPAN("\\Flagged y z"));
+	flags_t a = flags_parse(table, SPAN("\\Seen x y")),
+		b = flags_parse(table, SPAN("\\Flagged y z"));
 	flags_t c;
 
 	(void)state;
@@ -104,8 +107,13 @@ static void test_algebra(void **state)
 
 	/* RFC 3501 §7.1 PERMANENTFLAGS: \* lets keywords be made, a "\" atom only what is listed */
 	c = flags_parse(table, SPAN("\\Seen \\Deleted \\Odd x"));
-	assert_string_equal(flags_text(table, flags_allowed(table, c, flags_parse(table, SPAN("\\Seen")), true)), "\\Seen x");
-	assert_string_equal(flags_text(table, flags_allowed(table, c, flags_parse(table, SPAN("\\Seen \\Odd")), false)), "\\Seen \\Odd");
+	assert_string_equal(flags_text(table, flags_allowed(table, c,
+						      flags_parse(table, SPAN("\\Seen")), true)),
+		"\\Seen x");
+	assert_string_equal(
+		flags_text(table,
+			flags_allowed(table, c, flags_parse(table, SPAN("\\Seen \\Odd")), false)),
+		"\\Seen \\Odd");
 	assert_int_equal(flags_allowed(table, c, 0, false), 0);
 	flag_table_free(table);
 }
@@ -149,7 +157,8 @@ static void test_merge3(void **state)
 		unsigned sb = i & 7, sn = i >> 3 & 7, db = i >> 6 & 7, dn = i >> 9;
 		unsigned forth = model(sb, sn, db, dn), back = model(db, dn, sb, sn);
 
-		assert_int_equal(flags_merge3(table, set[sb], set[sn], set[db], set[dn]), set[forth]);
+		assert_int_equal(
+			flags_merge3(table, set[sb], set[sn], set[db], set[dn]), set[forth]);
 		/* With equal bases both directions agree. */
 		if (sb == db)
 			assert_int_equal(forth, back);

@@ -85,7 +85,8 @@ static void test_rows(void **state)
 	(void)state;
 	for (size_t i = 0; i < countof(matching); i++) {
 		if (!glob_match(matching[i].pattern, span_of(matching[i].name)))
-			fail_msg("\"%s\" should match \"%s\"", matching[i].pattern, matching[i].name);
+			fail_msg("\"%s\" should match \"%s\"", matching[i].pattern,
+				matching[i].name);
 	}
 	for (size_t i = 0; i < countof(other); i++) {
 		if (glob_match(other[i].pattern, span_of(other[i].name)))

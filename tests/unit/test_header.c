@@ -19,9 +19,11 @@ static struct header_facts scan_text(struct header_scan *scan, struct span text)
 
 static bool same(const struct header_facts *a, const struct header_facts *b)
 {
-	return digest128_equal(a->header, b->header) && digest128_equal(a->content, b->content) && a->size == b->size &&
-		a->has_message_id == b->has_message_id && a->has_nul == b->has_nul && a->has_bare_lf == b->has_bare_lf &&
-		a->has_bare_cr == b->has_bare_cr && a->has_8bit_header == b->has_8bit_header && a->longest_line == b->longest_line;
+	return digest128_equal(a->header, b->header) && digest128_equal(a->content, b->content) &&
+	       a->size == b->size && a->has_message_id == b->has_message_id &&
+	       a->has_nul == b->has_nul && a->has_bare_lf == b->has_bare_lf &&
+	       a->has_bare_cr == b->has_bare_cr && a->has_8bit_header == b->has_8bit_header &&
+	       a->longest_line == b->longest_line;
 }
 
 #define MAIL                                                                                                                              \
@@ -37,7 +39,8 @@ static void test_equal(void **state)
 		{ MAIL "\r\nbody\r\n", MAIL "\r\n" }, /* a header alone */
 		{ MAIL "\r\nbody\r\n", MAIL }, /* without the empty line */
 		/* an answer to HEADER.FIELDS, in another case and order of names */
-		{ MAIL "\r\nbody", "subject: one two\r\nMESSAGE-ID: <1@x>\r\nTo: c@d,\r\n e@f\r\nFROM: A <a@b>\r\n"
+		{ MAIL "\r\nbody",
+			"subject: one two\r\nMESSAGE-ID: <1@x>\r\nTo: c@d,\r\n e@f\r\nFROM: A <a@b>\r\n"
 			"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n" },
 		{ "Subject: a b\r\n\r\n", "Subject:a \t b \r\n\r\n" },
 		{ "Subject: a b\r\n\r\n", "Subject: a\r\n b\r\n\r\n" },
@@ -45,9 +48,11 @@ static void test_equal(void **state)
 		{ "Subject: a b\r\n\r\n", "Subject:\r\n a b\r\n\r\n" },
 		{ "Subject: a b\r\n\r\n", "Subject : a b\n\n" },
 		{ "Subject: a b\r\n\r\n", "Subject: a b" },
-		{ "Subject: a b\r\n\r\n", "From nobody Mon Jan  1 00:00:00 2024\nSubject: a b\n\n" },
+		{ "Subject: a b\r\n\r\n",
+			"From nobody Mon Jan  1 00:00:00 2024\nSubject: a b\n\n" },
 		{ "Subject: a b\r\n\r\n", "no colon here\r\n folded\r\nSubject: a b\r\n\r\n" },
-		{ "Subject: a b\r\n\r\n", "Subject: a b\r\nX-Subject: c\r\nSubjec: d\r\nSubjects: e\r\n\r\nSubject: f\r\n" },
+		{ "Subject: a b\r\n\r\n",
+			"Subject: a b\r\nX-Subject: c\r\nSubjec: d\r\nSubjects: e\r\n\r\nSubject: f\r\n" },
 		{ "", "\r\nSubject: in the body\r\n" },
 		{ "", "\n" },
 		{ "", "X: y" },
@@ -56,7 +61,8 @@ static void test_equal(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(pairs); i++) {
-		struct header_facts a = scan_text(scan, span_of(pairs[i].a)), b = scan_text(scan, span_of(pairs[i].b));
+		struct header_facts a = scan_text(scan, span_of(pairs[i].a)),
+				    b = scan_text(scan, span_of(pairs[i].b));
 
 		if (!digest128_equal(a.header, b.header))
 			fail_msg("pair %zu differs", i);
@@ -69,9 +75,11 @@ static void test_equal(void **state)
 /* None of these is like another. */
 static void test_different(void **state)
 {
-	static const char *const texts[] = { "", "Subject: a\r\n", "Subject: b\r\n", "Subject:\r\n", "To: a\r\n", "Cc: a\r\n", "Subject: a b\r\n",
-		"Subject: ab\r\n", "Subject: A\r\n", "Subject: a\r\nSubject: b\r\n", "Subject: b\r\nSubject: a\r\n", "Subject: a\r\nSubject: a\r\n",
-		"To: a\r\nCc: a\r\n", "To: a\r\nTo: a\r\n", "From: a\r\n", "References: a\r\n", "In-Reply-To: a\r\n", "Date: a\r\n",
+	static const char *const texts[] = { "", "Subject: a\r\n", "Subject: b\r\n", "Subject:\r\n",
+		"To: a\r\n", "Cc: a\r\n", "Subject: a b\r\n", "Subject: ab\r\n", "Subject: A\r\n",
+		"Subject: a\r\nSubject: b\r\n", "Subject: b\r\nSubject: a\r\n",
+		"Subject: a\r\nSubject: a\r\n", "To: a\r\nCc: a\r\n", "To: a\r\nTo: a\r\n",
+		"From: a\r\n", "References: a\r\n", "In-Reply-To: a\r\n", "Date: a\r\n",
 		"Message-ID: a\r\n", "Subject: a\r\nTo:\r\n" };
 	struct header_facts facts[countof(texts)];
 	struct header_scan *scan = header_scan_new(true);
@@ -94,7 +102,8 @@ static void test_content(void **state)
 		bool equal;
 	} pairs[] = {
 		{ "Subject: x\r\n\r\na\r\nb\r\n", "Subject: x\n\na\nb\n", true },
-		{ "Subject: x\r\n\r\na\r\nb\r\n", "Received: z\r\nSubject:  x\r\n\r\na\r\nb\r\n", true },
+		{ "Subject: x\r\n\r\na\r\nb\r\n", "Received: z\r\nSubject:  x\r\n\r\na\r\nb\r\n",
+			true },
 		{ "Subject: x\r\n\r\n", "Subject: x\r\n", true },
 		{ "Subject: x\r\n\r\n\r\n", "Subject: x\r\n\r\n", false },
 		{ "Subject: x\r\n\r\na\r\nb\r\n", "Subject: y\r\n\r\na\r\nb\r\n", false },
@@ -108,7 +117,8 @@ static void test_content(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(pairs); i++) {
-		struct header_facts a = scan_text(scan, span_of(pairs[i].a)), b = scan_text(scan, span_of(pairs[i].b));
+		struct header_facts a = scan_text(scan, span_of(pairs[i].a)),
+				    b = scan_text(scan, span_of(pairs[i].b));
 
 		if (digest128_equal(a.content, b.content) != pairs[i].equal)
 			fail_msg("pair %zu", i);
@@ -142,7 +152,8 @@ static void test_facts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(examples); i++) {
-		struct header_facts facts = scan_text(scan, span_make(examples[i].text, examples[i].len));
+		struct header_facts facts =
+			scan_text(scan, span_make(examples[i].text, examples[i].len));
 
 		assert_int_equal(facts.size, examples[i].len);
 		assert_int_equal(facts.has_nul, examples[i].nul);
@@ -173,7 +184,8 @@ static uint32_t longest_line(const char *text, size_t len)
 	return (uint32_t)longest;
 }
 
-static void cut_randomly(struct header_scan *scan, struct span text, unsigned *seed, struct header_facts *out)
+static void cut_randomly(
+	struct header_scan *scan, struct span text, unsigned *seed, struct header_facts *out)
 {
 	while (text.len > 0) {
 		size_t len;
@@ -189,8 +201,10 @@ static void cut_randomly(struct header_scan *scan, struct span text, unsigned *s
 /* Random messages of few different bytes; every chunking gives the same facts. */
 static void test_chunks(void **state)
 {
-	static const char *const pieces[] = { "\r", "\n", "\r\n", " ", "\t", "Subject", ":", "x", "Message-ID: <a>", "To", "\r\n ", "\xff",
-		"a line of some length that is not quite short and goes on over a block of sixty-four", "\r\n\r\n", "\n\n", "References: <a>" };
+	static const char *const pieces[] = { "\r", "\n", "\r\n", " ", "\t", "Subject", ":", "x",
+		"Message-ID: <a>", "To", "\r\n ", "\xff",
+		"a line of some length that is not quite short and goes on over a block of sixty-four",
+		"\r\n\r\n", "\n\n", "References: <a>" };
 	struct header_scan *scan = header_scan_new(true), *other = header_scan_new(true);
 	unsigned seed = 7;
 
@@ -295,7 +309,8 @@ static void test_version_1(void **state)
 	unsigned char date[DIGEST_SIZE], subject[DIGEST_SIZE];
 	struct header_scan *scan = header_scan_new(true);
 	struct digest *digest = digest_new();
-	struct header_facts facts = scan_text(scan, SPAN("Subject: b\r\nSubject:  c  d\r\nDate: a\r\n\r\nx\ny"));
+	struct header_facts facts =
+		scan_text(scan, SPAN("Subject: b\r\nSubject:  c  d\r\nDate: a\r\n\r\nx\ny"));
 	struct digest128 header, content;
 
 	(void)state;

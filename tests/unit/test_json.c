@@ -55,7 +55,10 @@ static void test_strings(void **state)
 		{ "\"\\\n\r\t", "\"\\\"\\\\\\n\\r\\t\"\n" },
 		{ "\x01\x1b\x7f", "\"\\u0001\\u001b\\u007f\"\n" },
 		{ "\xc2\x85\xe2\x80\xa8\xe2\x80\xae", "\"\\u0085\\u2028\\u202e\"\n" },
-		{ "a\xff" "b\xc3", "\"a\xef\xbf\xbd" "b\xef\xbf\xbd\"\n" },
+		{ "a\xff"
+		  "b\xc3",
+			"\"a\xef\xbf\xbd"
+			"b\xef\xbf\xbd\"\n" },
 		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"\n" },
 	};
 	struct json json;

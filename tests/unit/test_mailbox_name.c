@@ -16,7 +16,8 @@ static void test_mutf7(void **state)
 	} pairs[] = {
 		{ "", "" },
 		{ "INBOX", "INBOX" },
-		{ "~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e" }, /* §5.1.3 */
+		{ "~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+			"~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e" }, /* §5.1.3 */
 		{ "&-", "&" },
 		{ "R&-D", "R&D" },
 		{ "&AOk-&-&AOk-", "\xc3\xa9&\xc3\xa9" },
@@ -28,9 +29,11 @@ static void test_mutf7(void **state)
 		{ "&,,8-", "\xef\xbf\xbf" },
 		{ "a-b+c,d", "a-b+c,d" },
 	};
-	static const char *const bad[] = { "&", "a&", "&AOk", "&A-", "&AO-", "&AOk=-", "&AOk/-", "&AGE-", "&AAAA-", "&AAA-", "&AOl-", "&2D0-", "&3gA-",
-		"&2D0AYQ-", "&AOk-&AOk-", "\xc3\xa9", "\n", "\x7f", "&AOkA-", "&AOkAAAA-", "R&D", "&&-" };
-	static const char *const bad_utf8[] = { "\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf8\x88\x80\x80\x80" };
+	static const char *const bad[] = { "&", "a&", "&AOk", "&A-", "&AO-", "&AOk=-", "&AOk/-",
+		"&AGE-", "&AAAA-", "&AAA-", "&AOl-", "&2D0-", "&3gA-", "&2D0AYQ-", "&AOk-&AOk-",
+		"\xc3\xa9", "\n", "\x7f", "&AOkA-", "&AOkAAAA-", "R&D", "&&-" };
+	static const char *const bad_utf8[] = { "\xff", "\xc3", "\xc0\x80", "\xed\xa0\x80",
+		"\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf8\x88\x80\x80\x80" };
 	struct arena *arena = arena_new();
 	char *out;
 
@@ -115,8 +118,11 @@ static void test_pairs(void **state)
 		bool changed = !pair->changed;
 		char *server;
 
-		assert_string_equal(mailbox_display(&pair->style, span_of(pair->server), arena), pair->display);
-		assert_int_equal(mailbox_server(&pair->style, pair->display, arena, &server, &changed, &err), 0);
+		assert_string_equal(
+			mailbox_display(&pair->style, span_of(pair->server), arena), pair->display);
+		assert_int_equal(
+			mailbox_server(&pair->style, pair->display, arena, &server, &changed, &err),
+			0);
 		assert_string_equal(server, pair->server);
 		if (changed != pair->changed)
 			fail_msg("\"%s\": changed is %d", pair->display, changed);
@@ -150,7 +156,9 @@ static void test_display(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(oneway); i++)
-		assert_string_equal(mailbox_display(&oneway[i].style, span_of(oneway[i].server), arena), oneway[i].display);
+		assert_string_equal(
+			mailbox_display(&oneway[i].style, span_of(oneway[i].server), arena),
+			oneway[i].display);
 	assert_string_equal(mailbox_display(&slash, span_make("a\0b", 3), arena), "a%00b");
 	arena_free(arena);
 }
@@ -177,7 +185,8 @@ static void test_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < countof(refused); i++) {
 		err = ERR_INIT;
-		if (mailbox_server(&refused[i].style, refused[i].display, arena, &out, &changed, &err) != -1)
+		if (mailbox_server(&refused[i].style, refused[i].display, arena, &out, &changed,
+			    &err) != -1)
 			fail_msg("\"%s\" was taken", refused[i].display);
 		assert_int_equal(err.scope, ERR_MAILBOX);
 		assert_null(out);
@@ -202,7 +211,8 @@ static void test_hostile_display(void **state)
 
 	(void)state;
 	/* what a user types or another server gives: no control, no invalid byte reaches a command */
-	assert_int_equal(mailbox_server(&dot, "a\r\nA1 DELETE x\xff\"{5+}", arena, &out, &changed, &err), 0);
+	assert_int_equal(
+		mailbox_server(&dot, "a\r\nA1 DELETE x\xff\"{5+}", arena, &out, &changed, &err), 0);
 	assert_string_equal(out, "a%0D%0AA1 DELETE x%FF\"{5+}");
 	assert_true(changed);
 	arena_free(arena);
@@ -217,9 +227,11 @@ static unsigned next_random(unsigned *seed)
 /* Names of the bytes that matter, through two servers and back. */
 static void test_random(void **state)
 {
-	static const char *const pieces[] = { "%", "25", "2F", "2E", "5C", "/", ".", "\\", "a", "%2F", "%252E", "\xc3\xa9", "&", "-", "%49NBOX", "INBOX",
-		"I", "\xf0\x9f\x98\x80", " ", "%0A", "%26", "\"" };
-	static const struct mailbox_style styles[] = { { '/', false, "" }, { '.', false, "" }, { '.', false, "INBOX." }, { '\\', true, "" }, { 0, false, "" },
+	static const char *const pieces[] = { "%", "25", "2F", "2E", "5C", "/", ".", "\\", "a",
+		"%2F", "%252E", "\xc3\xa9", "&", "-", "%49NBOX", "INBOX", "I", "\xf0\x9f\x98\x80",
+		" ", "%0A", "%26", "\"" };
+	static const struct mailbox_style styles[] = { { '/', false, "" }, { '.', false, "" },
+		{ '.', false, "INBOX." }, { '\\', true, "" }, { 0, false, "" },
 		{ '/', true, "Mail/" }, { '^', false, "user^" } };
 	unsigned seed = 3;
 
@@ -233,7 +245,8 @@ static void test_random(void **state)
 		bool changed;
 
 		for (unsigned n = next_random(&seed) % 6 + 1; n > 0; n--)
-			utf8 = arena_print(arena, "%s%s", utf8, pieces[next_random(&seed) % countof(pieces)]);
+			utf8 = arena_print(
+				arena, "%s%s", utf8, pieces[next_random(&seed) % countof(pieces)]);
 		name = utf8;
 		if (!style->utf8)
 			assert_int_equal(mutf7_encode(span_of(utf8), arena, &name), 0);
@@ -241,8 +254,10 @@ static void test_random(void **state)
 		if (mailbox_server(style, display, arena, &back, &changed, &err) == 0)
 			assert_string_equal(back, name);
 		else /* only a name with an empty level cannot be made */
-			assert_true(strstr(display, "//") != NULL || display[0] == '/' || display[strlen(display) - 1] == '/');
-		if (err.scope == ERR_NONE && mailbox_server(other, display, arena, &back, &changed, &err) == 0)
+			assert_true(strstr(display, "//") != NULL || display[0] == '/' ||
+				    display[strlen(display) - 1] == '/');
+		if (err.scope == ERR_NONE &&
+			mailbox_server(other, display, arena, &back, &changed, &err) == 0)
 			assert_string_equal(mailbox_display(other, span_of(back), arena), display);
 		arena_free(arena);
 	}
@@ -270,8 +285,7 @@ static void test_tree(void **state)
 static void test_fold(void **state)
 {
 	static const char *const same[][2] = {
-		{ "Sent", "SENT" },
-		{ "\xc3\x84rger", "a\xcc\x88RGER" }, /* Ä, a + diaeresis */
+		{ "Sent", "SENT" }, { "\xc3\x84rger", "a\xcc\x88RGER" }, /* Ä, a + diaeresis */
 		{ "\xce\xa3\xce\x91\xce\xa3", "\xcf\x83\xce\xb1\xcf\x82" }, /* ΣΑΣ, σας */
 		{ "\xd0\x99", "\xd0\xb8\xcc\x86" }, /* Й, и + breve */
 		{ "\xe1\xbb\x86", "e\xcc\xa3\xcc\x82" }, /* Ệ */
@@ -281,7 +295,8 @@ static void test_fold(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(same); i++)
-		assert_string_equal(mailbox_fold(same[i][0], arena), mailbox_fold(same[i][1], arena));
+		assert_string_equal(
+			mailbox_fold(same[i][0], arena), mailbox_fold(same[i][1], arena));
 	assert_string_not_equal(mailbox_fold("\xc3\xa4", arena), mailbox_fold("a", arena));
 	assert_string_equal(mailbox_fold("\xff\xe6\x97\xa5X", arena), "\xff\xe6\x97\xa5x");
 	assert_string_equal(mailbox_fold("", arena), "");

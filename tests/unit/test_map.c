@@ -11,7 +11,8 @@
 
 static void test_few(void **state)
 {
-	const struct span keys[] = { SPAN(""), SPAN("a"), SPAN("aa"), SPAN("a\0"), SPAN("a\0b"), SPAN("abcdefgh"), SPAN("abcdefgh\0"), SPAN("abcdefghi") };
+	const struct span keys[] = { SPAN(""), SPAN("a"), SPAN("aa"), SPAN("a\0"), SPAN("a\0b"),
+		SPAN("abcdefgh"), SPAN("abcdefgh\0"), SPAN("abcdefghi") };
 	struct arena *arena = arena_new();
 	struct map *map = map_new(arena);
 	int values[countof(keys)], other;
@@ -55,7 +56,8 @@ static void test_many(void **state)
 	assert_int_equal(map_count(map), 100000);
 	for (uintptr_t i = 0; i < 100000; i++) {
 		(void)snprintf(key, sizeof(key), "key %zu", (size_t)i);
-		if (map_find(map, span_of(key)) != (void *)(i + 1) || !span_equal_text(map_key(map, i), key))
+		if (map_find(map, span_of(key)) != (void *)(i + 1) ||
+			!span_equal_text(map_key(map, i), key))
 			fail_msg("%s is lost", key);
 	}
 	assert_null(map_find(map, SPAN("key 100000")));

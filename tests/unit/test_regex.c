@@ -26,19 +26,22 @@ static void test_match(void **state)
 {
 	(void)state;
 	assert_true(matches("b", SPAN("abc")));
-	assert_true(matches("^a.c$", SPAN("a\xc3\xa9" "c")));
+	assert_true(matches("^a.c$", SPAN("a\xc3\xa9"
+					  "c")));
 	assert_false(matches("^a.c$", SPAN("abbc")));
 	assert_true(matches("(?i)\xc3\x89t\xc3\xa9", SPAN("\xc3\xa9t\xc3\xa9")));
 	assert_true(matches("", span_make(NULL, 0)));
 	assert_true(matches("^$", SPAN("")));
 	assert_true(matches("b", span_make("a\0b", 3)));
-	assert_true(matches("abc", SPAN("\xff\xfe" "abc\xc3")));
+	assert_true(matches("abc", SPAN("\xff\xfe"
+					"abc\xc3")));
 	assert_false(matches("^.$", SPAN("\xff")));
 }
 
 static void test_bad_patterns(void **state)
 {
-	static const char *const bad[] = { "(", "[a", "a**+", "\\", "(?<n>a)(?<n>b)", "\xff", "\\C", "(?<=a+)b" };
+	static const char *const bad[] = { "(", "[a", "a**+", "\\", "(?<n>a)(?<n>b)", "\xff", "\\C",
+		"(?<=a+)b" };
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -96,7 +99,11 @@ static void test_rewrite(void **state)
 		{ "s/x*/-/g", "abc", "-a-b-c-" },
 		{ "s/^INBOX\\.//", "INBOX.Sent", "Sent" },
 		{ "s/a/${0}${0}/g", "aa", "aaaa" },
-		{ "s/b/c/", "\xff" "b", "\xff" "c" },
+		{ "s/b/c/",
+			"\xff"
+			"b",
+			"\xff"
+			"c" },
 	};
 	struct arena *arena = arena_new();
 	struct err err = ERR_INIT;
@@ -109,7 +116,8 @@ static void test_rewrite(void **state)
 			fail_msg("%s", err.text);
 		const char *got = rewrite_apply(rewrite, arena, rows[i].subject);
 		if (strcmp(got, rows[i].wanted) != 0)
-			fail_msg("%s on \"%s\" gave \"%s\"", rows[i].expression, rows[i].subject, got);
+			fail_msg("%s on \"%s\" gave \"%s\"", rows[i].expression, rows[i].subject,
+				got);
 		rewrite_free(rewrite);
 	}
 	arena_free(arena);
@@ -117,9 +125,11 @@ static void test_rewrite(void **state)
 
 static void test_bad_rewrites(void **state)
 {
-	static const char *const bad[] = { "", "s", "s/", "s/a", "s/a/b", "s/a/b\\/", "y/a/b/", "s/a/b/e", "s/a/b/x", "s/a/b/gg1", "saxbxg", "s\\a\\b\\", "s a b ",
-		"s\na\nb\n", "s/(/b/", "s/a/$1/", "s/(a)/\\2/", "s/a/${x}/", "s/a/${/", "s/a/${}/", "s/a/\\q/", "s/a/\\n/", "s/a/${99999999999999999999}/", "s/a/\xff/",
-		"s/(?<a>b)/${a:-x}/", "s/a/${aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}/" };
+	static const char *const bad[] = { "", "s", "s/", "s/a", "s/a/b", "s/a/b\\/", "y/a/b/",
+		"s/a/b/e", "s/a/b/x", "s/a/b/gg1", "saxbxg", "s\\a\\b\\", "s a b ", "s\na\nb\n",
+		"s/(/b/", "s/a/$1/", "s/(a)/\\2/", "s/a/${x}/", "s/a/${/", "s/a/${}/", "s/a/\\q/",
+		"s/a/\\n/", "s/a/${99999999999999999999}/", "s/a/\xff/", "s/(?<a>b)/${a:-x}/",
+		"s/a/${aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}/" };
 	struct err err;
 
 	(void)state;

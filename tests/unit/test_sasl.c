@@ -15,16 +15,20 @@
 #include <cmocka.h>
 
 static struct secret *pencil, *token;
-static const struct tls_facts encrypted = { .has_exporter = true, .exporter = "0123456789abcdef0123456789abcde" };
+static const struct tls_facts encrypted = { .has_exporter = true,
+	.exporter = "0123456789abcdef0123456789abcde" };
 
-static struct sasl_options
-options_for(const char *user)
+static struct sasl_options options_for(const char *user)
 {
-	return (struct sasl_options){ .user = user, .password = pencil, .host = "server.example.com", .service = "imap", .port = 143, .tls = &encrypted };
+	return (struct sasl_options){ .user = user,
+		.password = pencil,
+		.host = "server.example.com",
+		.service = "imap",
+		.port = 143,
+		.tls = &encrypted };
 }
 
-static struct sasl *
-begin(const char *key, const struct sasl_options *options)
+static struct sasl *begin(const char *key, const struct sasl_options *options)
 {
 	struct err err = ERR_INIT;
 	struct sasl *sasl = sasl_new(sasl_find(key), options, &err);
@@ -35,8 +39,8 @@ begin(const char *key, const struct sasl_options *options)
 }
 
 /* One step in plain text: challenge in, answer compared (NULL: returned in out instead). */
-static void
-step(struct sasl *sasl, const char *challenge, const char *answer, int result, struct buf *out)
+static void step(
+	struct sasl *sasl, const char *challenge, const char *answer, int result, struct buf *out)
 {
 	struct buf coded, reply, plain;
 	struct err err = ERR_INIT;
@@ -67,32 +71,36 @@ struct scram {
 	char client_first_bare[256], server_first[256], client_final_bare[256];
 };
 
-static void
-hmac(const unsigned char *key, size_t key_len, const char *text, size_t len, unsigned char *out)
+static void hmac(
+	const unsigned char *key, size_t key_len, const char *text, size_t len, unsigned char *out)
 {
-	assert_non_null(HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, len, out, NULL));
+	assert_non_null(
+		HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, len, out, NULL));
 }
 
-static void
-scram_keys(struct scram *scram, const char *password, const char *salt, size_t salt_len, int rounds)
+static void scram_keys(
+	struct scram *scram, const char *password, const char *salt, size_t salt_len, int rounds)
 {
 	unsigned char salted[32], client[32];
 
-	assert_int_equal(PKCS5_PBKDF2_HMAC(password, (int)strlen(password), (const unsigned char *)salt, (int)salt_len, rounds, EVP_sha256(),
-		32, salted), 1);
+	assert_int_equal(
+		PKCS5_PBKDF2_HMAC(password, (int)strlen(password), (const unsigned char *)salt,
+			(int)salt_len, rounds, EVP_sha256(), 32, salted),
+		1);
 	hmac(salted, 32, "Client Key", 10, client);
 	digest_bytes(span_make((const char *)client, 32), scram->stored);
 	hmac(salted, 32, "Server Key", 10, scram->server);
 }
 
 /* Is the proof right, and what does the server answer? */
-static bool
-scram_judge(const struct scram *scram, const unsigned char *proof, unsigned char *signature_out)
+static bool scram_judge(
+	const struct scram *scram, const unsigned char *proof, unsigned char *signature_out)
 {
 	unsigned char signature[32], client[32], stored[32];
 	char message[1024];
 
-	const int len = snprintf(message, sizeof(message), "%s,%s,%s", scram->client_first_bare, scram->server_first, scram->client_final_bare);
+	const int len = snprintf(message, sizeof(message), "%s,%s,%s", scram->client_first_bare,
+		scram->server_first, scram->client_final_bare);
 	hmac(scram->stored, 32, message, (size_t)len, signature);
 	for (int i = 0; i < 32; i++)
 		client[i] = proof[i] ^ signature[i];
@@ -101,20 +109,19 @@ scram_judge(const struct scram *scram, const unsigned char *proof, unsigned char
 	return memcmp(stored, scram->stored, 32) == 0;
 }
 
-static void
-decode(const char *text, struct buf *out)
+static void decode(const char *text, struct buf *out)
 {
 	buf_clear(out);
 	assert_int_equal(base64_decode(span_of(text), out), 0);
 }
 
 /* The server of this test is right about the example of RFC 7677 §3. */
-static void
-test_scram_server_knows_the_rfc(void **state)
+static void test_scram_server_knows_the_rfc(void **state)
 {
 	struct scram scram = {
 		.client_first_bare = "n=user,r=rOprNGfwEbeRWgbNEkqO",
-		.server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+		.server_first =
+			"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
 		.client_final_bare = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
 	};
 	unsigned char signature[32];
@@ -136,8 +143,7 @@ test_scram_server_knows_the_rfc(void **state)
 }
 
 /* Plays the server up to the client's proof; *out then holds v=…. gs2: the header the client must send, cbind: base64 of it and the binding. */
-static void
-scram_play(struct sasl *sasl, const char *gs2, const char *cbind, struct buf *out)
+static void scram_play(struct sasl *sasl, const char *gs2, const char *cbind, struct buf *out)
 {
 	struct scram scram;
 	unsigned char signature[32];
@@ -147,15 +153,18 @@ scram_play(struct sasl *sasl, const char *gs2, const char *cbind, struct buf *ou
 	buf_init(&proof, 256);
 	step(sasl, "", NULL, 1, &text);
 	assert_true(span_starts(buf_span(&text), span_of(gs2)));
-	(void)snprintf(scram.client_first_bare, sizeof(scram.client_first_bare), "%s", buf_text(&text) + strlen(gs2));
+	(void)snprintf(scram.client_first_bare, sizeof(scram.client_first_bare), "%s",
+		buf_text(&text) + strlen(gs2));
 	const char *nonce = strstr(scram.client_first_bare, ",r=");
 	assert_non_null(nonce);
-	(void)snprintf(scram.server_first, sizeof(scram.server_first), "%sSERVER,s=c2FsdHNhbHQ=,i=4096", nonce + 1);
+	(void)snprintf(scram.server_first, sizeof(scram.server_first),
+		"%sSERVER,s=c2FsdHNhbHQ=,i=4096", nonce + 1);
 	step(sasl, scram.server_first, NULL, 1, &text);
 
 	char *end = strstr((char *)(uintptr_t)buf_text(&text), ",p=");
 	assert_non_null(end);
-	(void)snprintf(scram.client_final_bare, sizeof(scram.client_final_bare), "%.*s", (int)(end - text.data), text.data);
+	(void)snprintf(scram.client_final_bare, sizeof(scram.client_final_bare), "%.*s",
+		(int)(end - text.data), text.data);
 	char expected[256];
 	(void)snprintf(expected, sizeof(expected), "c=%s,%sSERVER", cbind, nonce + 1);
 	assert_string_equal(scram.client_final_bare, expected);
@@ -170,8 +179,7 @@ scram_play(struct sasl *sasl, const char *gs2, const char *cbind, struct buf *ou
 	buf_release(&proof);
 }
 
-static void
-test_scram(void **state)
+static void test_scram(void **state)
 {
 	struct sasl_options options = options_for("user");
 	struct err err = ERR_INIT;
@@ -193,15 +201,18 @@ test_scram(void **state)
 	scram_play(sasl, "n,,", "biws", &verifier);
 	struct buf out;
 	buf_init(&out, 256);
-	assert_int_equal(sasl_step(sasl, SPAN("dj1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQT0="), &out, &err), -1);
+	assert_int_equal(
+		sasl_step(sasl,
+			SPAN("dj1BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQT0="), &out,
+			&err),
+		-1);
 	assert_int_equal(err.kind, ERR_KIND_AUTH);
 	buf_release(&out);
 	sasl_free(sasl);
 	buf_release(&verifier);
 }
 
-static void
-test_scram_admin_and_channel(void **state)
+static void test_scram_admin_and_channel(void **state)
 {
 	struct sasl_options options = options_for("anna");
 	struct buf verifier, cbind;
@@ -230,8 +241,7 @@ test_scram_admin_and_channel(void **state)
 	buf_release(&verifier);
 }
 
-static void
-test_plain(void **state)
+static void test_plain(void **state)
 {
 	struct sasl_options options = options_for("tim");
 	struct secret *password = secret_new(SPAN("tanstaaftanstaaf"));
@@ -260,8 +270,7 @@ test_plain(void **state)
 	buf_release(&out);
 }
 
-static void
-test_login_and_cram(void **state)
+static void test_login_and_cram(void **state)
 {
 	struct sasl_options options = options_for("tim");
 	struct secret *password = secret_new(SPAN("tanstaaftanstaaf"));
@@ -277,13 +286,13 @@ test_login_and_cram(void **state)
 	options.password = password;
 	sasl = begin("cram-md5", &options);
 	assert_false(sasl_client_first(sasl));
-	step(sasl, "<1896.697170952@postoffice.reston.mci.net>", "tim b913a602c7eda7a495b4e6e7334d3890", 0, NULL);
+	step(sasl, "<1896.697170952@postoffice.reston.mci.net>",
+		"tim b913a602c7eda7a495b4e6e7334d3890", 0, NULL);
 	sasl_free(sasl);
 	secret_free(password);
 }
 
-static void
-test_external(void **state)
+static void test_external(void **state)
 {
 	struct sasl_options options = options_for("fred@example.com");
 	struct sasl *sasl = begin("external", &options);
@@ -293,8 +302,7 @@ test_external(void **state)
 	sasl_free(sasl);
 }
 
-static void
-test_oauthbearer(void **state)
+static void test_oauthbearer(void **state)
 {
 	struct sasl_options options = options_for("user@example.com");
 
@@ -318,15 +326,15 @@ test_oauthbearer(void **state)
 	options.host = NULL;
 	options.port = 0;
 	sasl = begin("oauthbearer", &options);
-	step(sasl, "", "n,a=a=3Db=2Cc,\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1", 0, NULL);
+	step(sasl, "", "n,a=a=3Db=2Cc,\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1",
+		0, NULL);
 	step(sasl, "{\"status\":\"insufficient_scope\"}", "\1", 0, NULL);
 	assert_false(sasl_token_expired(sasl));
 	sasl_free(sasl);
 	buf_release(&out);
 }
 
-static void
-test_xoauth2(void **state)
+static void test_xoauth2(void **state)
 {
 	struct sasl_options options = options_for("someuser@example.com");
 	struct secret *bad = secret_new(SPAN("two words"));
@@ -335,8 +343,12 @@ test_xoauth2(void **state)
 	(void)state;
 	options.token = token;
 	struct sasl *sasl = begin("xoauth2", &options);
-	step(sasl, "", "user=someuser@example.com\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1", 0, NULL);
-	step(sasl, "{\"status\":\"401\",\"schemes\":\"bearer mac\",\"scope\":\"https://mail.example/\"}", "", 0, NULL);
+	step(sasl, "",
+		"user=someuser@example.com\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==\1\1",
+		0, NULL);
+	step(sasl,
+		"{\"status\":\"401\",\"schemes\":\"bearer mac\",\"scope\":\"https://mail.example/\"}",
+		"", 0, NULL);
 	assert_true(sasl_token_expired(sasl));
 	sasl_free(sasl);
 
@@ -347,8 +359,7 @@ test_xoauth2(void **state)
 	secret_free(bad);
 }
 
-static void
-test_vendors(void **state)
+static void test_vendors(void **state)
 {
 	struct sasl_options options = options_for("anna");
 	struct secret *app = secret_new(SPAN("TheApp 0123ABCD"));
@@ -373,8 +384,7 @@ test_vendors(void **state)
 	buf_release(&out);
 }
 
-static void
-test_bad_base64(void **state)
+static void test_bad_base64(void **state)
 {
 	struct sasl_options options = options_for("anna");
 	struct sasl *sasl = begin("cram-md5", &options);
@@ -399,8 +409,11 @@ static const struct choice_row {
 	enum err_kind kind;
 	const char *word;
 } choices[] = {
-	{ .offered = "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS", .tls = true, .key = "scram-sha-256-plus" },
-	{ .offered = "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS", .key = "scram-sha-256" },
+	{ .offered = "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS",
+		.tls = true,
+		.key = "scram-sha-256-plus" },
+	{ .offered = "PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS",
+		.key = "scram-sha-256" },
 	{ .offered = "LOGIN PLAIN CRAM-MD5", .tls = true, .key = "plain" },
 	{ .offered = "LOGIN PLAIN CRAM-MD5", .key = "cram-md5" },
 	{ .offered = "LOGIN PLAIN CRAM-MD5", .clear_ok = true, .key = "cram-md5" },
@@ -408,44 +421,107 @@ static const struct choice_row {
 	{ .offered = "plain", .tls = true, .key = "plain" },
 	{ .offered = "LOGIN", .tls = true, .key = "login" },
 	{ .offered = "", .tls = true, .key = "login", .trait = SASL_LOGIN_COMMAND },
-	{ .offered = "PLAIN", .tls = true, .wanted = "login", .key = "login", .trait = SASL_LOGIN_COMMAND },
+	{ .offered = "PLAIN",
+		.tls = true,
+		.wanted = "login",
+		.key = "login",
+		.trait = SASL_LOGIN_COMMAND },
 	{ .offered = "", .clear_ok = true, .key = "login", .trait = SASL_LOGIN_COMMAND },
 	{ .offered = "", .word = "clear text", .kind = ERR_KIND_AUTH },
-	{ .offered = "", .tls = true, .login_disabled = true, .word = "nothing", .kind = ERR_KIND_AUTH },
+	{ .offered = "",
+		.tls = true,
+		.login_disabled = true,
+		.word = "nothing",
+		.kind = ERR_KIND_AUTH },
 	{ .offered = "PLAIN LOGIN", .word = "clear text", .kind = ERR_KIND_AUTH },
 	{ .offered = "PLAIN", .wanted = "plain", .word = "clear text", .kind = ERR_KIND_AUTH },
-	{ .offered = "PLAIN XOAUTH2 OAUTHBEARER", .tls = true, .token = true, .no_password = true, .key = "oauthbearer" },
-	{ .offered = "PLAIN XOAUTH2", .tls = true, .token = true, .no_password = true, .key = "xoauth2" },
-	{ .offered = "PLAIN", .tls = true, .token = true, .no_password = true, .word = "token does not help", .kind = ERR_KIND_AUTH },
-	{ .offered = "XOAUTH2", .tls = true, .login_disabled = true, .word = "add token-", .kind = ERR_KIND_AUTH },
-	{ .offered = "XOAUTH2", .token = true, .no_password = true, .word = "clear text", .kind = ERR_KIND_AUTH },
-	{ .offered = "GSSAPI NTLM EXTERNAL DIGEST-MD5", .tls = true, .login_disabled = true, .word = "GSSAPI NTLM", .kind = ERR_KIND_AUTH },
+	{ .offered = "PLAIN XOAUTH2 OAUTHBEARER",
+		.tls = true,
+		.token = true,
+		.no_password = true,
+		.key = "oauthbearer" },
+	{ .offered = "PLAIN XOAUTH2",
+		.tls = true,
+		.token = true,
+		.no_password = true,
+		.key = "xoauth2" },
+	{ .offered = "PLAIN",
+		.tls = true,
+		.token = true,
+		.no_password = true,
+		.word = "token does not help",
+		.kind = ERR_KIND_AUTH },
+	{ .offered = "XOAUTH2",
+		.tls = true,
+		.login_disabled = true,
+		.word = "add token-",
+		.kind = ERR_KIND_AUTH },
+	{ .offered = "XOAUTH2",
+		.token = true,
+		.no_password = true,
+		.word = "clear text",
+		.kind = ERR_KIND_AUTH },
+	{ .offered = "GSSAPI NTLM EXTERNAL DIGEST-MD5",
+		.tls = true,
+		.login_disabled = true,
+		.word = "GSSAPI NTLM",
+		.kind = ERR_KIND_AUTH },
 	{ .offered = "GSSAPI PLAIN", .tls = true, .wanted = "gssapi plain", .key = "gssapi" },
 	{ .offered = "PLAIN", .tls = true, .wanted = "gssapi plain", .key = "plain" },
-	{ .offered = "PLAIN", .tls = true, .wanted = "scram-sha-256", .word = "it offers PLAIN", .kind = ERR_KIND_AUTH },
+	{ .offered = "PLAIN",
+		.tls = true,
+		.wanted = "scram-sha-256",
+		.word = "it offers PLAIN",
+		.kind = ERR_KIND_AUTH },
 	{ .offered = "PLAIN LOGIN", .tls = true, .admin = "root", .key = "plain" },
-	{ .offered = "LOGIN CRAM-MD5", .tls = true, .admin = "root", .word = "on a user's behalf", .kind = ERR_KIND_AUTH },
-	{ .offered = "LOGIN PLAIN", .tls = true, .admin = "root", .wanted = "login", .word = "on a user's behalf", .kind = ERR_KIND_USAGE },
-	{ .offered = "SCRAM-SHA-256-PLUS", .wanted = "scram-sha-256-plus", .word = "bind", .kind = ERR_KIND_AUTH },
-	{ .offered = "", .tls = true, .wanted = "xgwtrustedapp", .key = "xgwtrustedapp", .trait = SASL_THEN_LOGIN },
-	{ .offered = "", .wanted = "kerio-master", .key = "kerio-master", .trait = SASL_OWN_COMMAND },
-	{ .offered = "PLAIN", .tls = true, .wanted = "apop", .word = "apop", .kind = ERR_KIND_USAGE },
-	{ .offered = "PLAIN", .tls = true, .no_password = true, .word = "no password or token", .kind = ERR_KIND_AUTH },
+	{ .offered = "LOGIN CRAM-MD5",
+		.tls = true,
+		.admin = "root",
+		.word = "on a user's behalf",
+		.kind = ERR_KIND_AUTH },
+	{ .offered = "LOGIN PLAIN",
+		.tls = true,
+		.admin = "root",
+		.wanted = "login",
+		.word = "on a user's behalf",
+		.kind = ERR_KIND_USAGE },
+	{ .offered = "SCRAM-SHA-256-PLUS",
+		.wanted = "scram-sha-256-plus",
+		.word = "bind",
+		.kind = ERR_KIND_AUTH },
+	{ .offered = "",
+		.tls = true,
+		.wanted = "xgwtrustedapp",
+		.key = "xgwtrustedapp",
+		.trait = SASL_THEN_LOGIN },
+	{ .offered = "",
+		.wanted = "kerio-master",
+		.key = "kerio-master",
+		.trait = SASL_OWN_COMMAND },
+	{ .offered = "PLAIN",
+		.tls = true,
+		.wanted = "apop",
+		.word = "apop",
+		.kind = ERR_KIND_USAGE },
+	{ .offered = "PLAIN",
+		.tls = true,
+		.no_password = true,
+		.word = "no password or token",
+		.kind = ERR_KIND_AUTH },
 };
 
-static size_t
-split(char *text, const char **out, size_t cap)
+static size_t split(char *text, const char **out, size_t cap)
 {
 	char *save = NULL;
 	size_t count = 0;
 
-	for (char *word = strtok_r(text, " ", &save); word && count < cap; word = strtok_r(NULL, " ", &save))
+	for (char *word = strtok_r(text, " ", &save); word && count < cap;
+		word = strtok_r(NULL, " ", &save))
 		out[count++] = word;
 	return count;
 }
 
-static void
-test_choices(void **state)
+static void test_choices(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < countof(choices); i++) {
@@ -456,7 +532,8 @@ test_choices(void **state)
 		struct err err = ERR_INIT;
 
 		(void)snprintf(offered_text, sizeof(offered_text), "%s", row->offered);
-		(void)snprintf(wanted_text, sizeof(wanted_text), "%s", row->wanted ? row->wanted : "");
+		(void)snprintf(
+			wanted_text, sizeof(wanted_text), "%s", row->wanted ? row->wanted : "");
 		struct sasl_choice choice = {
 			.wanted = wanted,
 			.wanted_count = split(wanted_text, wanted, countof(wanted)),
@@ -491,8 +568,7 @@ test_choices(void **state)
 }
 
 /* Every mechanism of the table starts on this system, and with a trait for each secret it takes. */
-static void
-test_table(void **state)
+static void test_table(void **state)
 {
 	struct sasl_options options = options_for("anna");
 
@@ -511,8 +587,7 @@ test_table(void **state)
 	assert_null(sasl_find("nonsense"));
 }
 
-static int
-group_setup(void **state)
+static int group_setup(void **state)
 {
 	(void)state;
 	pencil = secret_new(SPAN("pencil"));
@@ -520,8 +595,7 @@ group_setup(void **state)
 	return 0;
 }
 
-static int
-group_teardown(void **state)
+static int group_teardown(void **state)
 {
 	(void)state;
 	secret_free(pencil);
@@ -529,8 +603,7 @@ group_teardown(void **state)
 	return 0;
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scram_server_knows_the_rfc),

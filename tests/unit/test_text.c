@@ -12,10 +12,11 @@
 
 static void test_utf8(void **state)
 {
-	static const char *const good[] = { "", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80",
-		"\xf4\x8f\xbf\xbf" };
-	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-		"\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "a\xc3(" };
+	static const char *const good[] = { "", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+		"\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3",
+		"\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+		"\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xff", "a\xc3(" };
 
 	(void)state;
 	for (size_t i = 0; i < countof(good); i++)
@@ -63,7 +64,10 @@ static void test_harmless(void **state)
 		{ "\x1b[2J", "\\x1B[2J" },
 		{ "a\r\nb\tc\x7f", "a\\x0D\\x0Ab\\x09c\\x7F" },
 		{ "\xc2\x9b", "\\u{009B}" },
-		{ "\xe2\x80\xae" "a\xe2\x81\xa6" "b\xe2\x81\xa9", "\\u{202E}a\\u{2066}b\\u{2069}" },
+		{ "\xe2\x80\xae"
+		  "a\xe2\x81\xa6"
+		  "b\xe2\x81\xa9",
+			"\\u{202E}a\\u{2066}b\\u{2069}" },
 		{ "\xe2\x80\xa8\xe2\x80\xa9", "\\u{2028}\\u{2029}" },
 		{ "\x9b\xff\xc3", "\\x9B\\xFF\\xC3" },
 		{ "\xed\xa0\x80", "\\xED\\xA0\\x80" },
@@ -73,7 +77,8 @@ static void test_harmless(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++)
-		assert_string_equal(text_harmless_copy(arena, span_of(rows[i].text)), rows[i].shown);
+		assert_string_equal(
+			text_harmless_copy(arena, span_of(rows[i].text)), rows[i].shown);
 	assert_string_equal(text_harmless_copy(arena, span_make("a\0b", 3)), "a\\x00b");
 	buf_init(&out, 6);
 	assert_int_equal(buf_add(&out, SPAN("ab")), 0);
@@ -121,7 +126,8 @@ static void test_sizes(void **state)
 		{ "0.5GiB", 536870912 },
 		{ "18446744073709551615", UINT64_MAX },
 	};
-	static const char *const bad[] = { "", "k", "-1", "+1", " 1", "1 ", "1x", "1.5", "1.", ".5M", "1.M", "1.1234567M", "1e3", "0x10", "10kk", "10kBB", "1,000",
+	static const char *const bad[] = { "", "k", "-1", "+1", " 1", "1 ", "1x", "1.5", "1.",
+		".5M", "1.M", "1.1234567M", "1e3", "0x10", "10kk", "10kBB", "1,000",
 		"18446744073709551616", "18446744073709552k", "99999999999999999999G", "1\n" };
 	struct err err = ERR_INIT;
 	uint64_t size = 42;
@@ -145,8 +151,10 @@ static void test_durations(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} good[] = { { "30", 30000 }, { "1.5", 1500 }, { "500ms", 500 }, { "2m", 120000 }, { "1h", 3600000 }, { "1d", 86400000 }, { "0", 0 }, { "0.001s", 1 } };
-	static const char *const bad[] = { "", "s", "-1", "1.5ms", "1w", "1m30s", "9223372036854775808ms", "9223372036854776" };
+	} good[] = { { "30", 30000 }, { "1.5", 1500 }, { "500ms", 500 }, { "2m", 120000 },
+		{ "1h", 3600000 }, { "1d", 86400000 }, { "0", 0 }, { "0.001s", 1 } };
+	static const char *const bad[] = { "", "s", "-1", "1.5ms", "1w", "1m30s",
+		"9223372036854775808ms", "9223372036854776" };
 	struct err err = ERR_INIT;
 	int64_t ms;
 
@@ -190,7 +198,8 @@ static void test_for_people(void **state)
 
 static void test_percent(void **state)
 {
-	static const char *const bad[] = { "%", "%4", "a%4", "%4g", "%g4", "%%41", "%00", "%+1", "% 1" };
+	static const char *const bad[] = { "%", "%4", "a%4", "%4g", "%g4", "%%41", "%00", "%+1",
+		"% 1" };
 	struct buf out;
 
 	(void)state;

@@ -38,8 +38,7 @@ static struct fixture {
 	char ca_file[64];
 } fixture;
 
-static void
-extension_add(X509 *cert, int nid, const char *value)
+static void extension_add(X509 *cert, int nid, const char *value)
 {
 	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
 
@@ -48,8 +47,8 @@ extension_add(X509 *cert, int nid, const char *value)
 	X509_EXTENSION_free(extension);
 }
 
-static struct ident
-ident_new(const char *common_name, const struct recipe *recipe, const struct ident *issuer)
+static struct ident ident_new(
+	const char *common_name, const struct recipe *recipe, const struct ident *issuer)
 {
 	struct ident ident = { .cert = X509_new(), .key = EVP_EC_gen("P-256") };
 	static long serial = 1;
@@ -60,7 +59,8 @@ ident_new(const char *common_name, const struct recipe *recipe, const struct ide
 	X509_gmtime_adj(X509_getm_notBefore(ident.cert), recipe->from_day * DAY);
 	X509_gmtime_adj(X509_getm_notAfter(ident.cert), recipe->to_day * DAY);
 	X509_set_pubkey(ident.cert, ident.key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(ident.cert), "CN", MBSTRING_ASC, (const unsigned char *)common_name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(ident.cert), "CN", MBSTRING_ASC,
+		(const unsigned char *)common_name, -1, -1, 0);
 	X509_set_issuer_name(ident.cert, X509_get_subject_name(issuer ? issuer->cert : ident.cert));
 	if (recipe->names)
 		extension_add(ident.cert, NID_subject_alt_name, recipe->names);
@@ -70,22 +70,26 @@ ident_new(const char *common_name, const struct recipe *recipe, const struct ide
 	return ident;
 }
 
-static void
-ident_free(struct ident *ident)
+static void ident_free(struct ident *ident)
 {
 	X509_free(ident->cert);
 	EVP_PKEY_free(ident->key);
 }
 
-static int
-group_setup(void **state)
+static int group_setup(void **state)
 {
 	const struct recipe ca = { .from_day = -10, .to_day = 100 };
-	const struct recipe good = { .names = "DNS:mail.example,DNS:*.wild.example", .from_day = -10, .to_day = 100 };
+	const struct recipe good = {
+		.names = "DNS:mail.example,DNS:*.wild.example", .from_day = -10, .to_day = 100
+	};
 	const struct recipe other = { .names = "DNS:a.example", .from_day = -10, .to_day = 100 };
-	const struct recipe expired = { .names = "DNS:mail.example", .from_day = -10, .to_day = -2 };
+	const struct recipe expired = {
+		.names = "DNS:mail.example", .from_day = -10, .to_day = -2
+	};
 	const struct recipe early = { .names = "DNS:mail.example", .from_day = 2, .to_day = 100 };
-	const struct recipe address = { .names = "IP:127.0.0.1,IP:::1", .from_day = -10, .to_day = 100 };
+	const struct recipe address = {
+		.names = "IP:127.0.0.1,IP:::1", .from_day = -10, .to_day = 100
+	};
 
 	(void)state;
 	fixture.ca = ident_new("test CA", &ca, NULL);
@@ -104,8 +108,7 @@ group_setup(void **state)
 	return 0;
 }
 
-static int
-group_teardown(void **state)
+static int group_teardown(void **state)
 {
 	(void)state;
 	(void)unlink(fixture.ca_file);
@@ -135,16 +138,17 @@ struct server {
 	size_t app_octets; /* of the client, decrypted */
 };
 
-static void
-server_talk(struct server *server, SSL *ssl)
+static void server_talk(struct server *server, SSL *ssl)
 {
 	char data[4096];
 
-	(void)SSL_export_keying_material(ssl, server->exporter, 32, "EXPORTER-Channel-Binding", 24, NULL, 0, 0);
+	(void)SSL_export_keying_material(
+		ssl, server->exporter, 32, "EXPORTER-Channel-Binding", 24, NULL, 0, 0);
 	(void)SSL_write(ssl, "* OK ready\r\n", 12);
 	memset(data, 'x', sizeof(data));
 	for (size_t left = server->flood; left > 0;) {
-		const int put = SSL_write(ssl, data, left < sizeof(data) ? (int)left : (int)sizeof(data));
+		const int put =
+			SSL_write(ssl, data, left < sizeof(data) ? (int)left : (int)sizeof(data));
 		if (put <= 0)
 			return;
 		left -= (size_t)put;
@@ -162,8 +166,7 @@ server_talk(struct server *server, SSL *ssl)
 	(void)SSL_shutdown(ssl);
 }
 
-static void *
-server_run(void *argument)
+static void *server_run(void *argument)
 {
 	struct server *server = argument;
 
@@ -195,8 +198,7 @@ server_run(void *argument)
 }
 
 /* The client's end, before TLS. */
-static struct stream *
-server_start(struct server *server)
+static struct stream *server_start(struct server *server)
 {
 	int fds[2];
 
@@ -206,20 +208,20 @@ server_start(struct server *server)
 	return stream_socket_new(fds[0], -1, 0);
 }
 
-static struct tls_options
-options_for(const char *host)
+static struct tls_options options_for(const char *host)
 {
 	return (struct tls_options){ .host = host, .verify = true, .ca_file = fixture.ca_file };
 }
 
-static void
-expect_refused(const struct ident *ident, const struct tls_options *options, const char *const *words)
+static void expect_refused(
+	const struct ident *ident, const struct tls_options *options, const char *const *words)
 {
 	struct server server = { .ident = ident };
 	struct err err = ERR_INIT;
 	struct tls_facts facts;
 
-	struct stream *stream = stream_tls_new(server_start(&server), options, &facts, clock_ms() + PATIENCE, &err);
+	struct stream *stream =
+		stream_tls_new(server_start(&server), options, &facts, clock_ms() + PATIENCE, &err);
 	assert_null(stream);
 	(void)pthread_join(server.thread, NULL);
 	assert_int_equal(err.scope, ERR_ACCOUNT);
@@ -230,12 +232,13 @@ expect_refused(const struct ident *ident, const struct tls_options *options, con
 	assert_int_equal(server.app_octets, 0);
 }
 
-static void
-expect_fine(struct server *server, const struct tls_options *options, struct tls_facts *facts)
+static void expect_fine(
+	struct server *server, const struct tls_options *options, struct tls_facts *facts)
 {
 	struct err err = ERR_INIT;
 
-	struct stream *stream = stream_tls_new(server_start(server), options, facts, clock_ms() + PATIENCE, &err);
+	struct stream *stream =
+		stream_tls_new(server_start(server), options, facts, clock_ms() + PATIENCE, &err);
 	if (!stream)
 		fail_msg("%s", err.text);
 	struct wire *wire = wire_new(stream, PATIENCE);
@@ -259,8 +262,7 @@ expect_fine(struct server *server, const struct tls_options *options, struct tls
 	(void)pthread_join(server->thread, NULL);
 }
 
-static void
-test_good(void **state)
+static void test_good(void **state)
 {
 	struct server server = { .ident = &fixture.good };
 	struct tls_options options = options_for("mail.example");
@@ -286,8 +288,7 @@ test_good(void **state)
 	assert_string_equal(server.sni, "other.example");
 }
 
-static void
-test_much(void **state)
+static void test_much(void **state)
 {
 	struct server server = { .ident = &fixture.good, .flood = 20u << 20 };
 	struct tls_options options = options_for("mail.example");
@@ -297,8 +298,7 @@ test_much(void **state)
 	expect_fine(&server, &options, &facts);
 }
 
-static void
-test_tls12_binding(void **state)
+static void test_tls12_binding(void **state)
 {
 	struct server server = { .ident = &fixture.good, .max_version = TLS1_2_VERSION };
 	struct tls_options options = options_for("mail.example");
@@ -311,8 +311,7 @@ test_tls12_binding(void **state)
 	assert_int_equal(facts.unique_len, 12);
 }
 
-static void
-test_cut_off(void **state)
+static void test_cut_off(void **state)
 {
 	struct server server = { .ident = &fixture.good, .farewell = CUT };
 	struct tls_options options = options_for("mail.example");
@@ -322,8 +321,7 @@ test_cut_off(void **state)
 	expect_fine(&server, &options, &facts);
 }
 
-static void
-test_address(void **state)
+static void test_address(void **state)
 {
 	struct server server = { .ident = &fixture.address };
 	struct tls_options options = options_for("127.0.0.1");
@@ -336,39 +334,42 @@ test_address(void **state)
 	options.host = "::1";
 	expect_fine(&server, &options, &facts);
 	options.host = "127.0.0.2";
-	expect_refused(&fixture.address, &options, (const char *const[]){ "127.0.0.1, ::1", "not 127.0.0.2", NULL });
+	expect_refused(&fixture.address, &options,
+		(const char *const[]){ "127.0.0.1, ::1", "not 127.0.0.2", NULL });
 }
 
-static void
-test_expired(void **state)
+static void test_expired(void **state)
 {
 	struct tls_options options = options_for("mail.example");
 
 	(void)state;
-	expect_refused(&fixture.expired, &options, (const char *const[]){ "certificate expired on 20", "clock", NULL });
-	expect_refused(&fixture.early, &options, (const char *const[]){ "valid only from 20", "clock", NULL });
+	expect_refused(&fixture.expired, &options,
+		(const char *const[]){ "certificate expired on 20", "clock", NULL });
+	expect_refused(&fixture.early, &options,
+		(const char *const[]){ "valid only from 20", "clock", NULL });
 }
 
-static void
-test_wrong_name(void **state)
+static void test_wrong_name(void **state)
 {
 	struct tls_options options = options_for("b.example");
 
 	(void)state;
-	expect_refused(&fixture.other, &options, (const char *const[]){ "certificate is for a.example, not b.example", NULL });
+	expect_refused(&fixture.other, &options,
+		(const char *const[]){ "certificate is for a.example, not b.example", NULL });
 	options.host = "a.b.wild.example";
-	expect_refused(&fixture.good, &options, (const char *const[]){ "not a.b.wild.example", NULL });
+	expect_refused(
+		&fixture.good, &options, (const char *const[]){ "not a.b.wild.example", NULL });
 }
 
-static void
-test_self_signed(void **state)
+static void test_self_signed(void **state)
 {
 	struct server server = { .ident = &fixture.selfsigned };
 	struct tls_options options = options_for("mail.example");
 	struct tls_facts facts;
 
 	(void)state;
-	expect_refused(&fixture.selfsigned, &options, (const char *const[]){ "self-signed", "ca-file=", "tls-pin=sha256$", NULL });
+	expect_refused(&fixture.selfsigned, &options,
+		(const char *const[]){ "self-signed", "ca-file=", "tls-pin=sha256$", NULL });
 	options.verify = false;
 	expect_fine(&server, &options, &facts);
 	assert_string_not_equal(facts.verified, "ok");
@@ -381,33 +382,36 @@ test_self_signed(void **state)
 	options.pin_count = 1;
 	expect_fine(&server, &options, &again);
 	options.host = "b.example";
-	expect_refused(&fixture.selfsigned, &options, (const char *const[]){ "not b.example", NULL });
+	expect_refused(
+		&fixture.selfsigned, &options, (const char *const[]){ "not b.example", NULL });
 }
 
-static void
-test_unknown_issuer(void **state)
+static void test_unknown_issuer(void **state)
 {
 	struct tls_options options = options_for("mail.example");
 
 	(void)state;
 	options.ca_file = NULL;
 	options.ca_path = "/var/empty";
-	expect_refused(&fixture.good, &options, (const char *const[]){ "CN=test CA", "ca-file=", NULL });
+	expect_refused(
+		&fixture.good, &options, (const char *const[]){ "CN=test CA", "ca-file=", NULL });
 }
 
-static void
-test_pins(void **state)
+static void test_pins(void **state)
 {
 	struct server server = { .ident = &fixture.good };
 	struct tls_options options = options_for("mail.example");
-	const char *pins[] = { "sha256$00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", NULL };
+	const char *pins[] = {
+		"sha256$00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", NULL
+	};
 	struct tls_facts facts, again;
 
 	(void)state;
 	expect_fine(&server, &options, &facts);
 	options.pins = pins;
 	options.pin_count = 1;
-	expect_refused(&fixture.good, &options, (const char *const[]){ facts.pin, "tls-pin", NULL });
+	expect_refused(
+		&fixture.good, &options, (const char *const[]){ facts.pin, "tls-pin", NULL });
 	/* A pin holds without verification too. */
 	options.verify = false;
 	expect_refused(&fixture.good, &options, (const char *const[]){ facts.pin, NULL });
@@ -419,8 +423,7 @@ test_pins(void **state)
 	expect_refused(&fixture.expired, &options, (const char *const[]){ "tls-pin", NULL });
 }
 
-static void
-test_versions(void **state)
+static void test_versions(void **state)
 {
 	struct tls_options options = options_for("mail.example");
 	struct server old = { .ident = &fixture.good, .max_version = TLS1_1_VERSION };
@@ -428,7 +431,8 @@ test_versions(void **state)
 	struct tls_facts facts;
 
 	(void)state;
-	assert_null(stream_tls_new(server_start(&old), &options, &facts, clock_ms() + PATIENCE, &err));
+	assert_null(
+		stream_tls_new(server_start(&old), &options, &facts, clock_ms() + PATIENCE, &err));
 	(void)pthread_join(old.thread, NULL);
 	assert_int_equal(err.kind, ERR_KIND_TLS);
 	assert_non_null(strstr(err.text, "version"));
@@ -439,13 +443,13 @@ test_versions(void **state)
 
 	options.min_version = "1.4";
 	struct server any = { .ident = &fixture.good };
-	assert_null(stream_tls_new(server_start(&any), &options, &facts, clock_ms() + PATIENCE, &err));
+	assert_null(
+		stream_tls_new(server_start(&any), &options, &facts, clock_ms() + PATIENCE, &err));
 	(void)pthread_join(any.thread, NULL);
 	assert_int_equal(err.kind, ERR_KIND_USAGE);
 }
 
-static void
-test_not_tls(void **state)
+static void test_not_tls(void **state)
 {
 	struct tls_options options = options_for("mail.example");
 	struct server server = { .plain = "* OK IMAP4rev1 ready\r\n" };
@@ -453,14 +457,14 @@ test_not_tls(void **state)
 	struct tls_facts facts;
 
 	(void)state;
-	assert_null(stream_tls_new(server_start(&server), &options, &facts, clock_ms() + PATIENCE, &err));
+	assert_null(stream_tls_new(
+		server_start(&server), &options, &facts, clock_ms() + PATIENCE, &err));
 	(void)pthread_join(server.thread, NULL);
 	assert_int_equal(err.kind, ERR_KIND_TLS);
 	assert_non_null(strstr(err.text, "does not speak TLS"));
 }
 
-static void
-test_silent_server(void **state)
+static void test_silent_server(void **state)
 {
 	struct tls_options options = options_for("mail.example");
 	struct stream *near, *far;
@@ -476,8 +480,7 @@ test_silent_server(void **state)
 }
 
 /* The trace goes on showing the protocol after STARTTLS. */
-static void
-test_tee_stays_on_top(void **state)
+static void test_tee_stays_on_top(void **state)
 {
 	struct server server = { .ident = &fixture.good };
 	struct tls_options options = options_for("mail.example");
@@ -501,8 +504,7 @@ test_tee_stays_on_top(void **state)
 	assert_non_null(strstr(text, "src S: * OK ready\n"));
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),

@@ -44,8 +44,9 @@ static void test_parse(void **state)
 		{ "1:4294967295,7", "1:4294967295 ", "1:4294967295,7 " },
 		{ "007", "7 ", "7 " },
 	};
-	static const char *const bad[] = { "", "0", "1,", ",1", "1:", ":1", "1:0", "a", "1 2", "1;2", "4294967296", "1:2:3", "**", "-1",
-		"99999999999999999999999", "1:4294967296", "+1" };
+	static const char *const bad[] = { "", "0", "1,", ",1", "1:", ":1", "1:0", "a", "1 2",
+		"1;2", "4294967296", "1:2:3", "**", "-1", "99999999999999999999999", "1:4294967296",
+		"+1" };
 	struct arena *arena = arena_new();
 	struct uidset set = { .count = 77 };
 
@@ -81,7 +82,8 @@ static void test_hostile(void **state)
 
 	buf_init(&text, 32 << 20);
 	for (uint32_t i = 0; i < UIDSET_RANGES_MAX; i++)
-		assert_int_equal(buf_print(&text, "%s%u", i > 0 ? "," : "", (UIDSET_RANGES_MAX - i) * 2), 0);
+		assert_int_equal(
+			buf_print(&text, "%s%u", i > 0 ? "," : "", (UIDSET_RANGES_MAX - i) * 2), 0);
 	assert_int_equal(uidset_parse(buf_span(&text), arena, &set), 0);
 	assert_int_equal(set.count, UIDSET_RANGES_MAX);
 	assert_int_equal(buf_add(&text, SPAN(",1")), 0);
@@ -144,7 +146,8 @@ static void test_add_random(void **state)
 			seed = seed * 1103515245u + 12345;
 			last = first + (seed >> 16) % 5;
 			last = last < SMALL ? last : SMALL - 1;
-			uidset_add(&set, arena, (round & 1) ? last : first, (round & 1) ? first : last);
+			uidset_add(&set, arena, (round & 1) ? last : first,
+				(round & 1) ? first : last);
 			for (uint32_t uid = first; uid <= last; uid++)
 				bits |= UINT64_C(1) << uid;
 			check_bitmap(&set, bits);

@@ -22,8 +22,7 @@ struct pair {
 	struct stream *far;
 };
 
-static struct pair
-pair_new(int64_t timeout_ms)
+static struct pair pair_new(int64_t timeout_ms)
 {
 	struct pair pair;
 	struct stream *near;
@@ -33,21 +32,18 @@ pair_new(int64_t timeout_ms)
 	return pair;
 }
 
-static void
-pair_free(struct pair *pair)
+static void pair_free(struct pair *pair)
 {
 	wire_free(pair->wire);
 	stream_free(pair->far);
 }
 
-static void
-far_send(struct pair *pair, const char *text)
+static void far_send(struct pair *pair, const char *text)
 {
 	assert_int_equal(stream_write(pair->far, text, strlen(text), NULL), strlen(text));
 }
 
-static void
-far_expect(struct pair *pair, const char *text)
+static void far_expect(struct pair *pair, const char *text)
 {
 	char data[256];
 	const ssize_t got = stream_read(pair->far, data, sizeof(data), NULL);
@@ -56,8 +52,7 @@ far_expect(struct pair *pair, const char *text)
 	assert_memory_equal(data, text, strlen(text));
 }
 
-static void
-test_small_puts_leave_at_push(void **state)
+static void test_small_puts_leave_at_push(void **state)
 {
 	struct pair pair = pair_new(PATIENCE);
 	char byte;
@@ -75,8 +70,7 @@ test_small_puts_leave_at_push(void **state)
 	pair_free(&pair);
 }
 
-static void
-test_peek_and_consume(void **state)
+static void test_peek_and_consume(void **state)
 {
 	struct pair pair = pair_new(PATIENCE);
 
@@ -98,8 +92,7 @@ test_peek_and_consume(void **state)
 	pair_free(&pair);
 }
 
-static void
-test_end_of_stream(void **state)
+static void test_end_of_stream(void **state)
 {
 	struct pair pair = pair_new(PATIENCE);
 	struct err err = ERR_INIT;
@@ -119,8 +112,7 @@ test_end_of_stream(void **state)
 	pair_free(&pair);
 }
 
-static void
-test_deadline_and_stop(void **state)
+static void test_deadline_and_stop(void **state)
 {
 	struct pair pair = pair_new(30);
 	struct err err = ERR_INIT;
@@ -140,8 +132,7 @@ test_deadline_and_stop(void **state)
 	pair_free(&pair);
 }
 
-static void
-test_turns_count_round_trips(void **state)
+static void test_turns_count_round_trips(void **state)
 {
 	struct pair pair = pair_new(30);
 
@@ -166,14 +157,12 @@ struct flood {
 };
 
 /* Octet i of a flood: tells gaps and swaps. */
-static char
-flood_octet(size_t i)
+static char flood_octet(size_t i)
 {
 	return (char)((i * 2654435761u) >> 13);
 }
 
-static void *
-flood_send(void *argument)
+static void *flood_send(void *argument)
 {
 	struct flood *flood = argument;
 	char *data = mem_array(flood->size, 1);
@@ -192,8 +181,7 @@ flood_send(void *argument)
 	return NULL;
 }
 
-static int
-flood_receive(struct wire *wire, size_t size)
+static int flood_receive(struct wire *wire, size_t size)
 {
 	for (size_t at = 0; at < size;) {
 		const struct span span = wire_peek(wire);
@@ -213,8 +201,7 @@ flood_receive(struct wire *wire, size_t size)
 	return 0;
 }
 
-static void *
-flood_both(void *argument)
+static void *flood_both(void *argument)
 {
 	struct flood *flood = argument;
 
@@ -224,8 +211,7 @@ flood_both(void *argument)
 	return NULL;
 }
 
-static void
-flood_each_other(size_t size, bool in_bits)
+static void flood_each_other(size_t size, bool in_bits)
 {
 	struct stream *a, *b;
 	pthread_t thread;
@@ -243,19 +229,18 @@ flood_each_other(size_t size, bool in_bits)
 	wire_free(far.wire);
 }
 
-static void
-test_both_sides_write_first(void **state)
+static void test_both_sides_write_first(void **state)
 {
 	(void)state;
 	flood_each_other(4u << 20, false);
 	flood_each_other(4u << 20, true);
 }
 
-static void
-test_read_cap(void **state)
+static void test_read_cap(void **state)
 {
 	struct pair pair = pair_new(PATIENCE);
-	struct flood far = { .wire = wire_new(pair.far, PATIENCE), .size = WIRE_READ_CAP + (1u << 20) };
+	struct flood far = { .wire = wire_new(pair.far, PATIENCE),
+		.size = WIRE_READ_CAP + (1u << 20) };
 	struct err err = ERR_INIT;
 	pthread_t thread;
 	int rc;
@@ -273,8 +258,7 @@ test_read_cap(void **state)
 	wire_free(far.wire);
 }
 
-static void
-test_restack_refuses_what_came_before(void **state)
+static void test_restack_refuses_what_came_before(void **state)
 {
 	struct pair pair = pair_new(PATIENCE);
 	struct err err = ERR_INIT;
@@ -297,8 +281,7 @@ test_restack_refuses_what_came_before(void **state)
 	pair_free(&pair);
 }
 
-static void
-read_file(const char *path, char *out, size_t size)
+static void read_file(const char *path, char *out, size_t size)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const ssize_t got = read(fd, out, size - 1);
@@ -307,8 +290,7 @@ read_file(const char *path, char *out, size_t size)
 	(void)close(fd);
 }
 
-static void
-test_trace_hides_secrets(void **state)
+static void test_trace_hides_secrets(void **state)
 {
 	struct err err = ERR_INIT;
 	struct pair pair;
@@ -347,8 +329,7 @@ test_trace_hides_secrets(void **state)
 	assert_null(strchr(text, '\x1b'));
 }
 
-int
-main(void)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_puts_leave_at_push),
