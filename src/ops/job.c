@@ -315,6 +315,7 @@ choose_lanes(const struct run *run, const struct lane *first)
 {
 	const struct job *job = run->job;
 	int64_t connect_us = store_imap_facts(first->src) ? store_imap_facts(first->src)->dial.connect_us : 0;
+	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
 	unsigned lanes = run->settings->jobs, waiting = 0;
 	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst), LANES_MAX };
 
@@ -322,8 +323,14 @@ choose_lanes(const struct run *run, const struct lane *first)
 		connect_us = store_imap_facts(first->dst)->dial.connect_us;
 	if (!lanes)
 		lanes = connect_us > FAR_US ? LANES_FAR : LANES_NEAR;
-	for (size_t i = 0; i < run->count; i++)
-		waiting += run->work[i].state == WORK_WAITING;
+	for (size_t i = 0; i < run->count; i++) {
+		if (run->work[i].state != WORK_WAITING)
+			continue;
+		waiting++;
+		/* A mailbox that lanes will share (lane_share.c) has work for several. */
+		if (shares && run->work[i].src.messages > SHARE_LEAST)
+			waiting += run->work[i].src.messages / SHARE_LEAST;
+	}
 	for (size_t i = 0; i < countof(caps); i++)
 		lanes = caps[i] && lanes > caps[i] ? caps[i] : lanes;
 	return waiting < lanes ? waiting : lanes;
@@ -589,6 +596,7 @@ run_release(struct run *run)
 	select_free(run->select);
 	rate_free(run->messages);
 	rate_free(run->bytes);
+	pthread_cond_destroy(&run->changed);
 	pthread_mutex_destroy(&run->lock);
 }
 
@@ -606,6 +614,7 @@ job_copy(struct job *job, struct err *err)
 	int rc = -1;
 
 	pthread_mutex_init(&run.lock, NULL);
+	pthread_cond_init(&run.changed, NULL);
 	run.select = select_new(job->settings, err);
 	if (run.select)
 		rc = run_copy(&run, &first, err);

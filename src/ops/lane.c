@@ -50,8 +50,18 @@ run_take(struct run *run)
 		if (next->state == WORK_WAITING)
 			work = next;
 	}
+	run->busy += work != NULL;
 	pthread_mutex_unlock(&run->lock);
 	return work;
+}
+
+static void
+run_leave(struct run *run)
+{
+	pthread_mutex_lock(&run->lock);
+	run->busy--;
+	pthread_cond_broadcast(&run->changed);
+	pthread_mutex_unlock(&run->lock);
 }
 
 static void
@@ -209,7 +219,7 @@ remember(struct lane *lane, struct pass *pass)
 static int
 lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
 {
-	struct pass pass = { .work = work, .arena = arena_new(), .dst_arena = arena_new() };
+	struct pass pass = { .run = lane->run, .work = work, .arena = arena_new(), .dst_arena = arena_new() };
 	struct tally earlier = begin_tally(work);
 	int rc = -1;
 
@@ -329,8 +339,11 @@ lane_main(void *argument)
 
 	if (!may_work(lane))
 		return NULL;
-	while ((work = run_take(lane->run)))
+	while ((work = run_take(lane->run))) {
 		work_on(lane, work);
+		run_leave(lane->run);
+	}
+	lane_help(lane);
 	pthread_mutex_lock(&lane->run->lock);
 	lane->run->lanes--;
 	pthread_mutex_unlock(&lane->run->lock);

@@ -28,8 +28,11 @@ struct arena;
 struct rate;
 struct meter;
 struct transform;
+struct share;
 
 enum work_state { WORK_WAITING, WORK_UNCHANGED, WORK_DONE, WORK_FAILED, WORK_INTERRUPTED };
+
+#define SHARE_LEAST 64 /* copies from which a mailbox is shared between lanes, where that is done at all */
 
 struct work { /* one mailbox pair */
 	struct name_pair pair;
@@ -60,6 +63,9 @@ struct run {
 
 	pthread_mutex_t lock; /* of what follows */
 	size_t next;
+	pthread_cond_t changed; /* shares, busy, ended */
+	struct share *shares; /* mailboxes whose owner wants help */
+	unsigned busy; /* lanes at work on a mailbox of their own */
 	unsigned lanes; /* alive */
 	uint64_t unspent; /* octets carried that the journal does not know of yet, for --daily-limit */
 	uint64_t errors;
@@ -83,6 +89,7 @@ struct lane {
 
 /* One mailbox as this pass sees it; memory of the arena, freed after the pass. */
 struct pass {
+	struct run *run;
 	struct work *work;
 	struct arena *arena, *dst_arena; /* the second for the destination's scan, which may have a thread of its own */
 	struct snapshot src, dst;
@@ -100,9 +107,12 @@ struct pass {
 void *lane_main(void *lane); /* a thread; lane->src and ->dst may already be open */
 int lane_connect(struct lane *lane, struct err *err) MUST_CHECK;
 void lane_disconnect(struct lane *lane);
-struct work *run_take(struct run *run); /* NULL: nothing left, or the run has ended */
+struct work *run_take(struct run *run); /* counts as busy until it is done; NULL: nothing left, or the run has ended */
 void run_end(struct run *run, const struct err *err); /* the first one counts */
 bool run_ended(struct run *run);
+
+/* lane_share.c: helps other lanes until no mailbox is worked on any more. */
+void lane_help(struct lane *lane);
 
 /* lane_plan.c: everything up to and including plan_finish(). */
 int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;

@@ -312,6 +312,11 @@ bool store_append_in_message(const struct store *store)
 	return store->ops->append_to != NULL && store->ops->append_in_message(store);
 }
 
+bool store_append_cancel(struct store *store)
+{
+	return store->ops->append_cancel != NULL && store->ops->append_cancel(store);
+}
+
 int store_append_flush(struct store *store, struct err *err)
 {
 	return store->ops->append_flush(store, err);

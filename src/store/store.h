@@ -193,6 +193,8 @@ int store_append_begin(struct store *store, uint64_t token, flags_t flags, struc
 int store_append_add(struct store *store, struct span bytes, struct err *err) MUST_CHECK;
 int store_append_end(struct store *store, struct err *err) MUST_CHECK;
 bool store_append_in_message(const struct store *store);
+/* Takes back the message that was begun, if nothing of it was announced to the server yet: true, and no result will come of it. */
+bool store_append_cancel(struct store *store);
 int store_append_flush(struct store *store, struct err *err) MUST_CHECK;
 int store_append_settle(struct store *store, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
 void store_append_drop(struct store *store);

@@ -192,6 +192,7 @@ const struct store_ops store_imap_ops = {
 	.append_add = imap_store_append_add,
 	.append_end = imap_store_append_end,
 	.append_in_message = imap_store_append_in_message,
+	.append_cancel = imap_store_append_cancel,
 	.append_flush = imap_store_append_flush,
 	.append_settle = imap_store_append_settle,
 	.append_drop = imap_store_append_drop,

@@ -62,6 +62,13 @@ bool imap_store_append_in_message(const struct store *base)
 	return store->append != NULL && imap_append_in_message(store->append);
 }
 
+bool imap_store_append_cancel(struct store *base)
+{
+	struct store_imap *store = store_imap_of(base);
+
+	return store->append != NULL && imap_append_cancel(store->append);
+}
+
 int imap_store_append_flush(struct store *base, struct err *err)
 {
 	struct store_imap *store = store_imap_of(base);

@@ -188,6 +188,7 @@ int imap_store_append_begin(struct store *base, uint64_t token, flags_t flags, s
 int imap_store_append_add(struct store *base, struct span bytes, struct err *err) MUST_CHECK;
 int imap_store_append_end(struct store *base, struct err *err) MUST_CHECK;
 bool imap_store_append_in_message(const struct store *base);
+bool imap_store_append_cancel(struct store *base);
 int imap_store_append_flush(struct store *base, struct err *err) MUST_CHECK;
 int imap_store_append_settle(struct store *base, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
 void imap_store_append_drop(struct store *base);

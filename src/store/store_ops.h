@@ -68,6 +68,7 @@ struct store_ops {
 	int (*append_add)(struct store *store, struct span bytes, struct err *err);
 	int (*append_end)(struct store *store, struct err *err);
 	bool (*append_in_message)(const struct store *store);
+	bool (*append_cancel)(struct store *store);
 	int (*append_flush)(struct store *store, struct err *err);
 	int (*append_settle)(struct store *store, bool wait, struct append_result *out, struct err *err);
 	void (*append_drop)(struct store *store);

@@ -1,0 +1,250 @@
+/* The doing half of a pass but for the copies themselves: flags follow, what is known is recorded, the plan is shown. */
+#include "ops/lane_parts.h"
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "ops/meter.h"
+
+#define FLAG_GROUPS 4096 /* different flag changes sent as one STORE each; beyond, in several rounds */
+
+/* One STORE for all messages that get the same change. */
+struct flag_change {
+	flags_t add, remove;
+	struct uidset uids;
+	uint64_t count;
+};
+
+static struct flag_change *
+find_change(struct flag_change *changes, size_t *count, flags_t add, flags_t remove)
+{
+	for (size_t i = *count; i-- > 0;) {
+		if (changes[i].add == add && changes[i].remove == remove)
+			return &changes[i];
+	}
+	if (*count == FLAG_GROUPS)
+		return NULL;
+	changes[*count] = (struct flag_change){ .add = add, .remove = remove };
+	return &changes[(*count)++];
+}
+
+static int
+send_changes(struct pass *pass, struct flag_change *changes, size_t *count, struct err *err)
+{
+	for (size_t i = 0; i < *count; i++) {
+		if (box_change_flags(pass->dst_box, &changes[i].uids, changes[i].add, changes[i].remove, err) < 0)
+			return err_wrap(err, "changing flags");
+		pass->work->tally.flags_changed += changes[i].count;
+	}
+	*count = 0;
+	return 0;
+}
+
+static int
+change_flags(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct flag_change *changes = NULL;
+	size_t count = 0;
+
+	if (!pass->dst_box)
+		return 0;
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		const struct plan_action *action = plan_action(pass->plan, i);
+		struct flag_change *change;
+
+		if (!action->flags)
+			continue;
+		lane_lost_flags(lane, pass, action->src_uid, action->lost);
+		if (!changes)
+			changes = arena_array(pass->arena, FLAG_GROUPS, sizeof(*changes));
+		change = find_change(changes, &count, action->add, action->remove);
+		if (!change) {
+			if (send_changes(pass, changes, &count, err) < 0)
+				return -1;
+			change = find_change(changes, &count, action->add, action->remove);
+		}
+		uidset_add(&change->uids, pass->arena, action->dst_uid, action->dst_uid);
+		change->count++;
+	}
+	return changes ? send_changes(pass, changes, &count, err) : 0;
+}
+
+static int
+put_known(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+{
+	struct journal_pair pair = {
+		.src_uid = action->src_uid,
+		.dst_uid = action->dst_uid,
+		.src_flags = flags_text(lane->flags, action->src_flags),
+		.dst_flags = flags_text(lane->flags, action->dst_flags),
+		.status = JOURNAL_DONE,
+	};
+
+	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
+}
+
+/* Kept, adopted and gone pairs: counted, and written down where the journal does not know it yet. */
+static int
+record_known(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct tally *tally = &pass->work->tally;
+
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		const struct plan_action *action = plan_action(pass->plan, i);
+		int rc = 0;
+
+		switch ((enum plan_kind)action->kind) {
+		case PLAN_KEEP:
+		case PLAN_ADOPT:
+			tally->there_record += action->proof == PROOF_RECORD;
+			tally->there_digest += action->proof == PROOF_DIGEST;
+			tally->there_content += action->proof == PROOF_CONTENT;
+			lane_may_delete(lane, pass, action->src_uid);
+			if (action->record)
+				rc = put_known(lane, pass, action, err);
+			break;
+		case PLAN_GONE_DST:
+			tally->gone_dst++;
+			if (action->record)
+				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_DST, err);
+			break;
+		case PLAN_GONE_SRC:
+			if (action->record)
+				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_SRC, err);
+			break;
+		case PLAN_UNKNOWN:
+			tally->unknown++;
+			report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
+				"it may be at the destination already, but its content could not be compared: not copied");
+			break;
+		case PLAN_SKIP:
+			tally->skipped[action->reason]++;
+			break;
+		case PLAN_COPY:
+		case PLAN_REFUSED:
+			break;
+		}
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Rule 5: before the first append, where the destination stood is durable. */
+static int
+set_baseline(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct journal_mailbox *record = &pass->work->record;
+
+	record->dst_uidvalidity = pass->dst_uidvalidity;
+	if (record->baseline == 0 || record->baseline > pass->dst_uidnext)
+		record->baseline = pass->dst_uidnext ? pass->dst_uidnext : 1;
+	record->src_messages = record->dst_messages = 0; /* not reconciled any more */
+	os_point("baseline");
+	return journal_put_mailbox(lane->run->journal, record, true, err);
+}
+
+static uint64_t
+copy_bytes(const struct pass *pass)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		const struct plan_action *action = plan_action(pass->plan, i);
+		size_t row = action->kind == PLAN_COPY ? snapshot_find(&pass->src, action->src_uid) : SIZE_MAX;
+
+		if (row != SIZE_MAX && pass->src.size[row] != UINT32_MAX)
+			bytes += pass->src.size[row];
+	}
+	return bytes;
+}
+
+/* --dry-run: the plan in words, nothing else. */
+static void
+show_plan(struct lane *lane, struct pass *pass)
+{
+	struct tally *tally = &pass->work->tally;
+
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		const struct plan_action *action = plan_action(pass->plan, i);
+
+		if (action->kind != PLAN_KEEP && action->kind != PLAN_SKIP)
+			log_info("would %s UID %u of %s", plan_kind_name((enum plan_kind)action->kind), action->src_uid, lane_mailbox_of(pass));
+		tally->flags_changed += action->flags;
+		tally->there_record += action->proof == PROOF_RECORD;
+		tally->there_digest += action->proof == PROOF_DIGEST;
+		tally->there_content += action->proof == PROOF_CONTENT;
+		tally->gone_dst += action->kind == PLAN_GONE_DST;
+		tally->unknown += action->kind == PLAN_UNKNOWN;
+		if (action->kind == PLAN_SKIP)
+			tally->skipped[action->reason]++;
+	}
+	tally->copied += plan_copies(pass->plan);
+	tally->copied_bytes += copy_bytes(pass);
+	if (lane->run->settings->delete_source)
+		tally->deleted += tally->copied + tally->there_record + tally->there_digest + tally->there_content;
+}
+
+/* The box's text goes with the box. */
+static void
+keep_mailboxid(struct work *work, const char **kept, const struct box *box)
+{
+	if (!box)
+		return;
+	if (!work->arena)
+		work->arena = arena_new();
+	*kept = arena_strdup(work->arena, box_facts(box)->mailboxid);
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	return (x->uid > y->uid) - (x->uid < y->uid);
+}
+
+/* What is to be copied, sorted by UID. */
+static struct item *
+copy_items(struct pass *pass)
+{
+	struct item *items = arena_array(pass->arena, plan_copies(pass->plan), sizeof(*items));
+	size_t count = 0;
+
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		const struct plan_action *action = plan_action(pass->plan, i);
+
+		if (action->kind == PLAN_COPY)
+			items[count++] = (struct item){ action->src_uid, action->src_flags, action->dst_flags, action->lost };
+	}
+	qsort(items, count, sizeof(*items), compare_items);
+	return items;
+}
+
+int
+lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct journal_mailbox *record = &pass->work->record;
+
+	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown);
+	pass->work->dst_before = (uint32_t)pass->dst.count;
+	pass->work->dst_stored = 0;
+	if (lane->run->settings->dry_run) {
+		show_plan(lane, pass);
+		return 0;
+	}
+	record->src_uidvalidity = box_facts(pass->src_box)->uidvalidity;
+	record->dst_uidvalidity = pass->dst_uidvalidity;
+	keep_mailboxid(pass->work, &record->src_mailboxid, pass->src_box);
+	keep_mailboxid(pass->work, &record->dst_mailboxid, pass->dst_box);
+	if (journal_put_mailbox(lane->run->journal, record, false, err) < 0)
+		return -1;
+	if (change_flags(lane, pass, err) < 0 || record_known(lane, pass, err) < 0)
+		return -1;
+	if (plan_copies(pass->plan) == 0)
+		return 0;
+	meter_plan(lane->run->job->meter, plan_copies(pass->plan), copy_bytes(pass));
+	if (set_baseline(lane, pass, err) < 0)
+		return -1;
+	return lane_copy(lane, pass, copy_items(pass), plan_copies(pass->plan), err);
+}
