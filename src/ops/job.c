@@ -22,7 +22,7 @@
 struct opening {
 	struct account *account;
 	struct store_request request;
-	unsigned want;
+	unsigned want, retries; /* retries: while the server is too busy */
 	struct arena *arena;
 	struct store *store;
 	struct mailbox_list list;
@@ -44,7 +44,18 @@ open_side(void *argument)
 {
 	struct opening *opening = argument;
 
-	opening->store = store_open(opening->account, &opening->request, &opening->err);
+	for (unsigned attempt = 1;; attempt++) {
+		const struct err *err = &opening->err;
+
+		opening->store = store_open(opening->account, &opening->request, &opening->err);
+		if (opening->store || err->kind != ERR_KIND_BUSY || err->scope > ERR_ACCOUNT || attempt > opening->retries)
+			break;
+		log_warn("%s: %s; again in %.1f s", account_name(opening->account), err->text,
+			(double)lane_pause_ms(err, attempt) / 1000);
+		if (clock_sleep(lane_pause_ms(err, attempt)) < 0)
+			break;
+		err_clear(&opening->err);
+	}
 	if (opening->store &&
 		store_list(opening->store, opening->want, opening->arena, &opening->list, &opening->err) < 0)
 		err_wrap(&opening->err, "listing mailboxes");
@@ -62,6 +73,7 @@ open_both(struct run *run, struct lane *lane, struct first *first, struct err *e
 			.account = i == 0 ? run->job->src : run->job->dst,
 			.request = { .timeout_ms = run->settings->timeout_ms, .flags = lane->flags, .want_utf8 = i == 0 },
 			.want = STORE_LIST_STATUS,
+			.retries = run->settings->retries,
 			.arena = arena_new(),
 		};
 	}
@@ -523,6 +535,8 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 		open_both(run, lane, first, err) < 0)
 		return -1;
 	run->gmail = store_imap_session(lane->src) && imap_has(store_imap_session(lane->src), IMAP_CAP_GMAIL);
+	if (settings->subscribed && first->src.list.subscriptions_unknown)
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED, "the source does not tell what is subscribed: leave out --subscribed");
 	report_left_out(run, &first->src.list);
 	if (pair_mailboxes(run, first, err) < 0)
 		return -1;

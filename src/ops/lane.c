@@ -107,8 +107,8 @@ lane_connect(struct lane *lane, struct err *err)
 }
 
 /* How long to wait before the n-th attempt: what the server named, else doubling. */
-static int64_t
-pause_of(const struct err *err, unsigned attempt)
+int64_t
+lane_pause_ms(const struct err *err, unsigned attempt)
 {
 	int64_t ms = BACKOFF_FIRST_MS;
 
@@ -124,7 +124,7 @@ pause_of(const struct err *err, unsigned attempt)
 static int
 pause_lane(struct lane *lane, const struct err *why, unsigned attempt, struct err *err)
 {
-	int64_t ms = pause_of(why, attempt);
+	int64_t ms = lane_pause_ms(why, attempt);
 	char note[160];
 
 	snprintf(note, sizeof(note), "waiting %lld s: %.120s", (long long)(ms + 999) / 1000, why->text);

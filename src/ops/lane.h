@@ -107,6 +107,7 @@ struct pass {
 void *lane_main(void *lane); /* a thread; lane->src and ->dst may already be open */
 int lane_connect(struct lane *lane, struct err *err) MUST_CHECK;
 void lane_disconnect(struct lane *lane);
+int64_t lane_pause_ms(const struct err *err, unsigned attempt); /* before the n-th attempt: what the server named, else doubling */
 struct work *run_take(struct run *run); /* counts as busy until it is done; NULL: nothing left, or the run has ended */
 void run_end(struct run *run, const struct err *err); /* the first one counts */
 bool run_ended(struct run *run);

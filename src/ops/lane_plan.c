@@ -208,7 +208,7 @@ static int scan_both(struct lane *lane, struct pass *pass, struct err *err)
 }
 
 /*
- * A mailbox that is not the one recorded (RFC 3501 §2.3.1.1; RFC 8474 §4): its pairs say nothing any more. What is at the destination is
+ * A mailbox that is not the one recorded, or whose UIDs do not last (RFC 3501 §2.3.1.1; RFC 8474 §4; RFC 4315 §2): its pairs say nothing any more. What is at the destination is
  * adopted again by digest.
  */
 static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded,
@@ -216,7 +216,7 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 {
 	const struct box_facts *facts = box_facts(box);
 	struct work *work = pass->work;
-	bool other_id = mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0;
+	bool other_id = facts->uid_not_sticky || (mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0);
 
 	if (*recorded == 0 || facts->uidvalidity == 0 ||
 		(*recorded == facts->uidvalidity && !other_id))

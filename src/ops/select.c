@@ -42,6 +42,7 @@ static const char *const reason_names[SELECT_REASONS] = {
 	[SELECT_UID] = "uid",
 	[SELECT_SEARCH] = "search",
 	[SELECT_LIMIT] = "limit",
+	[SELECT_EARLIER] = "earlier",
 };
 
 const char *select_reason_name(enum select_reason reason)
