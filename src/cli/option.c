@@ -296,23 +296,19 @@ static int parse_text(const char *value, const char **out, struct err *err)
 
 static int add_to_list(struct cli *cli, const char *value, struct text_list *list, struct err *err)
 {
-	const char *text;
-
-	if (parse_text(value, &text, err) < 0)
+	if (parse_text(value, &value, err) < 0)
 		return -1;
 	list->item = arena_grow(
 		cli->arena, list->item, list->count, list->count + 1, sizeof(*list->item));
-	list->item[list->count++] = text;
+	list->item[list->count++] = value;
 	return 0;
 }
 
 static int add_words(struct cli *cli, const char *value, const char **words, struct err *err)
 {
-	const char *text;
-
-	if (parse_text(value, &text, err) < 0)
+	if (parse_text(value, &value, err) < 0)
 		return -1;
-	*words = *words ? arena_print(cli->arena, "%s %s", *words, text) : text;
+	*words = *words ? arena_print(cli->arena, "%s %s", *words, value) : value;
 	return 0;
 }
 
