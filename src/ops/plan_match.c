@@ -69,37 +69,54 @@ static struct member make_member(const struct plan *plan, enum side side, size_t
 	return member;
 }
 
-/* Messages of both sides that have a digest, sorted by it; with `marked` only those whose content was asked for. */
-static struct list gather(struct plan *plan, bool marked)
-{
-	const struct snapshot *src = plan->in.src, *dst = plan->in.dst;
-	struct list list = { 0 };
-	size_t room = 1;
+/* The members of a step are looked at a part at a time, by their digest, so that a big mailbox needs memory for one part only. */
+#define PARTS 4
 
-	for (int fill = 0; fill < 2; fill++) {
-		if (fill)
-			list.at = mem_array(room, sizeof(*list.at));
-		for (size_t row = 0; row < src->count; row++) {
-			if (!plan_is_wanting(plan, row) ||
-				!plan_has(src, row, SNAPSHOT_HAS_DIGEST) ||
-				(marked && !(plan->src_state[row] & ROW_CONTENT)))
-				continue;
-			if (fill)
-				list.at[list.count++] = make_member(plan, SIDE_SRC, row);
-			else
-				room++;
-		}
-		for (size_t row = 0; row < dst->count; row++) {
-			if (!plan_is_offered(plan, row) ||
-				!plan_has(dst, row, SNAPSHOT_HAS_DIGEST) ||
-				(marked && !(plan->dst_state[row] & ROW_CONTENT)))
-				continue;
-			if (fill)
-				list.at[list.count++] = make_member(plan, SIDE_DST, row);
-			else
-				room++;
-		}
+struct part {
+	bool marked; /* only those whose content was asked for */
+	unsigned number;
+};
+
+static bool is_in_part(const struct plan *plan, const struct part *part, enum side side, size_t row)
+{
+	const struct snapshot *snapshot = side == SIDE_SRC ? plan->in.src : plan->in.dst;
+	uint8_t state = side == SIDE_SRC ? plan->src_state[row] : plan->dst_state[row];
+
+	if (!(side == SIDE_SRC ? plan_is_wanting(plan, row) : plan_is_offered(plan, row)))
+		return false;
+	if (!plan_has(snapshot, row, SNAPSHOT_HAS_DIGEST) ||
+		(part->marked && !(state & ROW_CONTENT)))
+		return false;
+	return snapshot->digest[row].word[0] % PARTS == part->number;
+}
+
+/* Adds one side's members; with no memory yet it only counts them. */
+static void gather_side(
+	const struct plan *plan, const struct part *part, enum side side, struct list *list)
+{
+	size_t count = side == SIDE_SRC ? plan->in.src->count : plan->in.dst->count;
+
+	for (size_t row = 0; row < count; row++) {
+		if (!is_in_part(plan, part, side, row))
+			continue;
+		if (list->at != NULL)
+			list->at[list->count] = make_member(plan, side, row);
+		list->count++;
 	}
+}
+
+/* Messages of both sides that have a digest, sorted by it. */
+static struct list gather(const struct plan *plan, const struct part *part)
+{
+	struct list list = { 0 };
+
+	gather_side(plan, part, SIDE_SRC, &list);
+	gather_side(plan, part, SIDE_DST, &list);
+	if (list.count == 0)
+		return list;
+	list = (struct list){ mem_array(list.count, sizeof(*list.at)), 0 };
+	gather_side(plan, part, SIDE_SRC, &list);
+	gather_side(plan, part, SIDE_DST, &list);
 	sort(list);
 	return list;
 }
@@ -315,19 +332,21 @@ static void unmark_content(uint8_t *state, size_t count)
 void plan_by_digest(struct plan *plan)
 {
 	struct digest128 nothing[NOTHINGS];
-	struct list all;
 
 	unmark_content(plan->src_state, plan->in.src->count);
 	unmark_content(plan->dst_state, plan->in.dst->count);
 	fill_nothings(nothing);
-	all = gather(plan, false);
-	for (size_t at = 0; at < all.count;) {
-		size_t len = run_length((struct list){ all.at + at, all.count - at });
+	for (unsigned number = 0; number < PARTS; number++) {
+		struct list part = gather(plan, &(struct part){ false, number });
 
-		decide_group(plan, nothing, (struct list){ all.at + at, len });
-		at += len;
+		for (size_t at = 0; at < part.count;) {
+			size_t len = run_length((struct list){ part.at + at, part.count - at });
+
+			decide_group(plan, nothing, (struct list){ part.at + at, len });
+			at += len;
+		}
+		mem_free(part.at);
 	}
-	mem_free(all.at);
 	plan->widened |= must_widen(plan);
 }
 
@@ -415,15 +434,17 @@ static void decide_content(struct plan *plan, struct list list)
 
 void plan_by_content(struct plan *plan)
 {
-	struct list all = gather(plan, true);
+	for (unsigned number = 0; number < PARTS; number++) {
+		struct list part = gather(plan, &(struct part){ true, number });
 
-	for (size_t at = 0; at < all.count;) {
-		size_t len = run_length((struct list){ all.at + at, all.count - at });
+		for (size_t at = 0; at < part.count;) {
+			size_t len = run_length((struct list){ part.at + at, part.count - at });
 
-		decide_content(plan, (struct list){ all.at + at, len });
-		at += len;
+			decide_content(plan, (struct list){ part.at + at, len });
+			at += len;
+		}
+		mem_free(part.at);
 	}
-	mem_free(all.at);
 	unmark_content(plan->src_state, plan->in.src->count);
 	unmark_content(plan->dst_state, plan->in.dst->count);
 }
