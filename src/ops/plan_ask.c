@@ -224,11 +224,40 @@ static bool is_gone(const struct plan *plan, const struct leftover *left, size_t
 	return left->all.count == 0;
 }
 
+/*
+ * A stored message whose header could not be read may be what a fresh one of its size was found to be: the one would be given up, and
+ * the other never copied. Then nobody has it.
+ */
+static void release_contended(struct plan *plan)
+{
+	const struct snapshot *src = plan->in.src;
+	struct sizes blind;
+
+	sizes_init(&blind, src->count);
+	for (size_t row = 0; row < src->count; row++) {
+		if (plan_fate(plan, row) == FATE_STORED && !plan_has(src, row, SNAPSHOT_HAS_DIGEST))
+			sizes_add(&blind, src->size[row]);
+	}
+	sizes_sort(&blind);
+	for (size_t row = 0; row < src->count && blind.count > 0; row++) {
+		enum plan_fate fate = plan_fate(plan, row);
+
+		if ((fate != FATE_ADOPT_DIGEST && fate != FATE_ADOPT_CONTENT) ||
+			!sizes_fit(plan, &blind, src->size[row]))
+			continue;
+		plan->src_state[row] = FATE_UNKNOWN;
+		plan->dst_state[plan->src_dst[row]] = CLAIM_NONE;
+		plan->src_dst[row] = PLAN_NONE;
+	}
+	mem_free(blind.size);
+}
+
 void plan_settle(struct plan *plan)
 {
 	const uint8_t *reason = plan->in.src_reason;
 	struct leftover left;
 
+	release_contended(plan);
 	leftover_init(&left, plan);
 	for (size_t row = 0; row < plan->in.src->count; row++) {
 		enum plan_fate fate = plan_fate(plan, row);

@@ -365,14 +365,27 @@ static void set_content(const struct plan *plan, struct list list)
 	sort(list);
 }
 
-static void match_equal(struct plan *plan, struct list list)
+/* Messages of one content: first those that were stored, or the fresh ones. */
+static void match_equal(struct plan *plan, struct list list, bool fresh)
 {
 	struct group group = split(list);
+	struct list *src = fresh ? &group.fresh : &group.stored;
+	enum plan_fate fate = fresh ? FATE_ADOPT_CONTENT : FATE_ADOPT_RECORD;
 
-	match_preferred(plan, &group.stored, &group.dst, PREFER_DATE, FATE_ADOPT_RECORD);
-	match_preferred(plan, &group.stored, &group.dst, 0, FATE_ADOPT_RECORD);
-	match_preferred(plan, &group.fresh, &group.dst, PREFER_DATE, FATE_ADOPT_CONTENT);
-	match_preferred(plan, &group.fresh, &group.dst, 0, FATE_ADOPT_CONTENT);
+	match_preferred(plan, src, &group.dst, PREFER_DATE, fate);
+	match_preferred(plan, src, &group.dst, 0, fate);
+}
+
+/* All messages of one header digest, a content at a time. */
+static void match_contents(struct plan *plan, struct list list, bool fresh)
+{
+	set_content(plan, list);
+	for (size_t at = 0; at < list.count && !list.at[at].blind;) {
+		size_t len = run_length((struct list){ list.at + at, list.count - at });
+
+		match_equal(plan, (struct list){ list.at + at, len }, fresh);
+		at += len;
+	}
 }
 
 /* Moves what is still undecided to the front. */
@@ -390,15 +403,24 @@ static struct list keep_undecided(const struct plan *plan, struct list list)
 	return left;
 }
 
+static bool is_blind(const struct plan *plan, struct list list)
+{
+	for (size_t i = 0; i < list.count; i++) {
+		const struct snapshot *snapshot =
+			list.at[i].side == SIDE_SRC ? plan->in.src : plan->in.dst;
+
+		if (!plan_has(snapshot, list.at[i].row, SNAPSHOT_HAS_CONTENT))
+			return true;
+	}
+	return false;
+}
+
 /* Those that no content was found for are missing only if every content was read. */
 static void doubt(struct plan *plan, struct list fresh, struct list dst)
 {
-	bool blind = false;
+	bool blind = is_blind(plan, dst);
 
-	for (size_t i = 0; i < dst.count; i++)
-		blind |= !plan_has(plan->in.dst, dst.at[i].row, SNAPSHOT_HAS_CONTENT);
-	if (fresh.count == 1 && dst.count == 1 &&
-		(blind || !plan_has(plan->in.src, fresh.at->row, SNAPSHOT_HAS_CONTENT)) &&
+	if (fresh.count == 1 && dst.count == 1 && (blind || is_blind(plan, fresh)) &&
 		plan->policy.match == MATCH_AUTO && is_certain(plan, fresh.at->row, dst.at->row)) {
 		/* As step 2 would, had these been alone. */
 		plan_take(plan, fresh.at->row, dst.at->row, FATE_ADOPT_DIGEST);
@@ -412,24 +434,61 @@ static void doubt(struct plan *plan, struct list fresh, struct list dst)
 	}
 }
 
-/* Messages of one header digest. */
-static void decide_content(struct plan *plan, struct list list)
+/*
+ * What is left of a header digest when equal contents are paired. Stored ones belong to those left all the same: a server that changes
+ * bodies. But then a fresh one may be what was taken, if one of them could not be read.
+ */
+static void match_leftover(struct plan *plan, struct list list)
 {
 	struct group group;
 
-	set_content(plan, list);
-	for (size_t at = 0; at < list.count && !list.at[at].blind;) {
-		size_t len = run_length((struct list){ list.at + at, list.count - at });
-
-		match_equal(plan, (struct list){ list.at + at, len });
-		at += len;
-	}
 	list = keep_undecided(plan, list);
 	set_words(plan, list, 0);
 	group = split(list);
-	/* It was stored, and this one has its headers: a server that changes bodies. */
+	if (group.stored.count > 0 && is_blind(plan, group.dst)) {
+		for (size_t i = 0; i < group.fresh.count; i++)
+			plan->src_state[group.fresh.at[i].row] = FATE_UNKNOWN;
+		group.fresh.count = 0;
+	}
 	match_all(plan, &group.stored, &group.dst, FATE_ADOPT_RECORD);
 	doubt(plan, group.fresh, group.dst);
+}
+
+/*
+ * A stored message whose content could not be read may be any of those left, so that a fresh one of equal content may not take it: the one
+ * would be given up, and the other never copied. Whether this is so here; then both stay as they are.
+ */
+static bool is_contended(struct plan *plan, struct list list)
+{
+	struct group group;
+	bool contended;
+
+	list = keep_undecided(plan, list);
+	set_words(plan, list, 0);
+	group = split(list);
+	contended = group.fresh.count > 0 && group.dst.count > 0 && is_blind(plan, group.stored);
+	for (size_t i = 0; i < group.fresh.count && contended; i++)
+		plan->src_state[group.fresh.at[i].row] = FATE_UNKNOWN;
+	if (contended)
+		mark_content(plan, group.stored);
+	return contended;
+}
+
+/* Messages of one header digest. */
+static void decide_content(struct plan *plan, struct list list)
+{
+	for (size_t i = 0; i < list.count; i++) {
+		if (list.at[i].side == SIDE_SRC)
+			plan->src_state[list.at[i].row] &= (uint8_t)~ROW_CONTENT;
+		else
+			plan->dst_state[list.at[i].row] &= (uint8_t)~ROW_CONTENT;
+	}
+	match_contents(plan, list, false);
+	if (is_contended(plan, list))
+		return;
+	list = keep_undecided(plan, list);
+	match_contents(plan, list, true);
+	match_leftover(plan, list);
 }
 
 void plan_by_content(struct plan *plan)
@@ -445,6 +504,4 @@ void plan_by_content(struct plan *plan)
 		}
 		mem_free(part.at);
 	}
-	unmark_content(plan->src_state, plan->in.src->count);
-	unmark_content(plan->dst_state, plan->in.dst->count);
 }
