@@ -140,6 +140,7 @@ static int start_route(const struct names *names, const struct mailbox_info *mai
 	char from[TEXT_SHOWN], to[TEXT_SHOWN];
 	const char *problem;
 
+	mapped = arena_strdup(arena, mapped); /* the result outlives the map */
 	*out = (struct route){ .src = mailbox,
 		.name = mapped != NULL ? mapped : mailbox->name,
 		.mapped = mapped != NULL };
