@@ -132,7 +132,7 @@ static struct append_refusal refusal_of(const struct imap_event *event)
 	refusal.try_create = code == IMAP_CODE_TRYCREATE;
 	refusal.general = refusal.try_create || code == IMAP_CODE_NONEXISTENT ||
 			  code == IMAP_CODE_NOPERM || code == IMAP_CODE_UNAVAILABLE ||
-			  code == IMAP_CODE_THROTTLED || refusal.err.kind == ERR_KIND_QUOTA ||
+			  code == IMAP_CODE_THROTTLED ||
 			  refusal.err.kind == ERR_KIND_BUSY || refusal.err.scope > ERR_MAILBOX;
 	return refusal;
 }
@@ -142,6 +142,31 @@ static void refuse_part(struct imap_append *append, const struct append_batch *b
 {
 	for (size_t i = part.from; i < part.to; i++)
 		imap_append_refused(append, batch->letter[i].token, refusal);
+}
+
+static size_t letter_size(const struct append_letter *letter)
+{
+	return letter->to - letter->from;
+}
+
+/* No room for one message: none for parts of which every message is as large. Smaller ones may still fit. */
+static void refuse_as_large(struct imap_append *append, struct append_batch *batch, size_t size,
+	const struct append_refusal *refusal)
+{
+	size_t kept = 0;
+
+	for (size_t w = 0; w < batch->waitings; w++) {
+		const struct append_part part = batch->waiting[w];
+		bool smaller = false;
+
+		for (size_t i = part.from; i < part.to; i++)
+			smaller |= letter_size(&batch->letter[i]) < size;
+		if (smaller)
+			batch->waiting[kept++] = part;
+		else
+			refuse_part(append, batch, part, refusal);
+	}
+	batch->waitings = kept;
 }
 
 static void refused(
@@ -160,6 +185,8 @@ static void refused(
 		batch->single_refused = true;
 		(void)err_rescope(&refusal->err, ERR_MESSAGE);
 		refuse_part(append, batch, part, refusal);
+		if (refusal->err.kind == ERR_KIND_QUOTA)
+			refuse_as_large(append, batch, letter_size(&batch->letter[part.from]), refusal);
 		return;
 	}
 	batch->bad |= refusal->bad;

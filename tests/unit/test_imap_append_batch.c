@@ -65,12 +65,6 @@ static void run_refuse(struct script *script)
 	script_say(script, "m%u %s\r\n", script->tag, script->data);
 }
 
-static void run_quota(struct script *script)
-{
-	script->data = "NO [OVERQUOTA] Quota exceeded (mailbox for user is full)";
-	run_refuse(script);
-}
-
 static void run_try_create(struct script *script)
 {
 	script->data = "NO [TRYCREATE] Mailbox doesn't exist: Box";
@@ -98,7 +92,6 @@ static void test_general_refusals_are_not_narrowed(void **state)
 		bool try_create;
 		uint32_t wait_ms;
 	} cases[] = {
-		{ run_quota, ERR_MAILBOX, ERR_KIND_QUOTA, false, 0 },
 		{ run_try_create, ERR_MAILBOX, ERR_KIND_OTHER, true, 0 },
 		{ run_busy, ERR_MAILBOX, ERR_KIND_BUSY, false, 2000 },
 		{ run_expired, ERR_ACCOUNT, ERR_KIND_AUTH, false, 0 },
@@ -124,28 +117,38 @@ static void test_general_refusals_are_not_narrowed(void **state)
 	}
 }
 
-/* While a batch is halved the account gets full: what waits is refused for the same reason, unsent. */
-static void run_full_meanwhile(struct script *script)
+/* No room for the batch, nor for its first message: the larger ones are refused unsent, the smaller one still fits. */
+static void run_full(struct script *script)
 {
 	(void)script_command(script);
-	script_say(script, "m%u NO something is wrong\r\n", script->tag);
-	const uint32_t tag =
-		script_expect(script, "APPEND \"Box\"" LETTER("3+", "one") LETTER("3+", "two"));
+	script_say(script, "m%u NO [OVERQUOTA] full\r\n", script->tag);
+	uint32_t tag = script_expect(script, "APPEND \"Box\"" LETTER("3+", "one") LETTER("3+", "two"));
 	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
+	tag = script_expect(script, "APPEND \"Box\"" LETTER("3+", "one"));
+	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
+	tag = script_expect(script, "APPEND \"Box\"" LETTER("5+", "three") LETTER("1+", "4"));
+	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
+	tag = script_expect(script, "APPEND \"Box\"" LETTER("5+", "three"));
+	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
+	script_ok(script, script_expect(script, "APPEND \"Box\"" LETTER("1+", "4")));
 	script_ok(script, script_expect(script, "NOOP"));
 }
 
-static void test_quota_while_narrowing(void **state)
+static void test_a_full_account_takes_what_fits(void **state)
 {
-	struct fixture f = begin(MULTI, run_full_meanwhile);
+	struct fixture f = begin(MULTI, run_full);
 
 	(void)state;
 	add(&f, 1, "one");
 	add(&f, 2, "two");
 	add(&f, 3, "three");
-	add(&f, 4, "four");
-	for (uint64_t i = 1; i <= 4; i++)
-		assert_int_equal(expect(&f, i, IMAP_APPEND_REFUSED, 0).err.kind, ERR_KIND_QUOTA);
+	add(&f, 4, "4");
+	for (uint64_t i = 1; i <= 3; i++) {
+		const struct imap_append_result result = expect(&f, i, IMAP_APPEND_REFUSED, 0);
+
+		assert_int_equal(result.err.kind, ERR_KIND_QUOTA);
+	}
+	(void)expect(&f, 4, IMAP_APPEND_STORED, 0);
 	expect_end(&f);
 	assert_int_equal(
 		imap_finish(f.script->imap, imap_sendf(f.script->imap, NULL, "NOOP"), NULL), 0);
@@ -518,7 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused_batch_is_halved),
 		cmocka_unit_test(test_general_refusals_are_not_narrowed),
-		cmocka_unit_test(test_quota_while_narrowing),
+		cmocka_unit_test(test_a_full_account_takes_what_fits),
 		cmocka_unit_test(test_broken_multiappend_is_given_up),
 		cmocka_unit_test(test_bad_for_one_message_keeps_multiappend),
 		cmocka_unit_test(test_refused_early),
