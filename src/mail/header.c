@@ -347,6 +347,7 @@ void header_scan_end(struct header_scan *scan, struct header_facts *out)
 {
 	if (scan->in_header)
 		end_header(scan);
+	const bool open_line = scan->lines.column != 0;
 	line_facts_end(&scan->lines);
 	*out = (struct header_facts){
 		.header = scan->header,
@@ -355,6 +356,7 @@ void header_scan_end(struct header_scan *scan, struct header_facts *out)
 		.has_nul = scan->lines.has_nul,
 		.has_bare_lf = scan->lines.has_bare_lf,
 		.has_bare_cr = scan->lines.has_bare_cr,
+		.has_open_line = open_line,
 		.has_8bit_header = scan->has_8bit,
 		.longest_line = scan->lines.longest > UINT32_MAX ? UINT32_MAX
 								 : (uint32_t)scan->lines.longest,

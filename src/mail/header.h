@@ -28,6 +28,7 @@ struct header_facts {
 	uint64_t size; /* octets fed */
 	bool has_message_id;
 	bool has_nul, has_bare_lf, has_bare_cr; /* anywhere in the message */
+	bool has_open_line; /* the last line has no line end */
 	bool has_8bit_header;
 	uint32_t longest_line; /* octets without line end */
 };

@@ -19,9 +19,16 @@
 
 struct flight { /* what must be known of a message when its answer comes */
 	uint32_t item; /* index */
+	bool doubtful, has_nul; /* a server may have stored other octets than these: it is looked at again */
 	uint64_t size;
 	uint32_t claimed; /* RFC822.SIZE at the source; 0 = not known */
 	struct digest128 header;
+};
+
+struct doubt { /* a stored message of which the octets may have changed */
+	uint32_t src_uid, dst_uid;
+	uint64_t size; /* as sent */
+	bool has_nul;
 };
 
 struct copy {
@@ -33,9 +40,11 @@ struct copy {
 	size_t settled; /* of them, one way or another */
 	uint64_t token;
 	struct flight flight[RING];
+	struct doubt *doubt;
+	size_t doubts, doubts_room;
 	struct uidset turned; /* unseen when scanned, \Seen when fetched */
 	uint64_t unseen; /* messages fetched that were unseen when scanned */
-	bool full; /* the destination takes no more: what is left is not even tried */
+	uint64_t full_size; /* 0, or: the quota had no room for a message of this size, and none as large is tried any more */
 	struct err full_err;
 	struct err trouble; /* an answer that asks for a pause, or poisons more than its message */
 };
@@ -113,6 +122,13 @@ claimed_size(const struct pass *pass, uint32_t uid)
 	return row == SIZE_MAX || pass->src.size[row] == UINT32_MAX ? 0 : pass->src.size[row];
 }
 
+/* A full account may still have room for a smaller message (product rule 6: what it can't hold never stops the others). */
+static bool
+is_too_large(const struct copy *copy, uint64_t size)
+{
+	return copy->full_size && size >= copy->full_size;
+}
+
 /* Asks for the next copies while the source has room for it. */
 static int
 ask_more(struct copy *copy, struct err *err)
@@ -129,10 +145,12 @@ ask_more(struct copy *copy, struct err *err)
 			size_t next = newest_first ? copy->items - 1 - copy->asked : copy->asked;
 			uint32_t uid = copy->item[next].uid, size = claimed_size(pass, uid);
 
+			if (is_too_large(copy, size))
+				continue; /* counted at the end */
 			uidset_add(&set, pass->arena, uid, uid);
 			bytes += size ? size : SIZE_GUESS;
 		}
-		if (box_fetch_ask(pass->src_box, &set, bytes, err) < 0)
+		if (set.count > 0 && box_fetch_ask(pass->src_box, &set, bytes, err) < 0)
 			return err_wrap(err, "source");
 	}
 	return 0;
@@ -149,8 +167,8 @@ take_refusal(struct copy *copy, const struct flight *flight, const struct append
 			copy->trouble = result->err;
 		return 0;
 	}
-	if (result->err.kind == ERR_KIND_QUOTA && !copy->full) {
-		copy->full = true;
+	if (result->err.kind == ERR_KIND_QUOTA && !is_too_large(copy, flight->size)) {
+		copy->full_size = flight->size ? flight->size : 1;
 		copy->full_err = result->err;
 	}
 	work_lock(pass);
@@ -161,6 +179,21 @@ take_refusal(struct copy *copy, const struct flight *flight, const struct append
 		"refused by the destination: %s", result->err.text);
 	lane_count_error(copy->lane, 1);
 	return put_pair(copy, flight, 0, JOURNAL_REFUSED, err);
+}
+
+static void
+add_doubt(struct copy *copy, const struct flight *flight, uint32_t dst_uid)
+{
+	if (copy->doubts == copy->doubts_room) {
+		copy->doubts_room = copy->doubts_room ? copy->doubts_room * 2 : 16;
+		copy->doubt = mem_resize(copy->doubt, copy->doubts_room, sizeof(*copy->doubt));
+	}
+	copy->doubt[copy->doubts++] = (struct doubt){
+		.src_uid = copy->item[flight->item].uid,
+		.dst_uid = dst_uid,
+		.size = flight->size,
+		.has_nul = flight->has_nul,
+	};
 }
 
 static int
@@ -184,8 +217,11 @@ take_stored(struct copy *copy, const struct flight *flight, const struct append_
 	work->tally.copied_bytes += flight->size;
 	work->tally.altered += copy->lane->transform != NULL;
 	lane_lost_flags(copy->lane, pass, item->uid, item->lost);
-	lane_may_delete(copy->lane, pass, item->uid);
+	if (!flight->doubtful)
+		lane_may_delete(copy->lane, pass, item->uid);
 	work_unlock(pass);
+	if (flight->doubtful)
+		add_doubt(copy, flight, result->uid);
 	meter_done(copy->lane->run->job->meter, 1, flight->size);
 	return put_pair(copy, flight, result->uid, JOURNAL_DONE, err);
 }
@@ -341,6 +377,16 @@ item_of(const struct copy *copy, uint32_t uid)
 	return low < copy->items && copy->item[low].uid == uid ? low : SIZE_MAX;
 }
 
+/*
+ * IMAP carries lines that end in CRLF, and no NUL (RFC 3501 §9: literal = "{" number "}" CRLF *CHAR8). Courier ends the last line
+ * when it is open, Dovecot makes NULs 0x80 and bare LFs CRLFs, others refuse or keep them.
+ */
+static bool
+is_doubtful(const struct header_facts *facts)
+{
+	return facts->has_open_line || facts->has_nul || facts->has_bare_lf || facts->has_bare_cr;
+}
+
 /* One message from source to destination: 0, or -1. Scope ERR_MESSAGE: reported and passed over by the caller. */
 static int
 copy_message(struct copy *copy, const struct message *message, size_t index, struct err *err)
@@ -368,6 +414,8 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 	if (rc < 0)
 		return -1;
 	flight->header = facts.header;
+	flight->doubtful = is_doubtful(&facts);
+	flight->has_nul = facts.has_nul;
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");
 	return 0;
@@ -442,7 +490,7 @@ take_message(struct copy *copy, const struct message *message, struct err *err)
 		break;
 	}
 	watch_seen(copy, message);
-	if (index == SIZE_MAX || copy->full)
+	if (index == SIZE_MAX || is_too_large(copy, message->size))
 		return 0; /* counted at the end */
 	if (copy_message(copy, message, index, err) == 0)
 		return 0;
@@ -473,7 +521,7 @@ stream_copies(struct copy *copy, struct err *err)
 			return 0;
 		if (take_message(copy, &message, err) < 0 || settle(copy, false, err) < 0)
 			return -1;
-		if (copy->trouble.scope != ERR_NONE || copy->full || run_ended(copy->lane->run))
+		if (copy->trouble.scope != ERR_NONE || run_ended(copy->lane->run))
 			return 0;
 	}
 }
@@ -507,7 +555,7 @@ judge_rest(struct copy *copy)
 {
 	size_t left = copy->items - copy->settled;
 
-	if (!copy->full || left == 0)
+	if (!copy->full_size || left == 0)
 		return;
 	work_lock(copy->pass);
 	copy->pass->work->tally.failed += left;
@@ -515,6 +563,63 @@ judge_rest(struct copy *copy)
 	report_finding(copy->lane->run->job->report, FINDING_FAILED, lane_mailbox_of(copy->pass), 0,
 		"%zu more messages were not tried: the destination takes no more (%s)", left, copy->full_err.text);
 	lane_count_error(copy->lane, left);
+}
+
+/* Rule 6: a message that the destination changed is reported, and stays at the source. */
+static void
+judge_doubt(struct copy *copy, const struct doubt *doubt, const struct snapshot *stored)
+{
+	struct pass *pass = copy->pass;
+	struct report *report = copy->lane->run->job->report;
+	size_t row = doubt->dst_uid ? snapshot_find(stored, doubt->dst_uid) : SIZE_MAX;
+	bool same = row != SIZE_MAX && stored->size[row] == doubt->size && !doubt->has_nul;
+
+	if (row == SIZE_MAX && !doubt->has_nul) /* expunged already, or its UID is not known */
+		return;
+	work_lock(pass);
+	pass->work->tally.altered += !same;
+	if (same)
+		lane_may_delete(copy->lane, pass, doubt->src_uid);
+	work_unlock(pass);
+	if (doubt->has_nul)
+		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
+			"it holds NULs, which IMAP cannot carry: the destination will have changed them");
+	else if (!same)
+		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
+			"the destination changed its line ends: %llu octets were sent, %lu are there", (unsigned long long)doubt->size,
+			(unsigned long)stored->size[row]);
+}
+
+/* What a server may have changed is looked at again: its size tells. */
+static int
+check_doubts(struct copy *copy, struct err *err)
+{
+	struct pass *pass = copy->pass;
+	struct uidset uids = { 0 }, unknown = { 0 };
+	struct box_scan scan = { .uids = &uids };
+	struct snapshot stored;
+	struct box *box;
+	int rc = 0;
+
+	for (size_t i = 0; i < copy->doubts; i++) {
+		if (copy->doubt[i].dst_uid)
+			uidset_add(&uids, pass->arena, copy->doubt[i].dst_uid, copy->doubt[i].dst_uid);
+	}
+	if (copy->doubts == 0)
+		return 0;
+	box_close(pass->dst_box);
+	pass->dst_box = NULL;
+	box = store_open_box(copy->lane->dst, pass->work->pair.dst, STORE_READ, err);
+	if (!box)
+		return err_wrap(err, "destination");
+	snapshot_init(&stored, false);
+	if (uids.count > 0)
+		rc = box_scan(box, &scan, &stored, pass->arena, &unknown, err);
+	for (size_t i = 0; i < copy->doubts && rc == 0; i++)
+		judge_doubt(copy, &copy->doubt[i], &stored);
+	snapshot_release(&stored);
+	box_close(box);
+	return rc < 0 ? err_wrap(err, "destination") : 0;
 }
 
 int
@@ -539,7 +644,10 @@ lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, 
 	if (rc == 0)
 		judge_rest(copy);
 	if (rc == 0)
+		rc = check_doubts(copy, err);
+	if (rc == 0)
 		rc = restore_seen(copy, err);
+	mem_free(copy->doubt);
 	mem_free(copy);
 	return rc;
 }
