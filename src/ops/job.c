@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/rate.h"
@@ -364,6 +365,49 @@ lane_release(struct lane *lane)
 	transform_free(lane->transform);
 }
 
+/* Whether two mailboxes go into one, now or in an earlier run. */
+static bool
+shares_targets(const struct run *run, const struct first *first)
+{
+	struct arena *arena = arena_new();
+	struct map *targets = map_new(arena);
+	bool shared = false;
+
+	for (size_t i = 0; i < first->record_count; i++)
+		shared |= map_set(targets, span_of(first->records[i].dst_name), (void *)(uintptr_t)first->records[i].src_name) != NULL;
+	for (size_t i = 0; i < run->count; i++) {
+		const struct name_pair *pair = &run->work[i].pair;
+		const char *other = map_set(targets, span_of(pair->dst), (void *)(uintptr_t)pair->src->name);
+
+		shared |= other && strcmp(other, pair->src->name) != 0;
+	}
+	map_free(targets);
+	arena_free(arena);
+	return shared;
+}
+
+/* Mailboxes that go into one (--merge, --into) are worked on one after another: each has to see what the others have put there. */
+static void
+chain_works(struct run *run)
+{
+	struct arena *arena = arena_new();
+	struct map *targets = map_new(arena);
+
+	for (size_t i = 0; i < run->count; i++) {
+		struct work *work = &run->work[i], *before;
+
+		if (work->state != WORK_WAITING)
+			continue;
+		before = map_set(targets, span_of(work->pair.dst), work);
+		if (!before)
+			continue;
+		before->next = work;
+		work->chained = true;
+	}
+	map_free(targets);
+	arena_free(arena);
+}
+
 /* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
 static void
 work_lanes(struct run *run, struct lane *lanes, unsigned count)
@@ -384,11 +428,22 @@ work_lanes(struct run *run, struct lane *lanes, unsigned count)
 		pthread_join(lanes[i].thread, NULL);
 }
 
+/* How many messages the destination should hold now: those that went into the same mailbox afterwards count too. */
+static uint32_t
+expected_at_destination(const struct work *work)
+{
+	uint32_t expected = work->dst_before;
+
+	for (; work; work = work->next)
+		expected += work->dst_stored;
+	return expected;
+}
+
 /* Rule 5: what arrived late is looked at once more before the verdict. */
 static void
 look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
 {
-	uint32_t expected = work->dst_before + work->dst_stored;
+	uint32_t expected = expected_at_destination(work);
 
 	if (!work->late || !(info->has & IMAP_STATUS_MESSAGES) || info->messages <= expected)
 		return;
@@ -432,7 +487,7 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 		work->record.dst_modseq = info->highestmodseq;
 		work->record.dst_uidnext = info->uidnext;
 		work->record.dst_messages = info->messages;
-		if (info->messages != work->dst_before + work->dst_stored || info->uidvalidity != work->record.dst_uidvalidity)
+		if (info->messages != expected_at_destination(work) || info->uidvalidity != work->record.dst_uidvalidity)
 			work->record.dst_messages = work->record.src_messages = 0; /* somebody else was there: look again */
 		rc = journal_put_mailbox(run->journal, &work->record, false, err);
 	}
@@ -523,6 +578,8 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 
 	if (!settings->no_state && !dir)
 		return -1;
+	if (dir && settings->dry_run && !journal_exists(dir, account_identity(run->job->src), account_identity(run->job->dst)))
+		dir = NULL; /* a dry run leaves nothing behind, not even an empty journal */
 	run->journal = journal_open(dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)
 		return -1;
@@ -588,6 +645,8 @@ run_copy(struct run *run, struct first *first, struct err *err)
 		count = count ? count : 1;
 		for (unsigned i = 1; i < count; i++)
 			lane_init(&lanes[i], run, i);
+		run->shared = shares_targets(run, first);
+		chain_works(run);
 		work_lanes(run, lanes, count);
 		rc = finish(run, &lanes[0], err);
 	}

@@ -47,7 +47,7 @@ run_take(struct run *run)
 	while (!run->ended && !stop_requested() && run->next < run->count && !work) {
 		struct work *next = &run->work[run->next++];
 
-		if (next->state == WORK_WAITING)
+		if (next->state == WORK_WAITING && !next->chained)
 			work = next;
 	}
 	run->busy += work != NULL;
@@ -341,6 +341,8 @@ lane_main(void *argument)
 		return NULL;
 	while ((work = run_take(lane->run))) {
 		work_on(lane, work);
+		while ((work = work->next) && !run_ended(lane->run))
+			work_on(lane, work);
 		run_leave(lane->run);
 	}
 	lane_help(lane);

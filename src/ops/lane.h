@@ -39,6 +39,8 @@ struct work { /* one mailbox pair */
 	struct journal_mailbox record; /* as the journal has it, kept up to date */
 	struct mailbox_info src, dst; /* as listed; dst.has = 0: just to be created (dry run) */
 	enum work_state state;
+	struct work *next; /* goes into the same mailbox, and is worked on after this one */
+	bool chained; /* it is somebody's next */
 	struct tally tally; /* of the last pass, plus what earlier passes copied */
 	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
 	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
@@ -59,6 +61,7 @@ struct run {
 	size_t count;
 	const struct mailbox_list *src_list, *dst_list;
 	bool gmail;
+	bool shared; /* some destination mailbox holds copies from several of the source's */
 	bool compress; /* what is to be read is lists rather than bodies */
 
 	pthread_mutex_t lock; /* of what follows */
@@ -80,6 +83,7 @@ struct lane {
 	struct flag_table *flags;
 	struct store *src, *dst;
 	struct header_scan *header;
+	bool all_flags; /* the destination has shown that it can store any flag */
 	struct transform *transform; /* NULL unless asked for */
 	unsigned progress; /* what this lane settled: a retry after progress is the first retry */
 	unsigned unsettled; /* appends whose answer was lost: to be looked for before anything is sent again */
@@ -100,6 +104,8 @@ struct pass {
 	struct plan *plan;
 	struct box *src_box, *dst_box;
 	uint32_t dst_uidvalidity, dst_uidnext; /* before anything is appended */
+	uint32_t claimed; /* messages at the destination that are copies of other mailboxes' messages */
+	bool forgotten; /* the records are of other mailboxes: none was loaded */
 	bool again; /* another pass is needed: stored messages whose UID is not known, answers lost */
 };
 

@@ -207,6 +207,21 @@ static int scan_both(struct lane *lane, struct pass *pass, struct err *err)
 	return 0;
 }
 
+/* The records say nothing any more, and what they proved may not be deleted. A dry run leaves them in the file and does without. */
+static int forget(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct work *work = pass->work;
+
+	pass->forgotten = true;
+	pass->pairs = (struct journal_pairs){ 0 };
+	work->deletable = (struct uidset){ 0 };
+	work->record.src_modseq = work->record.dst_modseq = 0;
+	work->record.baseline = 0;
+	if (!work->record.id || lane->run->settings->dry_run)
+		return 0;
+	return journal_forget_pairs(lane->run->journal, work->record.id, err);
+}
+
 /*
  * A mailbox that is not the one recorded, or whose UIDs do not last (RFC 3501 §2.3.1.1; RFC 8474 §4; RFC 4315 §2): its pairs say nothing any more. What is at the destination is
  * adopted again by digest.
@@ -224,12 +239,8 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 	log_warn(
 		"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
 		work->pair.src->name, side, facts->uidvalidity, *recorded);
-	if (work->record.id && journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
-		return -1;
 	*recorded = facts->uidvalidity;
-	work->record.src_modseq = work->record.dst_modseq = 0;
-	work->record.baseline = 0;
-	return 0;
+	return forget(lane, pass, err);
 }
 
 /*
@@ -258,10 +269,7 @@ static int forget_if_strange(struct lane *lane, struct pass *pass, struct err *e
 	log_warn(
 		"%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
 		work->pair.src->name, seen);
-	if (journal_forget_pairs(lane->run->journal, work->record.id, err) < 0)
-		return -1;
-	pass->pairs = (struct journal_pairs){ 0 };
-	return 0;
+	return forget(lane, pass, err);
 }
 
 /* --search and its like: asked of the server; then every row is decided. */
@@ -297,7 +305,8 @@ static void make_policy(struct lane *lane, struct pass *pass)
 		.add = flags_parse(lane->flags, span_of(settings->add_flags)),
 		.remove = flags_parse(lane->flags, span_of(settings->remove_flags)),
 	};
-	if (pass->dst_box) {
+	/* What EXAMINE calls permanent says nothing of what SELECT would (RFC 3501 §6.3.2). */
+	if (pass->dst_box && !box_facts(pass->dst_box)->read_only) {
 		policy->has_permanent = box_facts(pass->dst_box)->has_permanent;
 		policy->permanent = box_facts(pass->dst_box)->permanent;
 		policy->any_keyword = box_facts(pass->dst_box)->any_keyword;
@@ -366,7 +375,17 @@ static int open_source(struct lane *lane, struct pass *pass, struct err *err)
 		work->record.src_mailboxid, "source", err);
 }
 
-/* Opens the destination when it holds anything, or when flags of recorded pairs may have to follow. */
+/* Any flag at all can be stored there: what one mailbox of a server says, the others are believed to say. */
+static bool takes_all_flags(struct lane *lane, const struct box_facts *facts)
+{
+	flags_t system = flags_parse(
+		lane->flags, SPAN("\\Answered \\Flagged \\Deleted \\Seen \\Draft"));
+
+	return !facts->has_permanent ||
+	       (facts->any_keyword && flags_minus(lane->flags, system, facts->permanent) == 0);
+}
+
+/* Opens the destination when it holds anything, when flags of recorded pairs may have to follow, or when it may not hold all flags. */
 static int open_destination(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
@@ -379,7 +398,8 @@ static int open_destination(struct lane *lane, struct pass *pass, struct err *er
 	if ((work->dst.has & IMAP_STATUS_MESSAGES) && work->dst.messages == 0 &&
 		work->record.baseline == 0 &&
 		journal_pair_count(lane->run->journal, work->record.id) == 0 &&
-		pass->dst_uidvalidity && pass->dst_uidnext)
+		pass->dst_uidvalidity && pass->dst_uidnext &&
+		(lane->all_flags || lane->run->settings->dry_run))
 		return 0;
 	pass->dst_box = store_open_box(lane->dst, work->pair.dst,
 		lane->run->settings->dry_run ? STORE_READ : STORE_WRITE, err);
@@ -389,6 +409,8 @@ static int open_destination(struct lane *lane, struct pass *pass, struct err *er
 	if (facts->read_only && !lane->run->settings->dry_run)
 		return err_set(err, ERR_MAILBOX,
 			"the destination's mailbox is read-only: ask its owner for the right to insert");
+	if (!facts->read_only)
+		lane->all_flags = takes_all_flags(lane, facts);
 	pass->dst_uidvalidity = facts->uidvalidity;
 	pass->dst_uidnext = facts->uidnext;
 	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity,
@@ -417,6 +439,50 @@ static void report_unknown(struct lane *lane, struct pass *pass)
 			"the destination does not show all of its messages: nothing is copied that might be there already");
 }
 
+/* What is recorded as the copy of another mailbox's message is no copy of this one's: the same message in two mailboxes is two. */
+static int claim_for_others(struct lane *lane, struct pass *pass, const struct journal_mailbox *other,
+	const struct uidset *own, struct uidset *claimed, struct err *err)
+{
+	struct journal_pairs pairs;
+
+	if (other->id == pass->work->record.id || strcmp(other->dst_name, pass->work->pair.dst) != 0 ||
+		other->dst_uidvalidity != pass->dst_uidvalidity)
+		return 0;
+	if (journal_pairs(lane->run->journal, other->id, pass->arena, &pairs, err) < 0)
+		return -1;
+	for (size_t i = 0; i < pairs.count; i++) {
+		uint32_t uid = pairs.dst_uid[i];
+
+		if (uid && pairs.status[i] == JOURNAL_DONE && !uidset_has(own, uid))
+			uidset_add(claimed, pass->arena, uid, uid);
+	}
+	return 0;
+}
+
+static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct journal_mailbox *mailboxes;
+	struct uidset own = { 0 }, claimed = { 0 };
+	size_t count, before = pass->dst.count;
+
+	if (!lane->run->shared || !pass->dst_box || before == 0)
+		return 0;
+	if (journal_mailboxes(lane->run->journal, pass->arena, &mailboxes, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < pass->pairs.count; i++) {
+		if (pass->pairs.dst_uid[i])
+			uidset_add(&own, pass->arena, pass->pairs.dst_uid[i], pass->pairs.dst_uid[i]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (claim_for_others(lane, pass, &mailboxes[i], &own, &claimed, err) < 0)
+			return -1;
+	}
+	if (claimed.count > 0)
+		snapshot_remove(&pass->dst, &claimed);
+	pass->claimed = (uint32_t)(before - pass->dst.count);
+	return 0;
+}
+
 int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
@@ -424,12 +490,14 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 
 	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
 		return -1;
-	if (work->record.id && journal_pairs(lane->run->journal, work->record.id, pass->arena,
+	if (work->record.id && !pass->forgotten && journal_pairs(lane->run->journal, work->record.id, pass->arena,
 				       &pass->pairs, err) < 0)
 		return -1;
 	if (scan_both(lane, pass, err) < 0)
 		return -1;
 	if (pass->pairs.count > 0 && forget_if_strange(lane, pass, err) < 0)
+		return -1;
+	if (leave_to_others(lane, pass, err) < 0)
 		return -1;
 	report_unknown(lane, pass);
 	if (select_rows(lane, pass, err) < 0)

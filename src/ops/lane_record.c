@@ -227,7 +227,7 @@ lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 	struct journal_mailbox *record = &pass->work->record;
 
 	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown);
-	pass->work->dst_before = (uint32_t)pass->dst.count;
+	pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
 	pass->work->dst_stored = 0;
 	if (lane->run->settings->dry_run) {
 		show_plan(lane, pass);

@@ -84,6 +84,8 @@ struct journal_pairs {
  */
 struct journal *journal_open(
 	const char *dir, const char *src_identity, const char *dst_identity, struct err *err);
+/* Whether there is one to open. */
+bool journal_exists(const char *dir, const char *src_identity, const char *dst_identity);
 /* commits what is queued, durably; freed whatever it returns; accepts NULL */
 int journal_close(struct journal *journal, struct err *err);
 const char *journal_path(const struct journal *journal); /* "" for --state none */

@@ -224,13 +224,29 @@ static void journal_free(struct journal *journal)
 	mem_free(journal);
 }
 
+static struct sides order_sides(const char *src_identity, const char *dst_identity)
+{
+	return strcmp(src_identity, dst_identity) > 0 ? (struct sides){ dst_identity, src_identity }
+						      : (struct sides){ src_identity, dst_identity };
+}
+
+bool journal_exists(const char *dir, const char *src_identity, const char *dst_identity)
+{
+	struct arena *arena = arena_new();
+	const char *stem = file_stem(arena, dir, order_sides(src_identity, dst_identity));
+	struct stat st;
+	const bool exists = os_stat(arena_print(arena, "%s.db", stem), &st) == 0;
+
+	arena_free(arena);
+	return exists;
+}
+
 struct journal *journal_open(
 	const char *dir, const char *src_identity, const char *dst_identity, struct err *err)
 {
 	struct journal *journal = mem_alloc(sizeof(*journal));
 	const bool swapped = strcmp(src_identity, dst_identity) > 0;
-	const struct sides sides = swapped ? (struct sides){ dst_identity, src_identity }
-					   : (struct sides){ src_identity, dst_identity };
+	const struct sides sides = order_sides(src_identity, dst_identity);
 
 	pthread_mutex_init(&journal->db_lock, NULL);
 	pthread_mutex_init(&journal->queue_lock, NULL);
