@@ -98,24 +98,29 @@ class Bench:
 
     # Running
 
-    def run(self, tool, user, rtt=0.0, limit=None, side_dir=None, dst=None, proxied=False, verify=True, fresh=True):
-        """One measured run of one tool from the source to a fresh (or the present) account at the destination."""
+    def run(self, tool, user, rtt=0.0, limit=None, side_dir=None, dst=None, proxies=None, verify=True, fresh=True):
+        """One measured run of one tool from the source to a fresh (or the present) account at the destination.
+
+        proxies: a pair that outlives the run, for tools that remember an account by its port."""
         dst = dst or self.dst
         if fresh:
             self.wipe(dst, user)
         side_dir = side_dir or self.state_dir()
-        proxies = [Proxy(server, rtt=rtt).start() for server in (self.src, dst)] if rtt or proxied else []
+        own = [Proxy(server, rtt=rtt).start() for server in (self.src, dst)] if rtt and not proxies else []
+        proxies = proxies or own
+        seen = [proxy.stats() for proxy in proxies]
         ports = [end.port for end in (proxies or (self.src, dst))]
         side = tools.Side(self.src, dst, ports[0], ports[1], user, side_dir)
         before = self.src.cpu() + dst.cpu()
         run = self._measured(tool, side, limit or self.options.limit)
         run.server_cpu = self.src.cpu() + dst.cpu() - before
-        for proxy in proxies:
+        for proxy, old in zip(proxies, seen):
             stats = proxy.stats()
-            run.turns += stats["turns"]
-            run.depth = max([run.depth] + [one["turns"] for one in stats["per_connection"]])
-            run.sent += stats["c2s"]
-            run.received += stats["s2c"]
+            run.turns += stats["turns"] - old["turns"]
+            run.depth = max([run.depth] + [one["turns"] for one in stats["per_connection"][len(old["per_connection"]):]])
+            run.sent += stats["c2s"] - old["c2s"]
+            run.received += stats["s2c"] - old["s2c"]
+        for proxy in own:
             proxy.stop()
         self._judge(run, tool, user, dst, verify)
         return run
@@ -283,13 +288,14 @@ class Bench:
         """A second run, when there is nothing to do: its time, octets and round trips, at 50 ms."""
         for tool in self.tools([tools.Mailhaul(), tools.Interimap(), tools.Mbsync(), tools.Doveadm()]):
             state = self.state_dir()
-            first = self.run(tool, user, side_dir=state, verify=False)
-            if first.code:
-                self.record(scenario, tool, first)
-                continue
-            for number in range(self.options.runs):
-                self.record(scenario, tool, self.run(tool, user, rtt=RTT, side_dir=state, fresh=False,
-                                                     verify=number == 0))
+            with Proxy(self.src, rtt=RTT) as near, Proxy(self.dst, rtt=RTT) as far:
+                first = self.run(tool, user, side_dir=state, proxies=(near, far), verify=False)
+                if first.code:
+                    self.record(scenario, tool, first)
+                    continue
+                for number in range(self.options.runs):
+                    self.record(scenario, tool, self.run(tool, user, side_dir=state, proxies=(near, far), fresh=False,
+                                                         verify=number == 0))
         rss, depth = self.median(scenario, "mailhaul", "rss"), self.median(scenario, "mailhaul", "depth")
         other = [self.median(scenario, "interimap", field) for field in ("sent", "received")]
         if rss:
