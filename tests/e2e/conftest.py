@@ -44,6 +44,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: long; only with --soak")
     config.addinivalue_line("markers", "others: needs another server than Dovecot")
+    config.addinivalue_line("markers", "threads: several lanes at once; run it with a build that has -Db_sanitize=thread")
     # Killed politely, the run still has to stop its servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
