@@ -38,37 +38,27 @@ static int create_one(
 	return create_with(store, raw, STORE_USE_NONE, err);
 }
 
-static bool is_there(const struct imap_list *list, const char *raw)
-{
-	if (list->lsub || !span_equal_text(list->name, raw))
-		return false;
-	for (size_t i = 0; i < list->attributes.count; i++) {
-		if (span_equal_nocase(list->attributes.word[i], SPAN("\\Noselect")) ||
-			span_equal_nocase(list->attributes.word[i], SPAN("\\NonExistent")))
-			return false;
-	}
-	return true;
-}
-
-/* 1 = it is there and can be selected, 0 = not so, -1. A name with '*' or '%' lists others too, which does no harm. */
+/*
+ * 1 = it is there and can be selected, 0 = not so, -1. Asked by STATUS, for which a name is no pattern: LIST "{5}" ends Cyrus 3.6, and the run with
+ * it.
+ */
 static int exists(struct store_imap *store, const char *raw, struct err *err)
 {
+	struct err local = ERR_INIT;
 	struct imap_command command;
-	const struct imap_event *event;
-	bool found = false;
 	uint32_t tag;
-	int rc;
 
-	imap_command_init(&command, "LIST \"\"");
+	imap_command_init(&command, "STATUS");
 	imap_command_mailbox(&command, raw);
-	tag = imap_submit(store->imap, &command, err);
-	if (tag == 0)
-		return -1;
-	while ((rc = imap_until(store->imap, tag, &event, err)) > 0) {
-		if (event->type == IMAP_LIST)
-			found |= is_there(&event->list, raw);
-	}
-	return rc < 0 ? -1 : found;
+	imap_command_print(&command, "(UIDVALIDITY)");
+	tag = imap_submit(store->imap, &command, &local);
+	if (tag != 0 && imap_finish(store->imap, tag, &local) == 0)
+		return 1;
+	if (local.scope < ERR_CONN)
+		return 0;
+	if (err != NULL)
+		*err = local;
+	return -1;
 }
 
 /* A refusal may mean that it is there already: not all servers have the code for it, and another lane may have been faster. */

@@ -387,11 +387,11 @@ static void test_create(void **state)
 	static const struct rule rules[] = {
 		{ "LIST \"\" \"\"", "* LIST (\\Noselect) \"/\" \"\"\n%T OK done", 0 },
 		{ "CREATE \"there\"", "%T NO exists", 0 },
-		{ "LIST \"\" \"there\"", "* LIST () \"/\" there\n%T OK done", 0 },
+		{ "STATUS \"there\"", "* STATUS there (UIDVALIDITY 1)\n%T OK done", 0 },
 		{ "CREATE \"bad\"", "%T NO may not", 0 },
-		{ "LIST \"\" \"bad\"", "%T OK done", 0 },
+		{ "STATUS \"bad\"", "%T NO [NONEXISTENT] no such mailbox", 0 },
 		{ "CREATE \"a/b/c\"", "%T NO no parent", 1 },
-		{ "LIST \"\" \"a/b/c\"", "%T OK done", 0 },
+		{ "STATUS \"a/b/c\"", "%T NO [NONEXISTENT] no such mailbox", 0 },
 		{ "CREATE \"s\" (USE (\\Sent))", "%T NO [USEATTR] there is one", 0 },
 	};
 	struct client client;
