@@ -445,7 +445,16 @@ look_for_late(struct run *run, struct work *work, const struct mailbox_info *inf
 {
 	uint32_t expected = expected_at_destination(work);
 
-	if (!work->late || !(info->has & IMAP_STATUS_MESSAGES) || info->messages <= expected)
+	if (!work->late || work->state != WORK_DONE)
+		return;
+	if (!info || !(info->has & IMAP_STATUS_MESSAGES)) {
+		work->tally.unknown++;
+		work->reconciled = false;
+		report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
+			"an answer was lost, and whether a message arrived twice could not be looked at: run again");
+		return;
+	}
+	if (info->messages <= expected)
 		return;
 	work->tally.unknown += info->messages - expected;
 	work->reconciled = false;
@@ -463,25 +472,25 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 {
 	struct arena *arena = arena_new();
 	struct mailbox_list list;
-	bool any = false;
+	bool any = false, listed;
 	int rc = 0;
 
 	for (size_t i = 0; i < run->count; i++)
-		any |= run->work[i].state == WORK_DONE && run->work[i].reconciled;
+		any |= run->work[i].state == WORK_DONE && (run->work[i].reconciled || run->work[i].late);
 	if (!any || run->settings->dry_run)
 		goto out;
-	if (lane_connect(lane, err) < 0 || store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) < 0) {
-		rc = err->scope == ERR_STOPPED ? -1 : 0; /* next time it is looked at again; nothing is lost */
+	listed = lane_connect(lane, err) == 0 && store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) == 0;
+	if (!listed && err->scope == ERR_STOPPED) {
+		rc = -1;
 		goto out;
 	}
 	for (size_t i = 0; i < run->count && rc == 0; i++) {
 		struct work *work = &run->work[i];
-		const struct mailbox_info *info = mailbox_list_find(&list, work->pair.dst);
+		const struct mailbox_info *info = listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
 
-		if (work->state != WORK_DONE || !info || !work->record.id)
-			continue;
 		look_for_late(run, work, info);
-		if (!work->reconciled)
+		/* Without a list it is looked at again next time; nothing is lost. */
+		if (work->state != WORK_DONE || !info || !work->record.id || !work->reconciled)
 			continue;
 		work->record.baseline = 0;
 		work->record.dst_modseq = info->highestmodseq;

@@ -187,6 +187,8 @@ begin_tally(struct work *work)
 		.flags_lost = earlier.flags_lost,
 		.altered = earlier.altered,
 	};
+	/* What an earlier pass proved is proved again, or it is not deleted. */
+	work->deletable = (struct uidset){ 0 };
 	return earlier;
 }
 
@@ -212,7 +214,8 @@ remember(struct lane *lane, struct pass *pass)
 		return;
 	work->record.src_messages = (uint32_t)pass->src.count;
 	work->record.src_uidnext = facts->uidnext;
-	work->record.src_modseq = pass->src.modseq;
+	if (!pass->stale)
+		work->record.src_modseq = pass->src.modseq;
 	work->record.selection = settings_selection(lane->run->settings);
 }
 

@@ -42,6 +42,8 @@ struct work { /* one mailbox pair */
 	struct work *next; /* goes into the same mailbox, and is worked on after this one */
 	bool chained; /* it is somebody's next */
 	struct tally tally; /* of the last pass, plus what earlier passes copied */
+	bool looked; /* a pass has scanned it */
+	struct uidset unplaced; /* stored in this run, and the destination did not say under which UID; memory of the arena */
 	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
 	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
 	bool reconciled; /* everything selected is known to be at the destination */
@@ -106,6 +108,7 @@ struct pass {
 	uint32_t dst_uidvalidity, dst_uidnext; /* before anything is appended */
 	uint32_t claimed; /* messages at the destination that are copies of other mailboxes' messages */
 	bool forgotten; /* the records are of other mailboxes: none was loaded */
+	bool stale; /* recorded messages were left out by an option: whether their flags changed was not looked at */
 	bool again; /* another pass is needed: stored messages whose UID is not known, answers lost */
 };
 

@@ -15,6 +15,7 @@
 #define ASK_BYTES (1u << 20) /* octets one FETCH asks for */
 #define ASK_MESSAGES 2048
 #define SIZE_GUESS 65536 /* octets of a message whose size the source did not tell */
+#define SEEN_LEAST 3 /* messages that must all have turned before the server, not a reader, is to blame */
 #define SPEND_STEP (16u << 20) /* octets after which the journal learns what was carried */
 
 struct flight { /* what must be known of a message when its answer comes */
@@ -60,15 +61,16 @@ lane_count_error(struct lane *lane, uint64_t count)
 {
 	struct run *run = lane->run;
 	struct err end = ERR_INIT;
+	uint64_t errors;
 	bool too_many;
 
 	meter_error(run->job->meter, count);
 	pthread_mutex_lock(&run->lock);
-	run->errors += count;
+	errors = run->errors += count;
 	too_many = run->settings->max_errors && run->errors >= run->settings->max_errors;
 	pthread_mutex_unlock(&run->lock);
 	if (too_many) {
-		err_set(&end, ERR_MAILBOX, "%llu errors: stopped by --max-errors", (unsigned long long)run->errors);
+		err_set(&end, ERR_MAILBOX, "%llu errors: stopped by --max-errors", (unsigned long long)errors);
 		run_end(run, &end);
 	}
 }
@@ -217,7 +219,9 @@ take_stored(struct copy *copy, const struct flight *flight, const struct append_
 	work->tally.copied_bytes += flight->size;
 	work->tally.altered += copy->lane->transform != NULL;
 	lane_lost_flags(copy->lane, pass, item->uid, item->lost);
-	if (!flight->doubtful)
+	if (!result->uid)
+		work_note_unplaced(work, item->uid); /* the next pass looks where it is */
+	else if (!flight->doubtful)
 		lane_may_delete(copy->lane, pass, item->uid);
 	work_unlock(pass);
 	if (flight->doubtful)
@@ -398,6 +402,10 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 	struct header_facts facts;
 	int rc;
 
+	/* Some servers answer so for a message they cannot read: an empty copy would be taken for it. */
+	if (size == 0 && claimed_size(copy->pass, message->uid) > 0)
+		return err_set(err, ERR_MESSAGE, "the source gives an empty body for a message of %u octets",
+			claimed_size(copy->pass, message->uid));
 	if (lane->transform) {
 		spool = transform_body(copy, err);
 		if (!spool)
@@ -456,7 +464,7 @@ restore_seen(struct copy *copy, struct err *err)
 	struct box *box;
 	int rc;
 
-	if (copy->unseen == 0 || uidset_size(&copy->turned) < copy->unseen)
+	if (copy->unseen < SEEN_LEAST || uidset_size(&copy->turned) < copy->unseen)
 		return 0;
 	log_warn("%s: the source marked %llu messages as seen by reading them: taking it back", lane_mailbox_of(pass),
 		(unsigned long long)copy->unseen);
@@ -517,8 +525,10 @@ stream_copies(struct copy *copy, struct err *err)
 		rc = box_fetch_next(pass->src_box, &message, err);
 		if (rc < 0)
 			return err_wrap(err, "source");
-		if (rc == 0)
+		if (rc == 0 && (copy->asked == copy->items || run_ended(copy->lane->run)))
 			return 0;
+		if (rc == 0)
+			continue; /* all that was asked is answered: now there is room to ask for the rest */
 		if (take_message(copy, &message, err) < 0 || settle(copy, false, err) < 0)
 			return -1;
 		if (copy->trouble.scope != ERR_NONE || run_ended(copy->lane->run))
@@ -641,6 +651,8 @@ lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, 
 		*err = copy->trouble;
 		rc = -1;
 	}
+	if (rc == 0 && !copy->full_size && copy->settled < copy->items)
+		pass->again = true; /* whatever the reason: nothing is left out silently */
 	if (rc == 0)
 		judge_rest(copy);
 	if (rc == 0)

@@ -3,12 +3,13 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "base/spool.h"
 #include "ops/meter.h"
+#include "ops/transform.h"
 
 #define SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
 #define SAMPLE_LEAST 4
 #define THREAD_LEAST 200 /* messages at the destination from which its scan gets a thread */
-#define STRANGERS_MAX 1000000 /* messages a SEARCH may find beyond those counted a moment ago */
 #define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
 
 static void tick(void *context, uint64_t messages)
@@ -127,9 +128,9 @@ static int scan_changes(struct side_scan *side)
 
 	if (box_search(side->box, "ALL", side->arena, &there, &side->err) < 0)
 		return -1;
-	if (uidset_size(&there) > (uint64_t)box_facts(side->box)->messages + STRANGERS_MAX)
-		return err_set(&side->err, ERR_CONN,
-			"the server's SEARCH found more messages than the mailbox holds");
+	/* A search that lags behind the count (or runs ahead of it) is no list of what is there. */
+	if (uidset_size(&there) != box_facts(side->box)->messages)
+		return scan_all(side);
 	if (box_scan(side->box, &scan, side->snapshot, side->arena, side->unknown, &side->err) < 0)
 		return -1;
 	complete = side->snapshot->complete;
@@ -233,8 +234,10 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 	struct work *work = pass->work;
 	bool other_id = facts->uid_not_sticky || (mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0);
 
-	if (*recorded == 0 || facts->uidvalidity == 0 ||
-		(*recorded == facts->uidvalidity && !other_id))
+	/* Without UIDVALIDITY no UID means anything tomorrow (rule 2). */
+	if (*recorded == facts->uidvalidity && !other_id && facts->uidvalidity != 0)
+		return 0;
+	if (*recorded == 0 && !(facts->uidvalidity == 0 && work->record.id))
 		return 0;
 	log_warn(
 		"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
@@ -301,7 +304,6 @@ static void make_policy(struct lane *lane, struct pass *pass)
 		.flags_on_update = settings->flags_on_update,
 		.recopy = settings->recopy,
 		.no_keywords = settings->no_keywords,
-		.transformed = settings_transform(settings),
 		.add = flags_parse(lane->flags, span_of(settings->add_flags)),
 		.remove = flags_parse(lane->flags, span_of(settings->remove_flags)),
 	};
@@ -336,6 +338,94 @@ static int scan_more(struct lane *lane, struct pass *pass, struct box *box,
 	return rc;
 }
 
+/* One message as the content options will change it. */
+static int scan_changed_message(struct lane *lane, struct pass *pass, struct header_scan *digest, struct err *err)
+{
+	struct spool *spool;
+	struct span chunk;
+	int rc;
+
+	if (transform_begin(lane->transform, err) < 0)
+		return -1;
+	while ((rc = box_fetch_chunk(pass->src_box, &chunk, err)) > 0) {
+		rc = transform_add(lane->transform, chunk, err);
+		if (rc < 0)
+			break;
+	}
+	if (rc < 0) {
+		transform_cancel(lane->transform);
+		return -1;
+	}
+	spool = transform_end(lane->transform, err);
+	if (!spool)
+		return -1;
+	while ((rc = spool_next(spool, &chunk, err)) > 0)
+		header_scan_add(digest, chunk);
+	return rc;
+}
+
+/*
+ * With content options the destination holds what they made of the source's messages: so that is what is digested. A message they fail on stays without
+ * digest; copying it will say why.
+ */
+static int scan_changed(struct lane *lane, struct pass *pass, const struct uidset *uids, struct snapshot *more, struct err *err)
+{
+	struct header_scan *digest = header_scan_new(true);
+	struct header_facts facts;
+	struct message message;
+	int rc;
+
+	if (box_fetch_ask(pass->src_box, uids, 0, err) < 0) {
+		header_scan_free(digest);
+		return -1;
+	}
+	while ((rc = box_fetch_next(pass->src_box, &message, err)) > 0) {
+		size_t row;
+
+		if (message.outcome != MESSAGE_HERE)
+			continue;
+		rc = scan_changed_message(lane, pass, digest, err);
+		header_scan_end(digest, &facts);
+		if (rc < 0 && err->scope != ERR_MESSAGE)
+			break;
+		if (rc < 0) {
+			err_clear(err);
+			continue;
+		}
+		row = snapshot_add(more, message.uid);
+		more->digest[row] = facts.header;
+		more->content[row] = facts.content;
+		more->attr[row] = (uint8_t)(SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_CONTENT |
+					    (facts.has_message_id ? SNAPSHOT_HAS_MESSAGE_ID : 0));
+	}
+	box_fetch_end(pass->src_box);
+	header_scan_free(digest);
+	snapshot_finish(more, rc == 0);
+	return rc;
+}
+
+static int scan_changed_source(struct lane *lane, struct pass *pass, const struct uidset *uids, struct err *err)
+{
+	struct snapshot more;
+	int rc;
+
+	if (uids->count == 0)
+		return 0;
+	snapshot_init(&more, true);
+	snapshot_want_content(&more);
+	rc = scan_changed(lane, pass, uids, &more, err);
+	if (rc == 0)
+		snapshot_merge(&pass->src, &more);
+	snapshot_release(&more);
+	return rc;
+}
+
+static int scan_more_source(struct lane *lane, struct pass *pass, const struct uidset *uids, bool content, struct err *err)
+{
+	return lane->transform ? scan_changed_source(lane, pass, uids, err) :
+				 scan_more(lane, pass, pass->src_box, &pass->src, uids, content, err);
+}
+
 static int refine(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct uidset src = { 0 }, dst = { 0 };
@@ -346,7 +436,7 @@ static int refine(struct lane *lane, struct pass *pass, struct err *err)
 		log_debug("%s: comparing headers of %llu messages with %llu",
 			pass->work->pair.src->name, (unsigned long long)uidset_size(&src),
 			(unsigned long long)uidset_size(&dst));
-		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, false, err) < 0 ||
+		if (scan_more_source(lane, pass, &src, false, err) < 0 ||
 			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, false, err) < 0)
 			return err_wrap(err, "comparing headers");
 		plan_by_digest(pass->plan);
@@ -356,7 +446,7 @@ static int refine(struct lane *lane, struct pass *pass, struct err *err)
 		log_info("%s: comparing the content of %llu messages with %llu",
 			pass->work->pair.src->name, (unsigned long long)uidset_size(&src),
 			(unsigned long long)uidset_size(&dst));
-		if (scan_more(lane, pass, pass->src_box, &pass->src, &src, true, err) < 0 ||
+		if (scan_more_source(lane, pass, &src, true, err) < 0 ||
 			scan_more(lane, pass, pass->dst_box, &pass->dst, &dst, true, err) < 0)
 			return err_wrap(err, "comparing contents");
 		plan_by_content(pass->plan);
@@ -511,7 +601,7 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		.src_reason = pass->reason,
 		.pairs = &pass->pairs,
 		.policy = &pass->policy,
-		.baseline = work->record.baseline,
+		.baseline = lane->transform ? 0 : work->record.baseline, /* changed messages have other sizes */
 	};
 	pass->plan = plan_new(&input);
 	if (refine(lane, pass, err) < 0)

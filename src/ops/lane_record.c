@@ -8,6 +8,13 @@
 
 #define FLAG_GROUPS 4096 /* different flag changes sent as one STORE each; beyond, in several rounds */
 
+void work_note_unplaced(struct work *work, uint32_t src_uid)
+{
+	if (!work->arena)
+		work->arena = arena_new();
+	uidset_add(&work->unplaced, work->arena, src_uid, src_uid);
+}
+
 /* One STORE for all messages that get the same change. */
 struct flag_change {
 	flags_t add, remove;
@@ -83,6 +90,16 @@ put_known(struct lane *lane, struct pass *pass, const struct plan_action *action
 	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
 }
 
+/* Confirmed by the destination in this very run, and not there: nobody's deletion. It is tried again next time. */
+static int record_lost(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+{
+	pass->work->tally.unknown++;
+	pass->work->tally.copied -= pass->work->tally.copied > 0;
+	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
+		"the destination said that it stored this message, and does not have it");
+	return journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);
+}
+
 /* Kept, adopted and gone pairs: counted, and written down where the journal does not know it yet. */
 static int
 record_known(struct lane *lane, struct pass *pass, struct err *err)
@@ -99,11 +116,20 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			tally->there_record += action->proof == PROOF_RECORD;
 			tally->there_digest += action->proof == PROOF_DIGEST;
 			tally->there_content += action->proof == PROOF_CONTENT;
-			lane_may_delete(lane, pass, action->src_uid);
+			if (action->dst_uid)
+				lane_may_delete(lane, pass, action->src_uid);
+			/* One whose answer was lost, or that the destination stored without saying where. */
+			if (pass->work->looked && action->kind == PLAN_ADOPT &&
+				!uidset_has(&pass->work->unplaced, action->src_uid))
+				pass->work->dst_stored++;
 			if (action->record)
 				rc = put_known(lane, pass, action, err);
 			break;
 		case PLAN_GONE_DST:
+			if (uidset_has(&pass->work->unplaced, action->src_uid)) {
+				rc = record_lost(lane, pass, action, err);
+				break;
+			}
 			tally->gone_dst++;
 			if (action->record)
 				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_DST, err);
@@ -119,6 +145,7 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			break;
 		case PLAN_SKIP:
 			tally->skipped[action->reason]++;
+			pass->stale |= action->dst_uid != 0;
 			break;
 		case PLAN_COPY:
 		case PLAN_REFUSED:
@@ -227,8 +254,8 @@ lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 	struct journal_mailbox *record = &pass->work->record;
 
 	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown);
-	pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
-	pass->work->dst_stored = 0;
+	if (!pass->work->looked)
+		pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
 	if (lane->run->settings->dry_run) {
 		show_plan(lane, pass);
 		return 0;
@@ -241,6 +268,7 @@ lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 		return -1;
 	if (change_flags(lane, pass, err) < 0 || record_known(lane, pass, err) < 0)
 		return -1;
+	pass->work->looked = true;
 	if (plan_copies(pass->plan) == 0)
 		return 0;
 	meter_plan(lane->run->job->meter, plan_copies(pass->plan), copy_bytes(pass));

@@ -42,8 +42,13 @@ work_unlock(struct pass *pass)
 bool
 lane_shares(const struct lane *lane, size_t count)
 {
+	unsigned lanes;
+
+	pthread_mutex_lock(&lane->run->lock);
+	lanes = lane->run->lanes;
+	pthread_mutex_unlock(&lane->run->lock);
 	return !(store_caps(lane->dst) & STORE_CAP_STREAMS) && !lane->run->settings->keep_order &&
-	       !lane->run->settings->newest_first && lane->run->lanes > 1 && count > SHARE_LEAST;
+	       !lane->run->settings->newest_first && lanes > 1 && count > SHARE_LEAST;
 }
 
 /* The next messages of a share: how many, 0 = none left. */

@@ -219,6 +219,7 @@ static void fill_keep(struct plan *plan, size_t row, struct plan_action *action)
 
 	action->proof = PROOF_RECORD;
 	if (plan->src_dst[row] == PLAN_NONE) { /* stored, and still not found: as it was */
+		action->src_flags = seen.src_base;
 		action->dst_flags = seen.dst_base;
 		return;
 	}

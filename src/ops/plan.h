@@ -75,7 +75,7 @@ struct plan_action {
 	bool flags : 1; /* change the destination's flags: add and remove below */
 	/* the journal has to learn it: new pair, other flags than recorded, newly gone */
 	bool record : 1;
-	/* 0 = none. KEEP without dst_uid: recorded as stored, and its UID could not be found out. GONE_SRC: only if no other message is paired with it. */
+	/* 0 = none. KEEP without dst_uid: recorded as stored, its UID could not be found out; flags are those recorded, and it is not proven to be there now. GONE_SRC: only if no other message is paired with it. */
 	uint32_t src_uid, dst_uid;
 	flags_t src_flags; /* now at the source */
 	/* for COPY: what to store; else: what the destination has after this action */

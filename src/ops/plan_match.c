@@ -308,12 +308,12 @@ static void decide_group(struct plan *plan, const struct digest128 *nothing, str
 	}
 }
 
-/* A resumed run in which no size agreed while something is left over: perhaps this destination changes sizes. */
+/* A resumed run in which something is left over that no size explains: perhaps this destination changes sizes. */
 static bool must_widen(const struct plan *plan)
 {
 	bool left = false, unasked = false;
 
-	if (!plan->narrow || plan->widened || plan->sizes_same > 0)
+	if (!plan->narrow || plan->widened)
 		return false;
 	for (size_t row = 0; row < plan->in.dst->count && !left; row++)
 		left = plan_is_offered(plan, row);

@@ -551,8 +551,10 @@ print_verdict(const struct report *report)
 	} else if (report->options.dry_run && exit_code(report) <= 1) {
 		puts("dry run: nothing was changed");
 	} else if (is_complete(report)) {
-		puts(exit_code(report) == 0 ? "complete: every selected message is at the destination" :
-					      "complete: every selected message is at the destination; some metadata it could not hold");
+		fputs("complete: every selected message is at the destination", stdout);
+		if (total->gone_dst)
+			printf(", but for %llu that were deleted there", (unsigned long long)total->gone_dst);
+		puts(exit_code(report) == 0 ? "" : "; some metadata it could not hold");
 	} else {
 		printf("INCOMPLETE: %llu refused, %llu failed, %llu unknown; %llu mailboxes failed%s%s\n",
 			(unsigned long long)total->refused, (unsigned long long)total->failed,
