@@ -45,12 +45,8 @@ void plan_take(struct plan *plan, size_t src_row, size_t dst_row, enum plan_fate
 	plan->src_dst[src_row] = (uint32_t)dst_row;
 	plan->src_state[src_row] = (uint8_t)(fate | (plan->src_state[src_row] & ROW_ASKED));
 	plan->dst_state[dst_row] = (uint8_t)(CLAIM_TAKEN | (plan->dst_state[dst_row] & ROW_ASKED));
-	if (src_size == UINT32_MAX || dst_size == UINT32_MAX)
-		return;
-	if (src_size == dst_size)
-		plan->sizes_same++;
-	else
-		plan->sizes_differ = true;
+	plan->sizes_differ |=
+		src_size != UINT32_MAX && dst_size != UINT32_MAX && src_size != dst_size;
 }
 
 static bool is_selected(const struct plan *plan, size_t row)

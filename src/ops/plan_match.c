@@ -223,7 +223,7 @@ static void match_all(struct plan *plan, struct list *src, struct list *dst, enu
 	match_preferred(plan, src, dst, 0, fate);
 }
 
-/* The bodies decide. That a size occurs on both sides shows already that both count alike. */
+/* The bodies decide. A size that only one side has is nothing that a scan by sizes explains. */
 static void mark_content(struct plan *plan, struct list list)
 {
 	uint32_t size = plan->in.src->size[list.at[0].row];
@@ -236,7 +236,7 @@ static void mark_content(struct plan *plan, struct list list)
 			continue;
 		}
 		plan->dst_state[row] |= ROW_CONTENT;
-		plan->sizes_same += size != UINT32_MAX && plan->in.dst->size[row] == size;
+		plan->unexplained |= size == UINT32_MAX || plan->in.dst->size[row] != size;
 	}
 }
 
@@ -311,12 +311,12 @@ static void decide_group(struct plan *plan, const struct digest128 *nothing, str
 /* A resumed run in which something is left over that no size explains: perhaps this destination changes sizes. */
 static bool must_widen(const struct plan *plan)
 {
-	bool left = false, unasked = false;
+	bool left = plan->unexplained, unasked = false;
 
 	if (!plan->narrow || plan->widened)
 		return false;
 	for (size_t row = 0; row < plan->in.dst->count && !left; row++)
-		left = plan_is_offered(plan, row);
+		left = plan_is_offered(plan, row) && !(plan->dst_state[row] & ROW_CONTENT);
 	for (size_t row = 0; row < plan->in.src->count && !unasked; row++)
 		unasked = plan_is_wanting(plan, row) && !(plan->src_state[row] & ROW_ASKED) &&
 			  !plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST);
@@ -335,6 +335,7 @@ void plan_by_digest(struct plan *plan)
 
 	unmark_content(plan->src_state, plan->in.src->count);
 	unmark_content(plan->dst_state, plan->in.dst->count);
+	plan->unexplained = false;
 	fill_nothings(nothing);
 	for (unsigned number = 0; number < PARTS; number++) {
 		struct list part = gather(plan, &(struct part){ false, number });

@@ -50,7 +50,7 @@ struct plan {
 	uint32_t *src_dst; /* destination row */
 	uint32_t *src_pair; /* index in in.pairs */
 	bool sizes_differ; /* a pair's sizes: then they are no evidence between these two servers */
-	size_t sizes_same;
+	bool unexplained; /* by a scan by sizes: a size only the destination has, in a group */
 	/* The source was scanned by size only; had to be scanned in full after all. */
 	bool narrow, widened;
 	unsigned rounds; /* of plan_wants_digests() that asked */
