@@ -489,10 +489,11 @@ static int send_enable(struct login *login, struct batch *batch, struct err *err
 {
 	const struct imap_options *options = login->options;
 	const struct imap *imap = login->imap;
-	const char *condstore =
-		options->want_qresync && imap_has(imap, IMAP_CAP_CONDSTORE) ? " CONDSTORE" : "";
 	const char *qresync =
 		options->want_qresync && imap_has(imap, IMAP_CAP_QRESYNC) ? " QRESYNC" : "";
+	/* QRESYNC brings CONDSTORE with it (RFC 7162 §3.2.3). */
+	const char *condstore =
+		options->want_qresync && !*qresync && imap_has(imap, IMAP_CAP_CONDSTORE) ? " CONDSTORE" : "";
 	const char *utf8 =
 		options->want_utf8 && imap_has(imap, IMAP_CAP_UTF8_ACCEPT) ? " UTF8=ACCEPT" : "";
 

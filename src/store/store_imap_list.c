@@ -180,8 +180,8 @@ static uint32_t send_extended(struct listing *listing, unsigned want, struct err
 
 	listing->status_in_list = status;
 	if (!status)
-		return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN%s)", use);
-	return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN%s STATUS %s)",
+		return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s)", use);
+	return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s STATUS %s)",
 		use, imap_status_items(listing->store, want, listing->arena));
 }
 

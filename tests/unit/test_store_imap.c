@@ -212,7 +212,7 @@ static void test_list_at_once(void **state)
 			"* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\"))\n%T "
 			"OK done",
 			0 },
-		{ "LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE STATUS (MESSAGES "
+		{ "LIST \"\" \"*\" RETURN (SUBSCRIBED SPECIAL-USE STATUS (MESSAGES "
 		  "UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
 			"* LIST (\\HasChildren \\Subscribed) \".\" INBOX\n"
 			"* STATUS INBOX (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 7 HIGHESTMODSEQ 0)\n"
