@@ -3,13 +3,17 @@
 
     tests/check.py [--only STEP[,STEP…]] [--soak]
 
-Each step says at once how it went; what it printed is in build-check/log/STEP.
+Each step says at once how it went; what it printed is in build-check/log/STEP. A failure is followed by the command that repeats it
+alone. Builds are kept between runs (build-check*), and made anew when their options or the list of files changed.
 """
 import argparse
 import concurrent.futures
+import hashlib
+import importlib.util
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +23,9 @@ LOGS = TOP / "build-check" / "log"
 CORES = os.cpu_count() or 2
 FUZZ_SECONDS = 5
 FUZZ_SECONDS_SOAK = 3600
+TELL_SECONDS = 30
+# gcc's thread sanitizer knows no address space as random as newer kernels make it: without, it always starts.
+STILL = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], capture_output=True).returncode == 0 else []
 
 BUILDS = {
     # The tests' main build: both sanitizers, and system calls that fail on demand.
@@ -40,41 +47,75 @@ class Counts:
         self.failed += failed
 
 
-def run(name, argv, env=None, timeout=None):
-    """Runs a command with its output in a log; returns (exit code, output)."""
+def run(name, argv, env=None, tell=False):
+    """Runs a command with its output in a log; returns (exit code, output). tell: says now and then how far it is."""
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / name
+    began = time.monotonic()
     with open(path, "wb") as log:
-        try:
-            code = subprocess.run(argv, cwd=TOP, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                  env=dict(os.environ, **(env or {})), timeout=timeout).returncode
-        except subprocess.TimeoutExpired:
-            code = -1
-            log.write(b"\ntimed out\n")
+        process = subprocess.Popen(argv, cwd=TOP, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env=dict(os.environ, **(env or {})))
+        while True:
+            try:
+                code = process.wait(TELL_SECONDS if tell else None)
+                break
+            except subprocess.TimeoutExpired:
+                say("  %s, %.0f s: %s" % (name, time.monotonic() - began, last_line(path)))
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
     return code, path.read_text(errors="replace")
 
 
-def build(directory):
+def last_line(path):
+    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][-100:] if lines else "…"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def listing():
+    """What a build directory was configured from: its options, and the files that Meson lists then."""
+    files = sorted(str(path.relative_to(TOP)) for folder in ("src", "tests") for path in (TOP / folder).rglob("*.c"))
+    return "\n".join(files)
+
+
+def build(directory, targets=("all",)):
     """Configures and compiles; True when that worked."""
-    options = BUILDS[directory]
-    env = {"CC": "clang"} if directory in CLANG else {}
-    if not (TOP / directory / "build.ninja").exists():
-        code, out = run("setup-" + directory, ["meson", "setup", directory, *options], env)
+    place, options = TOP / directory, BUILDS[directory]
+    env = {"CC": "clang" if directory in CLANG else "gcc"}
+    mark, want = place / "check-options", " ".join([env["CC"], *options])
+    files, there = place / "check-files", listing()
+    if (place / "build.ninja").exists() and mark.exists() and mark.read_text() == want:
+        argv = None if files.exists() and files.read_text() == there else ["meson", "setup", "--reconfigure", directory]
+    else:
+        for path in place.iterdir() if place.exists() else ():
+            if path != LOGS:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        argv = ["meson", "setup", directory, *options]
+    if argv:
+        code, out = run("setup-" + directory, argv, env)
         if code:
-            print(out[-3000:])
+            say(out[-3000:])
             return False
-    targets = ["all"]
-    code, out = run("compile-" + directory, ["ninja", "-C", directory, *targets])
+        mark.write_text(want)
+        files.write_text(there)
+    code, out = run("compile-" + directory, ["ninja", "-C", directory, *targets], tell=True)
     if code:
-        print(out[-6000:])
+        say(out[-6000:])
     return code == 0
 
 
 def step_lint(args):
-    code, out = run("lint", [sys.executable, "tests/lint.py"])
+    if not build("build-check", ["mailhaul"]):
+        return 0, 1
+    code, out = run("lint", [sys.executable, "tests/lint.py", "build-check/mailhaul"])
     passed, failed = tally(out)
     if code:
-        print(out[-4000:])
+        say(out[-4000:])
     return passed, max(failed, 1 if code else 0)
 
 
@@ -86,14 +127,17 @@ def tally(out):
 def meson_tests(directory, name, suites=()):
     if not build(directory):
         return 0, 1
-    argv = ["meson", "test", "-C", directory, "--print-errorlogs", "--num-processes", str(CORES)]
+    still = STILL if directory == "build-check-thread" else []
+    argv = [*still, "meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", "--num-processes", str(CORES)]
     for suite in suites:
         argv += ["--suite", suite]
-    code, out = run(name, argv)
+    code, out = run(name, argv, tell=True)
     ok = re.search(r"^Ok:\s+(\d+)", out, re.M)
     bad = sum(int(n) for n in re.findall(r"^(?:Fail|Timeout|Unexpected Pass):\s+(\d+)", out, re.M))
     if code:
-        print(out[-6000:])
+        say(out[-6000:])
+        for test in sorted(set(re.findall(r"^ *\d+/\d+ (?:\S+ / )?(\S+) +(?:FAIL|TIMEOUT|UNEXPECTEDPASS)", out, re.M))):
+            say("alone: meson test -C %s -v %s" % (directory, test))
     return int(ok.group(1)) if ok else 0, bad or (1 if code else 0)
 
 
@@ -105,7 +149,7 @@ def step_thread(args):
     passed, failed = meson_tests("build-check-thread", "thread-unit")
     if failed:
         return passed, failed
-    more = pytest("thread-e2e", ["tests/e2e", "-m", "threads"], TOP / "build-check-thread" / "mailhaul", args,
+    more = pytest("thread-e2e", ["tests/e2e", "-m", "threads"], "build-check-thread", args,
                   {"TSAN_OPTIONS": "halt_on_error=1:exitcode=99"})
     return passed + more[0], failed + more[1]
 
@@ -115,20 +159,38 @@ def step_clang(args):
 
 
 def step_tidy(args):
-    """clang-tidy, a file at a time on all cores."""
+    """clang-tidy, a file at a time on all cores. A file that was clean is looked at again when it, a header or .clang-tidy changed."""
     if not build("build-check-clang"):
         return 0, 1
-    files = sorted(str(path.relative_to(TOP)) for path in (TOP / "src").rglob("*.c"))
+    clean = TOP / "build-check-clang" / "tidy"
+    clean.mkdir(exist_ok=True)
+    common = hashlib.sha256()
+    for path in [TOP / ".clang-tidy", TOP / "meson.build", *sorted((TOP / "src").rglob("*.h"))]:
+        common.update(path.read_bytes())
+    # The largest first, so that no core is left with one at the end.
+    files = sorted((TOP / "src").rglob("*.c"), key=lambda path: -path.stat().st_size)
 
-    def one(file):
-        return file, run("tidy-" + file.replace("/", "-"), ["clang-tidy", "--quiet", "-p", "build-check-clang", file])
+    def one(path):
+        file = str(path.relative_to(TOP))
+        mark = clean / file.replace("/", "-")
+        digest = hashlib.sha256(common.digest() + path.read_bytes()).hexdigest()
+        if mark.exists() and mark.read_text() == digest:
+            return file, 0, ""
+        code, out = run("tidy-" + file.replace("/", "-"), ["clang-tidy", "--quiet", "-p", "build-check-clang", file])
+        if code == 0:
+            mark.write_text(digest)
+        return file, code, out
 
-    bad = 0
+    bad, done, told = 0, 0, time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
-        for file, (code, out) in pool.map(one, files):
+        for file, code, out in pool.map(one, files):
+            done += 1
+            if time.monotonic() - told > TELL_SECONDS:
+                told = time.monotonic()
+                say("  tidy: %d of %d files" % (done, len(files)))
             if code:
                 bad += 1
-                print("clang-tidy %s:\n%s" % (file, out[-2000:]))
+                say("%s\nalone: clang-tidy --quiet -p build-check-clang %s" % (out[-2000:], file))
     return len(files) - bad, bad
 
 
@@ -136,58 +198,68 @@ def step_fuzz(args):
     if not build("build-check-fuzz"):
         return 0, 1
     seconds = FUZZ_SECONDS_SOAK if args.soak else FUZZ_SECONDS
-    targets = sorted((TOP / "build-check-fuzz" / "tests" / "fuzz").glob("fuzz_*[!.p]"))
-    targets = [path for path in targets if path.is_file() and os.access(path, os.X_OK)]
+    names = sorted(path.stem for path in (TOP / "tests" / "fuzz").glob("fuzz_*.c"))
 
-    def one(target):
-        name = target.name
-        corpus = TOP / "tests" / "fuzz" / "corpus" / name.replace("fuzz_", "", 1)
+    def one(name):
+        target = "build-check-fuzz/tests/fuzz/" + name
+        corpus = "tests/fuzz/corpus/" + name.replace("fuzz_", "", 1)
         found = TOP / "build-check-fuzz" / "found" / name
         found.mkdir(parents=True, exist_ok=True)
-        argv = [str(target), "-max_total_time=%d" % seconds, "-rss_limit_mb=1024", "-timeout=10", "-print_final_stats=1",
-                "-artifact_prefix=%s/" % found, str(found)]
-        if corpus.is_dir():
-            argv.append(str(corpus))
-        return name, run(name, argv, {"ASAN_OPTIONS": "detect_leaks=1"})
+        argv = [target, "-max_total_time=%d" % seconds, "-rss_limit_mb=1024", "-timeout=10", "-print_final_stats=1",
+                "-artifact_prefix=%s/" % found.relative_to(TOP), str(found.relative_to(TOP)), corpus]
+        code, out = run(name, argv, {"ASAN_OPTIONS": "detect_leaks=1"})
+        return name, target, code, out
 
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
-        for name, (code, out) in pool.map(one, targets):
+        for name, target, code, out in pool.map(one, names):
             if code:
                 bad += 1
-                print("%s:\n%s" % (name, out[-3000:]))
-    return len(targets) - bad, bad
+                artifact = re.search(r"Test unit written to (\S+)", out)
+                say("%s:\n%s\nalone: %s %s" % (name, out[-3000:], target, artifact.group(1) if artifact else ""))
+    return len(names) - bad, bad
 
 
-def pytest(name, paths, program, args, env=None):
-    argv = [sys.executable, "-m", "pytest", "-q", "-x" if args.stop else "-q", "--tb=short", "-p", "no:cacheprovider",
-            "--durations=10", *paths]
+def pytest(name, paths, directory, args, env=None):
+    program = directory + "/mailhaul"
+    argv = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=10", *paths]
+    if CORES > 1 and importlib.util.find_spec("xdist"):
+        # A file stays with one worker: each has servers of its own.
+        argv += ["-n", str(CORES), "--dist", "loadfile"]
+    if args.stop:
+        argv.append("-x")
     if args.soak:
         argv.append("--soak")
-    code, out = run(name, argv, dict(env or {}, MAILHAUL=str(program)))
+    still = STILL if directory == "build-check-thread" else []
+    code, out = run(name, [*still, *argv], dict(env or {}, MAILHAUL=str(TOP / program)), tell=True)
     last = out.strip().splitlines()[-1] if out.strip() else ""
     passed = re.search(r"(\d+) passed", last)
     failed = sum(int(n) for n in re.findall(r"(\d+) (?:failed|error)", last))
     if code not in (0, 5):
-        print(out[-8000:])
+        say(out[-8000:])
+        for test in re.findall(r"^(?:FAILED|ERROR) (\S+::\S+)", out, re.M):
+            say("alone: MAILHAUL=%s python3 -m pytest '%s'" % (program, test))
         failed = failed or 1
+    skipped = re.search(r"(\d+) skipped", last)
+    if skipped:
+        say("  %s: %s skipped (only with --soak, or no such server here)" % (name, skipped.group(1)))
     return int(passed.group(1)) if passed else 0, failed
 
 
 def step_e2e(args):
     if not build("build-check"):
         return 0, 1
-    return pytest("e2e", ["tests/e2e", "-m", "not threads or threads"], TOP / "build-check" / "mailhaul", args)
+    return pytest("e2e", ["tests/e2e"], "build-check", args)
 
 
 def step_crash(args):
     if not build("build-check"):
         return 0, 1
-    return pytest("crash", ["tests/crash"], TOP / "build-check" / "mailhaul", args)
+    return pytest("crash", ["tests/crash"], "build-check", args)
 
 
 STEPS = [
-    ("lint", step_lint, "layers, formatting, headers, scripts"),
+    ("lint", step_lint, "layers, formatting, headers, papers, options"),
     ("unit", step_unit, "unit, wire and plan tests under the address and undefined-behaviour sanitizers"),
     ("e2e", step_e2e, "the program against real servers, faults through a proxy"),
     ("crash", step_crash, "killed at journal steps and system calls, resumed, compared"),
@@ -209,15 +281,16 @@ def main():
     if unknown:
         parser.error("no such step: " + ", ".join(sorted(unknown)))
 
-    total = Counts()
+    total, start = Counts(), time.monotonic()
     for name, function, about in STEPS:
         if name not in wanted:
             continue
         began = time.monotonic()
-        print("%s: %s" % (name, about), flush=True)
+        say("%s: %s" % (name, about))
         passed, failed = function(args)
         total.add(passed, failed)
-        print("%s: %d ok, %d not, %.0f s" % (name, passed, failed, time.monotonic() - began), flush=True)
+        say("%s: %d ok, %d not, %.0f s" % (name, passed, failed, time.monotonic() - began))
+    say("%.0f s in all, logs in build-check/log" % (time.monotonic() - start))
     print("%d passed, %d failed" % (total.passed, total.failed))
     return 1 if total.failed or not total.passed else 0
 

@@ -208,7 +208,7 @@ def options():
 
     known = set(re.findall(r" -l '?([a-z0-9-]+)", ask(["completion", "fish"])))
     manual = ask(["manual"], (TOP / "docs" / "manual.in").read_text()).replace("\\-", "-").replace("\\fR", "").replace("\\fB", "")
-    named = set(re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])", manual))
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])(?![\w-])", manual))
     for option in sorted(known - named):
         key = re.sub(r"^(src|dst)-", "", option)  # keys of an account are explained once, by their name
         if not re.search(r"(?<![\w-])%s(?![\w-])" % key, manual):
