@@ -463,6 +463,29 @@ look_for_late(struct run *run, struct work *work, const struct mailbox_info *inf
 		info->messages - expected);
 }
 
+/* Confirmed once, and nowhere now: the mailbox was deleted or made anew before the verdict. No source message goes on its strength. */
+static bool
+is_replaced(const struct work *work, const struct mailbox_info *info)
+{
+	return !info || ((info->has & IMAP_STATUS_UIDVALIDITY) && work->record.dst_uidvalidity &&
+				info->uidvalidity != work->record.dst_uidvalidity);
+}
+
+static void
+report_replaced(struct run *run, struct work *work)
+{
+	struct tally *tally = &work->tally;
+	uint64_t messages = tally->copied + tally->there_record + tally->there_digest + tally->there_content;
+
+	work->reconciled = false;
+	work->deletable = (struct uidset){ 0 };
+	if (messages == 0)
+		return;
+	tally->unknown += messages;
+	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
+		"the destination's mailbox was deleted or replaced meanwhile: run again to see what is left to do");
+}
+
 /*
  * The closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
  * to be opened if nothing has moved.
@@ -488,6 +511,10 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 		struct work *work = &run->work[i];
 		const struct mailbox_info *info = listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
 
+		if (listed && work->state == WORK_DONE && work->record.id && is_replaced(work, info)) {
+			report_replaced(run, work);
+			continue;
+		}
 		look_for_late(run, work, info);
 		/* Without a list it is looked at again next time; nothing is lost. */
 		if (work->state != WORK_DONE || !info || !work->record.id || !work->reconciled)

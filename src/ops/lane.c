@@ -254,8 +254,10 @@ fail_work(struct lane *lane, struct work *work, const struct err *err)
 	if (!work->arena)
 		work->arena = arena_new();
 	work->text = arena_strdup(work->arena, err->text);
-	if (err->scope != ERR_STOPPED)
-		report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "%s", err->text);
+	if (err->scope == ERR_STOPPED)
+		return;
+	report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "%s", err->text);
+	report_code(lane->run->job->report, report_err_code(err));
 }
 
 /* Whether the mailbox may be tried again after this error: 0, or -1 when it is given up. Connections that are no good are closed. */
@@ -292,7 +294,7 @@ work_on(struct lane *lane, struct work *work)
 	lane->progress = 0;
 	/* A baseline that was never taken back: the run that set it died, and its last appends may still be under way. */
 	lane->unsettled = work->record.baseline != 0;
-	while (again) {
+	while (again && !run_ended(lane->run)) {
 		again = false;
 		err_clear(&err);
 		if (++passes > PASSES_MAX) {

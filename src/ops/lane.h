@@ -101,6 +101,7 @@ struct pass {
 	struct snapshot src, dst;
 	struct journal_pairs pairs;
 	struct uidset src_unknown, dst_unknown;
+	struct uidset flags_refused; /* at the destination */
 	uint8_t *reason;
 	struct plan_policy policy;
 	struct plan *plan;

@@ -35,12 +35,29 @@ find_change(struct flag_change *changes, size_t *count, flags_t add, flags_t rem
 	return &changes[(*count)++];
 }
 
+/* Flags that the destination will not change hold up no message. They are not recorded, so the next run tries again. */
+static void
+refuse_change(struct lane *lane, struct pass *pass, const struct flag_change *change, const struct err *why)
+{
+	for (size_t i = 0; i < change->uids.count; i++)
+		uidset_add(&pass->flags_refused, pass->arena, change->uids.range[i].first, change->uids.range[i].last);
+	pass->work->tally.failed += change->count;
+	report_finding(lane->run->job->report, FINDING_FAILED, lane_mailbox_of(pass), 0, "flags of %llu messages could not be changed: %s",
+		(unsigned long long)change->count, why->text);
+	lane_count_error(lane, change->count);
+}
+
 static int
-send_changes(struct pass *pass, struct flag_change *changes, size_t *count, struct err *err)
+send_changes(struct lane *lane, struct pass *pass, struct flag_change *changes, size_t *count, struct err *err)
 {
 	for (size_t i = 0; i < *count; i++) {
-		if (box_change_flags(pass->dst_box, &changes[i].uids, changes[i].add, changes[i].remove, err) < 0)
-			return err_wrap(err, "changing flags");
+		if (box_change_flags(pass->dst_box, &changes[i].uids, changes[i].add, changes[i].remove, err) < 0) {
+			if (err->scope >= ERR_CONN || err->kind == ERR_KIND_BUSY)
+				return err_wrap(err, "changing flags");
+			refuse_change(lane, pass, &changes[i], err);
+			err_clear(err);
+			continue;
+		}
 		pass->work->tally.flags_changed += changes[i].count;
 	}
 	*count = 0;
@@ -66,14 +83,14 @@ change_flags(struct lane *lane, struct pass *pass, struct err *err)
 			changes = arena_array(pass->arena, FLAG_GROUPS, sizeof(*changes));
 		change = find_change(changes, &count, action->add, action->remove);
 		if (!change) {
-			if (send_changes(pass, changes, &count, err) < 0)
+			if (send_changes(lane, pass, changes, &count, err) < 0)
 				return -1;
 			change = find_change(changes, &count, action->add, action->remove);
 		}
 		uidset_add(&change->uids, pass->arena, action->dst_uid, action->dst_uid);
 		change->count++;
 	}
-	return changes ? send_changes(pass, changes, &count, err) : 0;
+	return changes ? send_changes(lane, pass, changes, &count, err) : 0;
 }
 
 static int
@@ -122,7 +139,7 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			if (pass->work->looked && action->kind == PLAN_ADOPT &&
 				!uidset_has(&pass->work->unplaced, action->src_uid))
 				pass->work->dst_stored++;
-			if (action->record)
+			if (action->record && !(action->flags && uidset_has(&pass->flags_refused, action->dst_uid)))
 				rc = put_known(lane, pass, action, err);
 			break;
 		case PLAN_GONE_DST:
@@ -167,6 +184,7 @@ set_baseline(struct lane *lane, struct pass *pass, struct err *err)
 	if (record->baseline == 0 || record->baseline > pass->dst_uidnext)
 		record->baseline = pass->dst_uidnext ? pass->dst_uidnext : 1;
 	record->src_messages = record->dst_messages = 0; /* not reconciled any more */
+	pass->work->dst.has = 0; /* from here on the listing does not tell what is there */
 	os_point("baseline");
 	return journal_put_mailbox(lane->run->journal, record, true, err);
 }
