@@ -21,10 +21,12 @@ struct arena *arena_new(void); /* costs no block until the first allocation */
 void arena_clear(struct arena *arena); /* forgets everything, keeps at most one block for reuse */
 void arena_free(struct arena *arena); /* accepts NULL */
 
-void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned for any type */
-void *arena_array(struct arena *arena, size_t count, size_t size);
+/* zeroed, aligned for any type */
+void *arena_alloc(struct arena *arena, size_t size) NEVER_NULL;
+void *arena_array(struct arena *arena, size_t count, size_t size) NEVER_NULL;
 /* Grows the most recent allocation in place where possible, else copies; new part zeroed. old may be NULL, and is gone afterwards. */
-void *arena_grow(struct arena *arena, void *old, size_t old_count, size_t new_count, size_t size);
+void *arena_grow(
+	struct arena *arena, void *old, size_t old_count, size_t new_count, size_t size) NEVER_NULL;
 char *arena_strdup(struct arena *arena, const char *text); /* NULL gives NULL */
 char *arena_text(struct arena *arena, struct span bytes); /* NUL-terminated copy */
 /* copy, also NUL-terminated behind len */

@@ -107,7 +107,9 @@ int base64_encode(struct span bytes, struct buf *out)
 
 	if (bytes.len > SIZE_MAX / 2 || buf_reserve(out, (bytes.len + 2) / 3 * 4) < 0)
 		return -1;
-	to = out->data ? out->data + out->len : NULL;
+	if (bytes.len == 0)
+		return 0;
+	to = out->data + out->len;
 	for (size_t i = 0; i < bytes.len; i += 3) {
 		const unsigned char *from = (const unsigned char *)bytes.data + i;
 		size_t left = bytes.len - i;

@@ -7,12 +7,15 @@
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
+#include "base/must.h"
+
 #include <stddef.h>
 
-void *mem_alloc(size_t size); /* zeroed */
-void *mem_array(size_t count, size_t size); /* zeroed, overflow checked */
-void *mem_resize(void *old, size_t count, size_t size); /* overflow checked, new part not zeroed */
-char *mem_strdup(const char *text);
+void *mem_alloc(size_t size) NEVER_NULL; /* zeroed */
+void *mem_array(size_t count, size_t size) NEVER_NULL; /* zeroed, overflow checked */
+/* overflow checked, new part not zeroed */
+void *mem_resize(void *old, size_t count, size_t size) NEVER_NULL;
+char *mem_strdup(const char *text) NEVER_NULL;
 void mem_free(void *memory); /* accepts NULL */
 
 #endif

@@ -40,14 +40,14 @@ int os_openat(int dir, const char *path, int flags, mode_t mode)
 /* Never retried: Linux has released the descriptor even when it says EINTR. So it has for an injected fault. */
 int os_close(int fd)
 {
-	const bool failed = FAULT(OS_CLOSE, NULL);
-	const int number = errno;
-	const int rc = close(fd);
+	if (FAULT(OS_CLOSE, NULL)) {
+		const int number = errno;
 
-	if (failed) {
+		(void)close(fd);
 		errno = number;
 		return -1;
 	}
+	const int rc = close(fd);
 	return rc < 0 && errno == EINTR ? 0 : rc;
 }
 

@@ -160,22 +160,24 @@ static void find_config(struct cli *cli, const struct arguments *arguments)
 	}
 }
 
-static int find_job(
-	struct cli *cli, const char *name, const struct config_job **job_out, struct err *err)
+static const struct config_job *find_job(struct cli *cli, const char *name, struct err *err)
 {
 	const struct config_job *job;
 
 	if (cli_config(cli, err) < 0)
-		return -1;
+		return NULL;
 	job = config_job(cli->config, name);
-	if (!job)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+	if (!job) {
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"there is no [job %s] in the configuration file", name);
-	if (!job->command || strcmp(job->command, "run") == 0)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		return NULL;
+	}
+	if (!job->command || strcmp(job->command, "run") == 0) {
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"[job %s]: command = names none that can be run", name);
-	*job_out = job;
-	return 0;
+		return NULL;
+	}
+	return job;
 }
 
 /*
@@ -185,13 +187,14 @@ static int find_job(
 static int start_job(
 	struct cli *cli, struct arguments *arguments, size_t at, const char *name, struct err *err)
 {
-	const struct config_job *job = NULL;
+	const struct config_job *job;
 	struct config *config;
 	struct token *token;
 	size_t count = 0;
 
 	find_config(cli, arguments);
-	if (find_job(cli, name, &job, err) < 0)
+	job = find_job(cli, name, err);
+	if (!job)
 		return -1;
 
 	token = arena_array(cli->arena, job->count + arguments->count + 1, sizeof(*token));

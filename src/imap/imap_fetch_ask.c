@@ -280,12 +280,9 @@ static struct fetch_ask *left_out(struct fetch_command *command)
 			if (imap_fetch_mark_has(
 				    &command->marks, slice->place + (uint32_t)(uid - slice->first)))
 				continue;
-			struct uid_range *tail =
-				ask->ranges > 0 ? &ask->range[ask->ranges - 1] : NULL;
-
 			ask->uids++;
-			if (tail && tail->last + 1 == uid) {
-				tail->last = (uint32_t)uid;
+			if (ask->ranges > 0 && ask->range[ask->ranges - 1].last + 1 == uid) {
+				ask->range[ask->ranges - 1].last = (uint32_t)uid;
 				continue;
 			}
 			if (ask->ranges == room) {

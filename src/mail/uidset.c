@@ -167,7 +167,7 @@ void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_
 		first = 1; /* there is no UID 0 */
 	if (last == 0)
 		return;
-	if (tail == NULL || (tail->last < first && tail->last + 1 < first))
+	if (set->count == 0 || (tail->last < first && tail->last + 1 < first))
 		push(set, arena, first, last);
 	else if (first >= tail->first && touches(*tail, first))
 		tail->last = last > tail->last ? last : tail->last;

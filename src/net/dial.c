@@ -111,7 +111,7 @@ static int race_sleep(struct race *race, struct pollfd *fds, int64_t deadline, s
 	int timeout = left > INT_MAX ? INT_MAX : (int)left;
 	if (left < 0)
 		timeout = until == INT64_MAX ? -1 : 0;
-	if (os_poll(fds, (nfds_t)(1 + race->active_count), timeout) < 0)
+	if (os_poll(fds, 1 + (nfds_t)race->active_count, timeout) < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot wait for the network");
 	return 0;
 }

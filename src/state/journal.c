@@ -64,10 +64,13 @@ static struct record *queue_add(struct queue *queue)
 
 static int queue_add_pair(struct queue *queue, int64_t mailbox, const struct journal_pair *pair)
 {
-	const struct record *last = queue->count ? &queue->records[queue->count - 1] : NULL;
-	uint32_t like[2] = { last ? last->src_flags : 0, last ? last->dst_flags : 0 };
+	uint32_t like[2] = { 0, 0 };
 	uint32_t src_flags, dst_flags;
 
+	if (queue->count > 0) {
+		like[0] = queue->records[queue->count - 1].src_flags;
+		like[1] = queue->records[queue->count - 1].dst_flags;
+	}
 	if (queue_add_text(queue, pair->src_flags ? pair->src_flags : "", like, &src_flags) < 0)
 		return -1;
 	like[0] = src_flags;
