@@ -126,15 +126,15 @@ def literal_cuts():
     for at in (0, 1, 0.5, 599_999, 600_000):
         yield Case("append, streamed, at %s of 600000" % at, dst=[dict(big, do="cut-literal", at=at)])
         yield Case("append, streamed, synchronising, at %s of 600000" % at, dst=[dict(on="APPEND", match="600000", do="cut-literal", at=at)],
-                   dst_options=BARE)
+                   dst_options=BARE, quick=at in (0.5, 600_000))
     for at in (0, 1, 0.5, 33, 34):
-        yield Case("append, bare, at %s of 34" % at, dst=[dict(small, do="cut-literal", at=at)], dst_options=BARE)
+        yield Case("append, bare, at %s of 34" % at, dst=[dict(small, do="cut-literal", at=at)], dst_options=BARE, quick=at in (0, 33))
         yield Case("fetch, first body, at %s of 34" % at, src=[dict(body, do="cut-reply-literal", at=at)])
-    for size in (300, 2500, 5000, 300_000, 604_300, 604_500):
+    for size in (300, 5000, 300_000, 604_500):
         yield Case("fetch, %d octets into the answer" % size, src=[dict(body, do="cut-reply", at=size)])
         yield Case("append, %d octets into the connection" % (size + 700),
                    dst=[{"do": "cut", "direction": "c2s", "bytes": size + 700, "connection": 1}])
-    for size in (5, 60, 300, 900, 1500):
+    for size in (5, 300, 1500):
         yield Case("answers of the destination, cut after %d octets" % size,
                    dst=[{"do": "cut", "direction": "s2c", "bytes": size, "connection": 1}])
 
