@@ -479,6 +479,7 @@ static bool is_contended(struct plan *plan, struct list list)
 static void decide_content(struct plan *plan, struct list list)
 {
 	for (size_t i = 0; i < list.count; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): gather() gives memory for what it counts */
 		if (list.at[i].side == SIDE_SRC)
 			plan->src_state[list.at[i].row] &= (uint8_t)~ROW_CONTENT;
 		else

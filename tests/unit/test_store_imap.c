@@ -35,6 +35,8 @@ static struct {
 	char seen[SEEN_MAX][300]; /* without tags */
 	size_t seen_count;
 } server;
+/* Of seen and seen_count: a command may still be on its way when the client looks. */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void send_text(int fd, const char *text, const char *tag)
 {
@@ -98,9 +100,11 @@ static void serve(int fd)
 			len = strcspn(command, "\r\n");
 		}
 		command[len] = '\0';
+		(void)pthread_mutex_lock(&seen_lock);
 		if (server.seen_count < SEEN_MAX)
 			(void)snprintf(server.seen[server.seen_count++], sizeof(server.seen[0]),
 				"%.299s", command);
+		(void)pthread_mutex_unlock(&seen_lock);
 		if (strcmp(command, "LOGOUT") == 0)
 			break;
 		send_text(fd, find_answer(command), line);
@@ -181,8 +185,10 @@ static size_t seen(const char *command)
 {
 	size_t count = 0;
 
+	(void)pthread_mutex_lock(&seen_lock);
 	for (size_t i = 0; i < server.seen_count; i++)
 		count += strncasecmp(server.seen[i], command, strlen(command)) == 0;
+	(void)pthread_mutex_unlock(&seen_lock);
 	return count;
 }
 

@@ -342,9 +342,17 @@ class Relay:
             self.close()
             return
         pipe, other = (self.c2s, self.server) if side == "client" else (self.s2c, self.client)
-        pipe.after(lambda: other and not other.is_closing() and other.can_write_eof() and other.write_eof())
+        pipe.after(lambda: self.end_of(other))
         if side == "server":
             pipe.after(self.close)
+
+    @staticmethod
+    def end_of(transport):
+        try:
+            if transport and not transport.is_closing() and transport.can_write_eof():
+                transport.write_eof()
+        except OSError:
+            pass  # that side was faster to go
 
     def lost(self, side):
         if side == "client" and self.draining:
