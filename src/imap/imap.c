@@ -12,6 +12,8 @@
 
 #define TAGS_FIRST 256
 #define TAGS_MAX 65536 /* commands in flight */
+#define DRIP_OCTETS 100 /* a second; what comes slower than that is no connection */
+#define CHATTER_MAX 100000
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 §5 */
 
 struct imap *imap_new(struct stream *stream, int64_t timeout_ms)
@@ -195,6 +197,27 @@ int imap_wait(struct imap *imap, struct err *err)
 	return is_late(imap) ? fail_late(imap, err) : -1;
 }
 
+/*
+ * Waits for the rest of a response that has begun. Silence is the wire's to judge; here a server is given up that says something all the
+ * time and never comes to an end. Only the waiting counts: we may be slow ourselves.
+ */
+static int wait_rest(struct imap *imap, struct err *err)
+{
+	const size_t before = wire_peek(imap->wire).len;
+	const int64_t began = clock_ms();
+
+	if (imap_wait(imap, err) < 0)
+		return -1;
+	if (before == 0 && imap->stream_left == 0)
+		return 0; /* the first octets: what was waited for is the answer */
+	imap->waited_ms += clock_ms() - began;
+	imap->waited_octets += wire_peek(imap->wire).len - before;
+	if (imap->timeout_ms > 0 && imap->waited_ms > imap->timeout_ms &&
+		imap->waited_octets < (uint64_t)imap->waited_ms / 1000 * DRIP_OCTETS)
+		return fail_late(imap, err);
+	return 0;
+}
+
 static void chunk_consume(struct imap *imap)
 {
 	wire_consume(imap->wire, imap->chunk);
@@ -206,7 +229,7 @@ static void chunk_consume(struct imap *imap)
 static int chunk_next(struct imap *imap, struct err *err)
 {
 	while (wire_peek(imap->wire).len == 0)
-		if (imap_wait(imap, err) < 0)
+		if (wait_rest(imap, err) < 0)
 			return -1;
 
 	const size_t len = wire_peek(imap->wire).len;
@@ -233,8 +256,12 @@ static int event_read(struct imap *imap, struct err *err)
 
 	if (body_skip(imap, err) < 0)
 		return -1;
+	if (!frame->continued) {
+		imap->waited_ms = 0;
+		imap->waited_octets = 0;
+	}
 	while ((rc = imap_response_frame(frame, wire_peek(imap->wire), err)) == 0)
-		if (imap_wait(imap, err) < 0)
+		if (wait_rest(imap, err) < 0)
 			return -1;
 	if (rc < 0)
 		return -1;
@@ -250,6 +277,34 @@ static int event_read(struct imap *imap, struct err *err)
 	return rc;
 }
 
+/* Servers that are busy say so now and then, and announce what changes; none does it a hundred thousand times before it answers. */
+static int chatter_count(struct imap *imap, const struct imap_event *event, struct err *err)
+{
+	switch (event->type) {
+	case IMAP_TAGGED:
+		imap->chatter = 0;
+		return 0;
+	case IMAP_STATUS_LINE:
+	case IMAP_CONTINUE:
+	case IMAP_CAPABILITY:
+	case IMAP_FLAGS:
+	case IMAP_EXISTS:
+	case IMAP_RECENT:
+	case IMAP_UNKNOWN:
+		break;
+	case IMAP_FETCH:
+		if (event->fetch.uid == 0 && !event->fetch.stream && !event->fetch.continued)
+			break; /* only flags, of whatever it is */
+		return 0;
+	default:
+		return 0;
+	}
+	return ++imap->chatter <= CHATTER_MAX
+		       ? 0
+		       : err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+				 "the server talks without end and does not answer");
+}
+
 static int event_next(struct imap *imap, struct err *err)
 {
 	const struct imap_event *event = &imap->event;
@@ -257,6 +312,8 @@ static int event_next(struct imap *imap, struct err *err)
 	if (is_late(imap)) /* a flood leaves nothing to wait for */
 		return fail_late(imap, err);
 	if (event_read(imap, err) < 0)
+		return -1;
+	if (chatter_count(imap, event, err) < 0)
 		return -1;
 	if (event->type == IMAP_TAGGED && tag_answered(imap, event, err) < 0)
 		return -1;

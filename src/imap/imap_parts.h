@@ -47,6 +47,11 @@ struct imap {
 	struct imap_frame frame;
 	uint64_t stream_left; /* octets of a streamed literal not yet consumed */
 	size_t chunk; /* of these, handed out by imap_body_next() and still to be consumed */
+	/* Against servers that drip: waited for the rest of this response, and what came meanwhile. */
+	int64_t waited_ms;
+	uint64_t waited_octets;
+	unsigned
+		chatter; /* against servers that flood: responses with nothing in them since a tagged one */
 
 	struct imap_tags tags;
 

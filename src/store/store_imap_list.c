@@ -143,9 +143,27 @@ static int take_list(struct listing *listing, const struct imap_list *list, stru
 	return 0;
 }
 
+/* A line of the listing that cannot be read may name any mailbox: what is known without it is not all there is. */
+static bool is_broken_line(struct span line)
+{
+	static const char *const starts[] = { "* LIST ", "* LSUB ", "* XLIST " };
+
+	for (size_t i = 0; i < countof(starts); i++)
+		if (span_starts_nocase(line, span_of(starts[i])))
+			return true;
+	return false;
+}
+
 static int take(struct listing *listing, const struct imap_event *event, struct err *err)
 {
 	imap_names_note(listing->store, event);
+	if (event->type == IMAP_UNKNOWN && is_broken_line(event->text)) {
+		char shown[TEXT_SHOWN];
+
+		text_shown(event->text, shown);
+		return err_set(err, ERR_ACCOUNT,
+			"the server's listing has a line that makes no sense: %s", shown);
+	}
 	if (event->type == IMAP_LIST)
 		return take_list(listing, &event->list, err);
 	if (event->type == IMAP_STATUS) {
