@@ -32,4 +32,6 @@ void signals_init(void)
 	}
 	action.sa_handler = SIG_IGN;
 	(void)sigaction(SIGPIPE, &action, NULL);
+	(void)sigaction(
+		SIGXFSZ, &action, NULL); /* ulimit -f: an error like a full disk, to be told */
 }
