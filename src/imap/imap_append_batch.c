@@ -132,8 +132,8 @@ static struct append_refusal refusal_of(const struct imap_event *event)
 	refusal.try_create = code == IMAP_CODE_TRYCREATE;
 	refusal.general = refusal.try_create || code == IMAP_CODE_NONEXISTENT ||
 			  code == IMAP_CODE_NOPERM || code == IMAP_CODE_UNAVAILABLE ||
-			  code == IMAP_CODE_THROTTLED ||
-			  refusal.err.kind == ERR_KIND_BUSY || refusal.err.scope > ERR_MAILBOX;
+			  code == IMAP_CODE_THROTTLED || refusal.err.kind == ERR_KIND_BUSY ||
+			  refusal.err.scope > ERR_MAILBOX;
 	return refusal;
 }
 
@@ -186,7 +186,8 @@ static void refused(
 		(void)err_rescope(&refusal->err, ERR_MESSAGE);
 		refuse_part(append, batch, part, refusal);
 		if (refusal->err.kind == ERR_KIND_QUOTA)
-			refuse_as_large(append, batch, letter_size(&batch->letter[part.from]), refusal);
+			refuse_as_large(
+				append, batch, letter_size(&batch->letter[part.from]), refusal);
 		return;
 	}
 	batch->bad |= refusal->bad;

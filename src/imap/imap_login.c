@@ -493,7 +493,9 @@ static int send_enable(struct login *login, struct batch *batch, struct err *err
 		options->want_qresync && imap_has(imap, IMAP_CAP_QRESYNC) ? " QRESYNC" : "";
 	/* QRESYNC brings CONDSTORE with it (RFC 7162 §3.2.3). */
 	const char *condstore =
-		options->want_qresync && !*qresync && imap_has(imap, IMAP_CAP_CONDSTORE) ? " CONDSTORE" : "";
+		options->want_qresync && !*qresync && imap_has(imap, IMAP_CAP_CONDSTORE)
+			? " CONDSTORE"
+			: "";
 	const char *utf8 =
 		options->want_utf8 && imap_has(imap, IMAP_CAP_UTF8_ACCEPT) ? " UTF8=ACCEPT" : "";
 

@@ -92,7 +92,8 @@ static int delete_in(struct run *run, struct lane *lane, struct work *work, stru
 	if (!box)
 		return -1;
 	if (box_facts(box)->uidvalidity == 0 || box_facts(box)->uid_not_sticky) {
-		err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY, "its UIDs are not lasting ones: nothing is deleted in it");
+		err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
+			"its UIDs are not lasting ones: nothing is deleted in it");
 		goto out;
 	}
 	if (box_facts(box)->uidvalidity != work->record.src_uidvalidity) {

@@ -16,8 +16,7 @@
 #define QUIET_MAX_MS 60000 /* a mailbox that never comes to rest is not waited for longer */
 #define PASSES_MAX 100 /* of one mailbox without an error: more never settle */
 
-bool
-run_ended(struct run *run)
+bool run_ended(struct run *run)
 {
 	bool ended;
 
@@ -27,8 +26,7 @@ run_ended(struct run *run)
 	return ended || stop_requested();
 }
 
-void
-run_end(struct run *run, const struct err *err)
+void run_end(struct run *run, const struct err *err)
 {
 	pthread_mutex_lock(&run->lock);
 	if (!run->ended) {
@@ -38,8 +36,7 @@ run_end(struct run *run, const struct err *err)
 	pthread_mutex_unlock(&run->lock);
 }
 
-struct work *
-run_take(struct run *run)
+struct work *run_take(struct run *run)
 {
 	struct work *work = NULL;
 
@@ -55,8 +52,7 @@ run_take(struct run *run)
 	return work;
 }
 
-static void
-run_leave(struct run *run)
+static void run_leave(struct run *run)
 {
 	pthread_mutex_lock(&run->lock);
 	run->busy--;
@@ -64,8 +60,7 @@ run_leave(struct run *run)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static void
-count_traffic(struct lane *lane, int side, struct store *store)
+static void count_traffic(struct lane *lane, int side, struct store *store)
 {
 	uint64_t in, out, turns;
 
@@ -78,8 +73,7 @@ count_traffic(struct lane *lane, int side, struct store *store)
 	lane->connections[side]++;
 }
 
-void
-lane_disconnect(struct lane *lane)
+void lane_disconnect(struct lane *lane)
 {
 	count_traffic(lane, 0, lane->src);
 	count_traffic(lane, 1, lane->dst);
@@ -88,10 +82,11 @@ lane_disconnect(struct lane *lane)
 	lane->src = lane->dst = NULL;
 }
 
-int
-lane_connect(struct lane *lane, struct err *err)
+int lane_connect(struct lane *lane, struct err *err)
 {
-	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms, .flags = lane->flags, .compress_scan = lane->run->compress };
+	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms,
+		.flags = lane->flags,
+		.compress_scan = lane->run->compress };
 	struct store_request dst_request = request;
 
 	request.want_utf8 = true;
@@ -107,8 +102,7 @@ lane_connect(struct lane *lane, struct err *err)
 }
 
 /* How long to wait before the n-th attempt: what the server named, else doubling. */
-int64_t
-lane_pause_ms(const struct err *err, unsigned attempt)
+int64_t lane_pause_ms(const struct err *err, unsigned attempt)
 {
 	int64_t ms = BACKOFF_FIRST_MS;
 
@@ -121,13 +115,13 @@ lane_pause_ms(const struct err *err, unsigned attempt)
 	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
 }
 
-static int
-pause_lane(struct lane *lane, const struct err *why, unsigned attempt, struct err *err)
+static int pause_lane(struct lane *lane, const struct err *why, unsigned attempt, struct err *err)
 {
 	int64_t ms = lane_pause_ms(why, attempt);
 	char note[160];
 
-	snprintf(note, sizeof(note), "waiting %lld s: %.120s", (long long)(ms + 999) / 1000, why->text);
+	snprintf(note, sizeof(note), "waiting %lld s: %.120s", (long long)(ms + 999) / 1000,
+		why->text);
 	log_warn("%s; again in %.1f s", why->text, (double)ms / 1000);
 	meter_note(lane->run->job->meter, note);
 	if (why->kind == ERR_KIND_BUSY || why->retry == ERR_RETRY_AFTER)
@@ -142,8 +136,7 @@ pause_lane(struct lane *lane, const struct err *why, unsigned attempt, struct er
  * Rule 5: an append whose answer was lost may still be under way. The mailbox is watched until nothing has come for the settle time; only then
  * is it looked through for what is missing.
  */
-static int
-wait_quiet(struct lane *lane, struct work *work, struct err *err)
+static int wait_quiet(struct lane *lane, struct work *work, struct err *err)
 {
 	int64_t began = clock_ms(), quiet_since = began;
 	struct mailbox_info before = { 0 }, now;
@@ -162,8 +155,7 @@ wait_quiet(struct lane *lane, struct work *work, struct err *err)
 	return 0;
 }
 
-static void
-pass_release(struct pass *pass)
+static void pass_release(struct pass *pass)
 {
 	box_close(pass->src_box);
 	box_close(pass->dst_box);
@@ -175,8 +167,7 @@ pass_release(struct pass *pass)
 }
 
 /* Counts of a pass begin anew; what earlier passes copied stays copied, and is not "already there" now. */
-static struct tally
-begin_tally(struct work *work)
+static struct tally begin_tally(struct work *work)
 {
 	struct tally earlier = work->tally;
 
@@ -192,24 +183,23 @@ begin_tally(struct work *work)
 	return earlier;
 }
 
-static void
-end_tally(struct work *work, const struct tally *earlier)
+static void end_tally(struct work *work, const struct tally *earlier)
 {
 	struct tally *tally = &work->tally;
 
-	tally->there_record -= tally->there_record < earlier->copied ? tally->there_record : earlier->copied;
+	tally->there_record -=
+		tally->there_record < earlier->copied ? tally->there_record : earlier->copied;
 }
 
 /* What the journal is told when everything selected is known to be there. The destination's columns come from the closing list. */
-static void
-remember(struct lane *lane, struct pass *pass)
+static void remember(struct lane *lane, struct pass *pass)
 {
 	struct work *work = pass->work;
 	const struct box_facts *facts = box_facts(pass->src_box);
 	const struct tally *tally = &work->tally;
 
-	work->reconciled = !pass->again && !tally->refused && !tally->failed && !tally->unknown && !tally->vanished &&
-			   !run_ended(lane->run);
+	work->reconciled = !pass->again && !tally->refused && !tally->failed && !tally->unknown &&
+			   !tally->vanished && !run_ended(lane->run);
 	if (!work->reconciled)
 		return;
 	work->record.src_messages = (uint32_t)pass->src.count;
@@ -219,10 +209,11 @@ remember(struct lane *lane, struct pass *pass)
 	work->record.selection = settings_selection(lane->run->settings);
 }
 
-static int
-lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
+static int lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
 {
-	struct pass pass = { .run = lane->run, .work = work, .arena = arena_new(), .dst_arena = arena_new() };
+	struct pass pass = {
+		.run = lane->run, .work = work, .arena = arena_new(), .dst_arena = arena_new()
+	};
 	struct tally earlier = begin_tally(work);
 	int rc = -1;
 
@@ -247,8 +238,7 @@ out:
 	return rc;
 }
 
-static void
-fail_work(struct lane *lane, struct work *work, const struct err *err)
+static void fail_work(struct lane *lane, struct work *work, const struct err *err)
 {
 	work->state = err->scope == ERR_STOPPED ? WORK_INTERRUPTED : WORK_FAILED;
 	if (!work->arena)
@@ -256,13 +246,13 @@ fail_work(struct lane *lane, struct work *work, const struct err *err)
 	work->text = arena_strdup(work->arena, err->text);
 	if (err->scope == ERR_STOPPED)
 		return;
-	report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "%s", err->text);
+	report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0,
+		"%s", err->text);
 	report_code(lane->run->job->report, report_err_code(err));
 }
 
 /* Whether the mailbox may be tried again after this error: 0, or -1 when it is given up. Connections that are no good are closed. */
-static int
-recover(struct lane *lane, struct err *why, unsigned *attempt, struct err *err)
+static int recover(struct lane *lane, struct err *why, unsigned *attempt, struct err *err)
 {
 	bool busy = why->kind == ERR_KIND_BUSY || why->retry == ERR_RETRY_AFTER;
 
@@ -283,8 +273,7 @@ recover(struct lane *lane, struct err *why, unsigned *attempt, struct err *err)
 	return 0;
 }
 
-static void
-work_on(struct lane *lane, struct work *work)
+static void work_on(struct lane *lane, struct work *work)
 {
 	struct err err = ERR_INIT, other = ERR_INIT;
 	unsigned attempt = 0, passes = 0;
@@ -298,7 +287,9 @@ work_on(struct lane *lane, struct work *work)
 		again = false;
 		err_clear(&err);
 		if (++passes > PASSES_MAX) {
-			err_set(&err, ERR_MAILBOX, "the destination's answers never add up: given up after %d passes", PASSES_MAX);
+			err_set(&err, ERR_MAILBOX,
+				"the destination's answers never add up: given up after %d passes",
+				PASSES_MAX);
 			break;
 		}
 		if (lane_connect(lane, &err) == 0 && lane_pass(lane, work, &again, &err) == 0)
@@ -310,15 +301,15 @@ work_on(struct lane *lane, struct work *work)
 	if (err.scope != ERR_NONE)
 		fail_work(lane, work, &err);
 	else
-		work->state = run_ended(lane->run) && !work->reconciled ? WORK_INTERRUPTED : WORK_DONE;
+		work->state =
+			run_ended(lane->run) && !work->reconciled ? WORK_INTERRUPTED : WORK_DONE;
 	if (err.scope >= ERR_ACCOUNT)
 		run_end(lane->run, &err);
 	meter_mailbox_done(lane->run->job->meter);
 }
 
 /* A lane beyond the first that gets no connection leaves the work to the others. */
-static bool
-may_work(struct lane *lane)
+static bool may_work(struct lane *lane)
 {
 	struct err err = ERR_INIT;
 	bool alone;
@@ -336,8 +327,7 @@ may_work(struct lane *lane)
 	return alone;
 }
 
-void *
-lane_main(void *argument)
+void *lane_main(void *argument)
 {
 	struct lane *lane = argument;
 	struct work *work;

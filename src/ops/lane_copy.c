@@ -15,12 +15,14 @@
 #define ASK_BYTES (1u << 20) /* octets one FETCH asks for */
 #define ASK_MESSAGES 2048
 #define SIZE_GUESS 65536 /* octets of a message whose size the source did not tell */
-#define SEEN_LEAST 3 /* messages that must all have turned before the server, not a reader, is to blame */
+#define SEEN_LEAST \
+	3 /* messages that must all have turned before the server, not a reader, is to blame */
 #define SPEND_STEP (16u << 20) /* octets after which the journal learns what was carried */
 
 struct flight { /* what must be known of a message when its answer comes */
 	uint32_t item; /* index */
-	bool doubtful, has_nul; /* a server may have stored other octets than these: it is looked at again */
+	/* a server may have stored other octets than these: it is looked at again */
+	bool doubtful, has_nul;
 	uint64_t size;
 	uint32_t claimed; /* RFC822.SIZE at the source; 0 = not known */
 	struct digest128 header;
@@ -45,19 +47,18 @@ struct copy {
 	size_t doubts, doubts_room;
 	struct uidset turned; /* unseen when scanned, \Seen when fetched */
 	uint64_t unseen; /* messages fetched that were unseen when scanned */
-	uint64_t full_size; /* 0, or: the quota had no room for a message of this size, and none as large is tried any more */
+	/* 0, or: the quota had no room for a message of this size, and none as large is tried any more */
+	uint64_t full_size;
 	struct err full_err;
 	struct err trouble; /* an answer that asks for a pause, or poisons more than its message */
 };
 
-const char *
-lane_mailbox_of(const struct pass *pass)
+const char *lane_mailbox_of(const struct pass *pass)
 {
 	return pass->work->pair.src->name;
 }
 
-void
-lane_count_error(struct lane *lane, uint64_t count)
+void lane_count_error(struct lane *lane, uint64_t count)
 {
 	struct run *run = lane->run;
 	struct err end = ERR_INIT;
@@ -70,13 +71,14 @@ lane_count_error(struct lane *lane, uint64_t count)
 	too_many = run->settings->max_errors && run->errors >= run->settings->max_errors;
 	pthread_mutex_unlock(&run->lock);
 	if (too_many) {
-		err_set(&end, ERR_MAILBOX, "%llu errors: stopped by --max-errors", (unsigned long long)errors);
+		err_set(&end, ERR_MAILBOX, "%llu errors: stopped by --max-errors",
+			(unsigned long long)errors);
 		run_end(run, &end);
 	}
 }
 
-static int
-put_pair(struct copy *copy, const struct flight *flight, uint32_t dst_uid, enum journal_status status, struct err *err)
+static int put_pair(struct copy *copy, const struct flight *flight, uint32_t dst_uid,
+	enum journal_status status, struct err *err)
 {
 	const struct item *item = &copy->item[flight->item];
 	struct flag_table *flags = copy->lane->flags;
@@ -94,8 +96,7 @@ put_pair(struct copy *copy, const struct flight *flight, uint32_t dst_uid, enum 
 }
 
 /* Proven to be at the destination: may go at the source, if that was asked for. */
-void
-lane_may_delete(struct lane *lane, struct pass *pass, uint32_t src_uid)
+void lane_may_delete(struct lane *lane, struct pass *pass, uint32_t src_uid)
 {
 	struct work *work = pass->work;
 
@@ -106,18 +107,17 @@ lane_may_delete(struct lane *lane, struct pass *pass, uint32_t src_uid)
 	uidset_add(&work->deletable, work->arena, src_uid, src_uid);
 }
 
-void
-lane_lost_flags(struct lane *lane, struct pass *pass, uint32_t uid, flags_t lost)
+void lane_lost_flags(struct lane *lane, struct pass *pass, uint32_t uid, flags_t lost)
 {
 	if (!lost)
 		return;
 	if (pass->work->tally.flags_lost++ == 0)
-		report_finding(lane->run->job->report, FINDING_FLAGS_LOST, lane_mailbox_of(pass), uid,
-			"the destination cannot hold %s (said once for this mailbox)", flags_text(lane->flags, lost));
+		report_finding(lane->run->job->report, FINDING_FLAGS_LOST, lane_mailbox_of(pass),
+			uid, "the destination cannot hold %s (said once for this mailbox)",
+			flags_text(lane->flags, lost));
 }
 
-static uint32_t
-claimed_size(const struct pass *pass, uint32_t uid)
+static uint32_t claimed_size(const struct pass *pass, uint32_t uid)
 {
 	size_t row = snapshot_find(&pass->src, uid);
 
@@ -125,25 +125,25 @@ claimed_size(const struct pass *pass, uint32_t uid)
 }
 
 /* A full account may still have room for a smaller message (product rule 6: what it can't hold never stops the others). */
-static bool
-is_too_large(const struct copy *copy, uint64_t size)
+static bool is_too_large(const struct copy *copy, uint64_t size)
 {
 	return copy->full_size && size >= copy->full_size;
 }
 
 /* Asks for the next copies while the source has room for it. */
-static int
-ask_more(struct copy *copy, struct err *err)
+static int ask_more(struct copy *copy, struct err *err)
 {
 	bool newest_first = copy->lane->run->settings->newest_first;
 	struct pass *pass = copy->pass;
 
-	while (copy->asked < copy->items && box_fetch_has_room(pass->src_box) && !run_ended(copy->lane->run)) {
+	while (copy->asked < copy->items && box_fetch_has_room(pass->src_box) &&
+		!run_ended(copy->lane->run)) {
 		struct uidset set = { 0 };
 		uint64_t bytes = 0;
 		unsigned messages = 0;
 
-		for (; copy->asked < copy->items && bytes < ASK_BYTES && messages < ASK_MESSAGES; copy->asked++, messages++) {
+		for (; copy->asked < copy->items && bytes < ASK_BYTES && messages < ASK_MESSAGES;
+			copy->asked++, messages++) {
 			size_t next = newest_first ? copy->items - 1 - copy->asked : copy->asked;
 			uint32_t uid = copy->item[next].uid, size = claimed_size(pass, uid);
 
@@ -159,8 +159,8 @@ ask_more(struct copy *copy, struct err *err)
 }
 
 /* A refusal that is no fault of the message: the mailbox is full, or the server wants a pause. */
-static int
-take_refusal(struct copy *copy, const struct flight *flight, const struct append_result *result, struct err *err)
+static int take_refusal(struct copy *copy, const struct flight *flight,
+	const struct append_result *result, struct err *err)
 {
 	struct pass *pass = copy->pass;
 
@@ -177,14 +177,13 @@ take_refusal(struct copy *copy, const struct flight *flight, const struct append
 	pass->work->tally.refused++;
 	work_unlock(pass);
 	copy->settled++;
-	report_finding(copy->lane->run->job->report, FINDING_REFUSED, lane_mailbox_of(pass), copy->item[flight->item].uid,
-		"refused by the destination: %s", result->err.text);
+	report_finding(copy->lane->run->job->report, FINDING_REFUSED, lane_mailbox_of(pass),
+		copy->item[flight->item].uid, "refused by the destination: %s", result->err.text);
 	lane_count_error(copy->lane, 1);
 	return put_pair(copy, flight, 0, JOURNAL_REFUSED, err);
 }
 
-static void
-add_doubt(struct copy *copy, const struct flight *flight, uint32_t dst_uid)
+static void add_doubt(struct copy *copy, const struct flight *flight, uint32_t dst_uid)
 {
 	if (copy->doubts == copy->doubts_room) {
 		copy->doubts_room = copy->doubts_room ? copy->doubts_room * 2 : 16;
@@ -198,16 +197,18 @@ add_doubt(struct copy *copy, const struct flight *flight, uint32_t dst_uid)
 	};
 }
 
-static int
-take_stored(struct copy *copy, const struct flight *flight, const struct append_result *result, struct err *err)
+static int take_stored(struct copy *copy, const struct flight *flight,
+	const struct append_result *result, struct err *err)
 {
 	const struct item *item = &copy->item[flight->item];
 	struct pass *pass = copy->pass;
 	struct work *work = pass->work;
 
-	if (result->uidvalidity && pass->dst_uidvalidity && result->uidvalidity != pass->dst_uidvalidity) {
+	if (result->uidvalidity && pass->dst_uidvalidity &&
+		result->uidvalidity != pass->dst_uidvalidity) {
 		copy->lane->unsettled++;
-		return err_set(err, ERR_CONN, "the destination's mailbox was replaced meanwhile (new UIDVALIDITY %u)",
+		return err_set(err, ERR_CONN,
+			"the destination's mailbox was replaced meanwhile (new UIDVALIDITY %u)",
 			result->uidvalidity);
 	}
 	copy->lane->progress++;
@@ -230,8 +231,7 @@ take_stored(struct copy *copy, const struct flight *flight, const struct append_
 	return put_pair(copy, flight, result->uid, JOURNAL_DONE, err);
 }
 
-static int
-take_result(struct copy *copy, const struct append_result *result, struct err *err)
+static int take_result(struct copy *copy, const struct append_result *result, struct err *err)
 {
 	const struct flight *flight = &copy->flight[result->token % RING];
 
@@ -251,8 +251,7 @@ take_result(struct copy *copy, const struct append_result *result, struct err *e
 	return 0;
 }
 
-static int
-settle(struct copy *copy, bool wait, struct err *err)
+static int settle(struct copy *copy, bool wait, struct err *err)
 {
 	struct append_result result;
 	int rc;
@@ -265,8 +264,7 @@ settle(struct copy *copy, bool wait, struct err *err)
 }
 
 /* --daily-limit over the last 24 hours, whichever runs carried it. The journal is told now and then; a crash forgets one step. */
-static int
-obey_daily_limit(struct run *run, uint64_t size, struct err *err)
+static int obey_daily_limit(struct run *run, uint64_t size, struct err *err)
 {
 	struct err end = ERR_INIT;
 	uint64_t step = 0, day = 0;
@@ -283,15 +281,15 @@ obey_daily_limit(struct run *run, uint64_t size, struct err *err)
 	if (journal_spend(run->journal, clock_wall(), step, &day, err) < 0)
 		return -1;
 	if (day >= run->settings->daily_limit) {
-		err_set(&end, ERR_MAILBOX, "the daily limit of %llu octets is used up: run again later to go on",
+		err_set(&end, ERR_MAILBOX,
+			"the daily limit of %llu octets is used up: run again later to go on",
 			(unsigned long long)run->settings->daily_limit);
 		run_end(run, &end);
 	}
 	return 0;
 }
 
-static int
-obey_limits(struct copy *copy, uint64_t size, struct err *err)
+static int obey_limits(struct copy *copy, uint64_t size, struct err *err)
 {
 	struct run *run = copy->lane->run;
 
@@ -302,8 +300,7 @@ obey_limits(struct copy *copy, uint64_t size, struct err *err)
 	return 0;
 }
 
-static struct date
-date_of(const struct pass *pass, const struct message *message)
+static struct date date_of(const struct pass *pass, const struct message *message)
 {
 	size_t row = snapshot_find(&pass->src, message->uid);
 
@@ -313,8 +310,7 @@ date_of(const struct pass *pass, const struct message *message)
 }
 
 /* The body straight from the one connection to the other. */
-static int
-stream_body(struct copy *copy, struct err *err)
+static int stream_body(struct copy *copy, struct err *err)
 {
 	struct lane *lane = copy->lane;
 	struct span chunk;
@@ -329,8 +325,7 @@ stream_body(struct copy *copy, struct err *err)
 }
 
 /* The body through the content options into a spool, whose length is then known. NULL with ERR_MESSAGE: only this message is lost. */
-static struct spool *
-transform_body(struct copy *copy, struct err *err)
+static struct spool *transform_body(struct copy *copy, struct err *err)
 {
 	struct transform *transform = copy->lane->transform;
 	struct span chunk;
@@ -350,8 +345,7 @@ fail:
 	return NULL;
 }
 
-static int
-send_spool(struct copy *copy, struct spool *spool, struct err *err)
+static int send_spool(struct copy *copy, struct spool *spool, struct err *err)
 {
 	struct span chunk;
 	int rc;
@@ -365,8 +359,7 @@ send_spool(struct copy *copy, struct spool *spool, struct err *err)
 }
 
 /* The item of this UID, or SIZE_MAX. */
-static size_t
-item_of(const struct copy *copy, uint32_t uid)
+static size_t item_of(const struct copy *copy, uint32_t uid)
 {
 	size_t low = 0, high = copy->items;
 
@@ -385,15 +378,14 @@ item_of(const struct copy *copy, uint32_t uid)
  * IMAP carries lines that end in CRLF, and no NUL (RFC 3501 §9: literal = "{" number "}" CRLF *CHAR8). Courier ends the last line
  * when it is open, Dovecot makes NULs 0x80 and bare LFs CRLFs, others refuse or keep them.
  */
-static bool
-is_doubtful(const struct header_facts *facts)
+static bool is_doubtful(const struct header_facts *facts)
 {
 	return facts->has_open_line || facts->has_nul || facts->has_bare_lf || facts->has_bare_cr;
 }
 
 /* One message from source to destination: 0, or -1. Scope ERR_MESSAGE: reported and passed over by the caller. */
-static int
-copy_message(struct copy *copy, const struct message *message, size_t index, struct err *err)
+static int copy_message(
+	struct copy *copy, const struct message *message, size_t index, struct err *err)
 {
 	struct lane *lane = copy->lane;
 	struct flight *flight = &copy->flight[copy->token % RING];
@@ -404,7 +396,8 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 
 	/* Some servers answer so for a message they cannot read: an empty copy would be taken for it. */
 	if (size == 0 && claimed_size(copy->pass, message->uid) > 0)
-		return err_set(err, ERR_MESSAGE, "the source gives an empty body for a message of %u octets",
+		return err_set(err, ERR_MESSAGE,
+			"the source gives an empty body for a message of %u octets",
 			claimed_size(copy->pass, message->uid));
 	if (lane->transform) {
 		spool = transform_body(copy, err);
@@ -414,8 +407,11 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 	}
 	if (obey_limits(copy, size, err) < 0)
 		return -1;
-	*flight = (struct flight){ .item = (uint32_t)index, .size = size, .claimed = claimed_size(copy->pass, message->uid) };
-	if (store_append_begin(lane->dst, copy->token++, copy->item[index].dst_flags, date_of(copy->pass, message), size, err) < 0)
+	*flight = (struct flight){ .item = (uint32_t)index,
+		.size = size,
+		.claimed = claimed_size(copy->pass, message->uid) };
+	if (store_append_begin(lane->dst, copy->token++, copy->item[index].dst_flags,
+		    date_of(copy->pass, message), size, err) < 0)
 		return err_wrap(err, "destination");
 	rc = spool ? send_spool(copy, spool, err) : stream_body(copy, err);
 	header_scan_end(lane->header, &facts); /* also makes it ready for the next message */
@@ -429,25 +425,25 @@ copy_message(struct copy *copy, const struct message *message, size_t index, str
 	return 0;
 }
 
-static void
-fail_message(struct copy *copy, uint32_t uid, const char *why)
+static void fail_message(struct copy *copy, uint32_t uid, const char *why)
 {
 	work_lock(copy->pass);
 	copy->pass->work->tally.failed++;
 	work_unlock(copy->pass);
 	copy->settled++;
-	report_finding(copy->lane->run->job->report, FINDING_FAILED, lane_mailbox_of(copy->pass), uid, "%s", why);
+	report_finding(copy->lane->run->job->report, FINDING_FAILED, lane_mailbox_of(copy->pass),
+		uid, "%s", why);
 	lane_count_error(copy->lane, 1);
 }
 
 /* Rule 1: a server that sets \Seen for a BODY.PEEK[] is found out here. */
-static void
-watch_seen(struct copy *copy, const struct message *message)
+static void watch_seen(struct copy *copy, const struct message *message)
 {
 	struct flag_table *flags = copy->lane->flags;
 	size_t row = snapshot_find(&copy->pass->src, message->uid);
 
-	if (row == SIZE_MAX || !message->has_flags || flags_has(flags, copy->pass->src.flags[row], SPAN("\\Seen")))
+	if (row == SIZE_MAX || !message->has_flags ||
+		flags_has(flags, copy->pass->src.flags[row], SPAN("\\Seen")))
 		return;
 	copy->unseen++;
 	if (flags_has(flags, message->flags, SPAN("\\Seen")))
@@ -457,8 +453,7 @@ watch_seen(struct copy *copy, const struct message *message)
 /*
  * … and put right. Somebody who reads mail meanwhile turns some messages; a server that does it turns all of them.
  */
-static int
-restore_seen(struct copy *copy, struct err *err)
+static int restore_seen(struct copy *copy, struct err *err)
 {
 	struct pass *pass = copy->pass;
 	struct box *box;
@@ -466,21 +461,21 @@ restore_seen(struct copy *copy, struct err *err)
 
 	if (copy->unseen < SEEN_LEAST || uidset_size(&copy->turned) < copy->unseen)
 		return 0;
-	log_warn("%s: the source marked %llu messages as seen by reading them: taking it back", lane_mailbox_of(pass),
-		(unsigned long long)copy->unseen);
+	log_warn("%s: the source marked %llu messages as seen by reading them: taking it back",
+		lane_mailbox_of(pass), (unsigned long long)copy->unseen);
 	box_close(pass->src_box);
 	pass->src_box = NULL;
 	box = store_open_box(copy->lane->src, lane_mailbox_of(pass), STORE_WRITE, err);
 	if (!box)
 		return err_wrap(err, "source");
 	pass->src_box = box;
-	rc = box_change_flags(box, &copy->turned, 0, flags_parse(copy->lane->flags, SPAN("\\Seen")), err);
+	rc = box_change_flags(
+		box, &copy->turned, 0, flags_parse(copy->lane->flags, SPAN("\\Seen")), err);
 	return rc < 0 ? err_wrap(err, "source") : 0;
 }
 
 /* What came for one asked UID: copied, gone, or refused by the source. */
-static int
-take_message(struct copy *copy, const struct message *message, struct err *err)
+static int take_message(struct copy *copy, const struct message *message, struct err *err)
 {
 	size_t index = item_of(copy, message->uid);
 
@@ -510,8 +505,7 @@ take_message(struct copy *copy, const struct message *message, struct err *err)
 }
 
 /* The heart: ask ahead, pull, push, settle what has arrived. */
-static int
-stream_copies(struct copy *copy, struct err *err)
+static int stream_copies(struct copy *copy, struct err *err)
 {
 	struct pass *pass = copy->pass;
 	struct message message;
@@ -540,8 +534,7 @@ stream_copies(struct copy *copy, struct err *err)
  * Whatever went wrong, what was sent is settled: an intact destination finishes its batch; a message cut off in the middle, or a broken line,
  * leaves answers unknown.
  */
-static int
-finish(struct copy *copy, int rc, struct err *err)
+static int finish(struct copy *copy, int rc, struct err *err)
 {
 	struct err late = ERR_INIT;
 	struct lane *lane = copy->lane;
@@ -560,8 +553,7 @@ finish(struct copy *copy, int rc, struct err *err)
 	return rc;
 }
 
-static void
-judge_rest(struct copy *copy)
+static void judge_rest(struct copy *copy)
 {
 	size_t left = copy->items - copy->settled;
 
@@ -571,13 +563,13 @@ judge_rest(struct copy *copy)
 	copy->pass->work->tally.failed += left;
 	work_unlock(copy->pass);
 	report_finding(copy->lane->run->job->report, FINDING_FAILED, lane_mailbox_of(copy->pass), 0,
-		"%zu more messages were not tried: the destination takes no more (%s)", left, copy->full_err.text);
+		"%zu more messages were not tried: the destination takes no more (%s)", left,
+		copy->full_err.text);
 	lane_count_error(copy->lane, left);
 }
 
 /* Rule 6: a message that the destination changed is reported, and stays at the source. */
-static void
-judge_doubt(struct copy *copy, const struct doubt *doubt, const struct snapshot *stored)
+static void judge_doubt(struct copy *copy, const struct doubt *doubt, const struct snapshot *stored)
 {
 	struct pass *pass = copy->pass;
 	struct report *report = copy->lane->run->job->report;
@@ -596,13 +588,12 @@ judge_doubt(struct copy *copy, const struct doubt *doubt, const struct snapshot 
 			"it holds NULs, which IMAP cannot carry: the destination will have changed them");
 	else if (!same)
 		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
-			"the destination changed its line ends: %llu octets were sent, %lu are there", (unsigned long long)doubt->size,
-			(unsigned long)stored->size[row]);
+			"the destination changed its line ends: %llu octets were sent, %lu are there",
+			(unsigned long long)doubt->size, (unsigned long)stored->size[row]);
 }
 
 /* What a server may have changed is looked at again: its size tells. */
-static int
-check_doubts(struct copy *copy, struct err *err)
+static int check_doubts(struct copy *copy, struct err *err)
 {
 	struct pass *pass = copy->pass;
 	struct uidset uids = { 0 }, unknown = { 0 };
@@ -613,7 +604,8 @@ check_doubts(struct copy *copy, struct err *err)
 
 	for (size_t i = 0; i < copy->doubts; i++) {
 		if (copy->doubt[i].dst_uid)
-			uidset_add(&uids, pass->arena, copy->doubt[i].dst_uid, copy->doubt[i].dst_uid);
+			uidset_add(
+				&uids, pass->arena, copy->doubt[i].dst_uid, copy->doubt[i].dst_uid);
 	}
 	if (copy->doubts == 0)
 		return 0;
@@ -632,8 +624,8 @@ check_doubts(struct copy *copy, struct err *err)
 	return rc < 0 ? err_wrap(err, "destination") : 0;
 }
 
-int
-lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err)
+int lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err)
 {
 	struct copy *copy;
 	int rc;
@@ -664,8 +656,9 @@ lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, 
 	return rc;
 }
 
-int
-lane_copy(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err)
+int lane_copy(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err)
 {
-	return lane_shares(lane, count) ? lane_share(lane, pass, items, count, err) : lane_copy_items(lane, pass, items, count, err);
+	return lane_shares(lane, count) ? lane_share(lane, pass, items, count, err)
+					: lane_copy_items(lane, pass, items, count, err);
 }

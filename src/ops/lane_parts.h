@@ -14,16 +14,19 @@ struct item { /* a message to copy */
 };
 
 /* Copies the items (sorted by UID) of an opened pass whose baseline is set. */
-int lane_copy(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err) MUST_CHECK;
+int lane_copy(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err) MUST_CHECK;
 /* The part of it that a helping lane does too: no more and no less than these items, everything settled when it returns. */
-int lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err) MUST_CHECK;
+int lane_copy_items(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err) MUST_CHECK;
 
 /*
  * Where nothing but synchronising literals exist, a message costs round trips that nothing hides: then idle lanes help with the mailbox
  * (architecture: order is kept elsewhere). lane_share.c.
  */
 bool lane_shares(const struct lane *lane, size_t count);
-int lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err) MUST_CHECK;
+int lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err) MUST_CHECK;
 
 /* The tally and what else of a struct work several lanes may touch when they share it. */
 void work_lock(struct pass *pass);

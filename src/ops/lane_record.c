@@ -6,7 +6,8 @@
 #include "base/os.h"
 #include "ops/meter.h"
 
-#define FLAG_GROUPS 4096 /* different flag changes sent as one STORE each; beyond, in several rounds */
+#define FLAG_GROUPS \
+	4096 /* different flag changes sent as one STORE each; beyond, in several rounds */
 
 void work_note_unplaced(struct work *work, uint32_t src_uid)
 {
@@ -22,8 +23,8 @@ struct flag_change {
 	uint64_t count;
 };
 
-static struct flag_change *
-find_change(struct flag_change *changes, size_t *count, flags_t add, flags_t remove)
+static struct flag_change *find_change(
+	struct flag_change *changes, size_t *count, flags_t add, flags_t remove)
 {
 	for (size_t i = *count; i-- > 0;) {
 		if (changes[i].add == add && changes[i].remove == remove)
@@ -36,22 +37,25 @@ find_change(struct flag_change *changes, size_t *count, flags_t add, flags_t rem
 }
 
 /* Flags that the destination will not change hold up no message. They are not recorded, so the next run tries again. */
-static void
-refuse_change(struct lane *lane, struct pass *pass, const struct flag_change *change, const struct err *why)
+static void refuse_change(struct lane *lane, struct pass *pass, const struct flag_change *change,
+	const struct err *why)
 {
 	for (size_t i = 0; i < change->uids.count; i++)
-		uidset_add(&pass->flags_refused, pass->arena, change->uids.range[i].first, change->uids.range[i].last);
+		uidset_add(&pass->flags_refused, pass->arena, change->uids.range[i].first,
+			change->uids.range[i].last);
 	pass->work->tally.failed += change->count;
-	report_finding(lane->run->job->report, FINDING_FAILED, lane_mailbox_of(pass), 0, "flags of %llu messages could not be changed: %s",
+	report_finding(lane->run->job->report, FINDING_FAILED, lane_mailbox_of(pass), 0,
+		"flags of %llu messages could not be changed: %s",
 		(unsigned long long)change->count, why->text);
 	lane_count_error(lane, change->count);
 }
 
-static int
-send_changes(struct lane *lane, struct pass *pass, struct flag_change *changes, size_t *count, struct err *err)
+static int send_changes(struct lane *lane, struct pass *pass, struct flag_change *changes,
+	size_t *count, struct err *err)
 {
 	for (size_t i = 0; i < *count; i++) {
-		if (box_change_flags(pass->dst_box, &changes[i].uids, changes[i].add, changes[i].remove, err) < 0) {
+		if (box_change_flags(pass->dst_box, &changes[i].uids, changes[i].add,
+			    changes[i].remove, err) < 0) {
 			if (err->scope >= ERR_CONN || err->kind == ERR_KIND_BUSY)
 				return err_wrap(err, "changing flags");
 			refuse_change(lane, pass, &changes[i], err);
@@ -64,8 +68,7 @@ send_changes(struct lane *lane, struct pass *pass, struct flag_change *changes, 
 	return 0;
 }
 
-static int
-change_flags(struct lane *lane, struct pass *pass, struct err *err)
+static int change_flags(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct flag_change *changes = NULL;
 	size_t count = 0;
@@ -93,8 +96,8 @@ change_flags(struct lane *lane, struct pass *pass, struct err *err)
 	return changes ? send_changes(lane, pass, changes, &count, err) : 0;
 }
 
-static int
-put_known(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+static int put_known(
+	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
 {
 	struct journal_pair pair = {
 		.src_uid = action->src_uid,
@@ -108,18 +111,20 @@ put_known(struct lane *lane, struct pass *pass, const struct plan_action *action
 }
 
 /* Confirmed by the destination in this very run, and not there: nobody's deletion. It is tried again next time. */
-static int record_lost(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+static int record_lost(
+	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
 {
 	pass->work->tally.unknown++;
 	pass->work->tally.copied -= pass->work->tally.copied > 0;
-	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
+	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass),
+		action->src_uid,
 		"the destination said that it stored this message, and does not have it");
-	return journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);
+	return journal_set_status(
+		lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);
 }
 
 /* Kept, adopted and gone pairs: counted, and written down where the journal does not know it yet. */
-static int
-record_known(struct lane *lane, struct pass *pass, struct err *err)
+static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct tally *tally = &pass->work->tally;
 
@@ -139,7 +144,8 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			if (pass->work->looked && action->kind == PLAN_ADOPT &&
 				!uidset_has(&pass->work->unplaced, action->src_uid))
 				pass->work->dst_stored++;
-			if (action->record && !(action->flags && uidset_has(&pass->flags_refused, action->dst_uid)))
+			if (action->record && !(action->flags && uidset_has(&pass->flags_refused,
+									 action->dst_uid)))
 				rc = put_known(lane, pass, action, err);
 			break;
 		case PLAN_GONE_DST:
@@ -149,15 +155,18 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 			}
 			tally->gone_dst++;
 			if (action->record)
-				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_DST, err);
+				rc = journal_set_status(lane->run->journal, pass->work->record.id,
+					action->src_uid, JOURNAL_GONE_DST, err);
 			break;
 		case PLAN_GONE_SRC:
 			if (action->record)
-				rc = journal_set_status(lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_GONE_SRC, err);
+				rc = journal_set_status(lane->run->journal, pass->work->record.id,
+					action->src_uid, JOURNAL_GONE_SRC, err);
 			break;
 		case PLAN_UNKNOWN:
 			tally->unknown++;
-			report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
+			report_finding(lane->run->job->report, FINDING_UNKNOWN,
+				lane_mailbox_of(pass), action->src_uid,
 				"it may be at the destination already, but its content could not be compared: not copied");
 			break;
 		case PLAN_SKIP:
@@ -175,8 +184,7 @@ record_known(struct lane *lane, struct pass *pass, struct err *err)
 }
 
 /* Rule 5: before the first append, where the destination stood is durable. */
-static int
-set_baseline(struct lane *lane, struct pass *pass, struct err *err)
+static int set_baseline(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct journal_mailbox *record = &pass->work->record;
 
@@ -189,14 +197,14 @@ set_baseline(struct lane *lane, struct pass *pass, struct err *err)
 	return journal_put_mailbox(lane->run->journal, record, true, err);
 }
 
-static uint64_t
-copy_bytes(const struct pass *pass)
+static uint64_t copy_bytes(const struct pass *pass)
 {
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < plan_count(pass->plan); i++) {
 		const struct plan_action *action = plan_action(pass->plan, i);
-		size_t row = action->kind == PLAN_COPY ? snapshot_find(&pass->src, action->src_uid) : SIZE_MAX;
+		size_t row = action->kind == PLAN_COPY ? snapshot_find(&pass->src, action->src_uid)
+						       : SIZE_MAX;
 
 		if (row != SIZE_MAX && pass->src.size[row] != UINT32_MAX)
 			bytes += pass->src.size[row];
@@ -205,8 +213,7 @@ copy_bytes(const struct pass *pass)
 }
 
 /* --dry-run: the plan in words, nothing else. */
-static void
-show_plan(struct lane *lane, struct pass *pass)
+static void show_plan(struct lane *lane, struct pass *pass)
 {
 	struct tally *tally = &pass->work->tally;
 
@@ -214,7 +221,9 @@ show_plan(struct lane *lane, struct pass *pass)
 		const struct plan_action *action = plan_action(pass->plan, i);
 
 		if (action->kind != PLAN_KEEP && action->kind != PLAN_SKIP)
-			log_info("would %s UID %u of %s", plan_kind_name((enum plan_kind)action->kind), action->src_uid, lane_mailbox_of(pass));
+			log_info("would %s UID %u of %s",
+				plan_kind_name((enum plan_kind)action->kind), action->src_uid,
+				lane_mailbox_of(pass));
 		tally->flags_changed += action->flags;
 		tally->there_record += action->proof == PROOF_RECORD;
 		tally->there_digest += action->proof == PROOF_DIGEST;
@@ -227,12 +236,12 @@ show_plan(struct lane *lane, struct pass *pass)
 	tally->copied += plan_copies(pass->plan);
 	tally->copied_bytes += copy_bytes(pass);
 	if (lane->run->settings->delete_source)
-		tally->deleted += tally->copied + tally->there_record + tally->there_digest + tally->there_content;
+		tally->deleted += tally->copied + tally->there_record + tally->there_digest +
+				  tally->there_content;
 }
 
 /* The box's text goes with the box. */
-static void
-keep_mailboxid(struct work *work, const char **kept, const struct box *box)
+static void keep_mailboxid(struct work *work, const char **kept, const struct box *box)
 {
 	if (!box)
 		return;
@@ -241,8 +250,7 @@ keep_mailboxid(struct work *work, const char **kept, const struct box *box)
 	*kept = arena_strdup(work->arena, box_facts(box)->mailboxid);
 }
 
-static int
-compare_items(const void *a, const void *b)
+static int compare_items(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
 
@@ -250,8 +258,7 @@ compare_items(const void *a, const void *b)
 }
 
 /* What is to be copied, sorted by UID. */
-static struct item *
-copy_items(struct pass *pass)
+static struct item *copy_items(struct pass *pass)
 {
 	struct item *items = arena_array(pass->arena, plan_copies(pass->plan), sizeof(*items));
 	size_t count = 0;
@@ -260,14 +267,14 @@ copy_items(struct pass *pass)
 		const struct plan_action *action = plan_action(pass->plan, i);
 
 		if (action->kind == PLAN_COPY)
-			items[count++] = (struct item){ action->src_uid, action->src_flags, action->dst_flags, action->lost };
+			items[count++] = (struct item){ action->src_uid, action->src_flags,
+				action->dst_flags, action->lost };
 	}
 	qsort(items, count, sizeof(*items), compare_items);
 	return items;
 }
 
-int
-lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
+int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct journal_mailbox *record = &pass->work->record;
 

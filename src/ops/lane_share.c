@@ -27,20 +27,17 @@ struct share { /* of the owner's stack and arena; in run->shares under run->lock
 	bool again, closed;
 };
 
-void
-work_lock(struct pass *pass)
+void work_lock(struct pass *pass)
 {
 	pthread_mutex_lock(&pass->run->lock);
 }
 
-void
-work_unlock(struct pass *pass)
+void work_unlock(struct pass *pass)
 {
 	pthread_mutex_unlock(&pass->run->lock);
 }
 
-bool
-lane_shares(const struct lane *lane, size_t count)
+bool lane_shares(const struct lane *lane, size_t count)
 {
 	unsigned lanes;
 
@@ -52,8 +49,7 @@ lane_shares(const struct lane *lane, size_t count)
 }
 
 /* The next messages of a share: how many, 0 = none left. */
-static size_t
-take_slice(struct run *run, struct share *share, size_t *from)
+static size_t take_slice(struct run *run, struct share *share, size_t *from)
 {
 	size_t count;
 
@@ -66,8 +62,7 @@ take_slice(struct run *run, struct share *share, size_t *from)
 	return count;
 }
 
-static void
-open_share(struct run *run, struct share *share)
+static void open_share(struct run *run, struct share *share)
 {
 	pthread_mutex_lock(&run->lock);
 	share->next = run->shares;
@@ -77,8 +72,7 @@ open_share(struct run *run, struct share *share)
 }
 
 /* Nobody joins any more, and those who help are waited for. */
-static void
-close_share(struct run *run, struct share *share)
+static void close_share(struct run *run, struct share *share)
 {
 	pthread_mutex_lock(&run->lock);
 	share->closed = true;
@@ -93,8 +87,8 @@ close_share(struct run *run, struct share *share)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static const struct texts *
-texts_of(struct lane *lane, struct pass *pass, const struct item *items, size_t count)
+static const struct texts *texts_of(
+	struct lane *lane, struct pass *pass, const struct item *items, size_t count)
 {
 	struct texts *texts = arena_array(pass->arena, count, sizeof(*texts));
 
@@ -106,8 +100,8 @@ texts_of(struct lane *lane, struct pass *pass, const struct item *items, size_t 
 	return texts;
 }
 
-int
-lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_t count, struct err *err)
+int lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_t count,
+	struct err *err)
 {
 	struct share share = {
 		.pass = pass,
@@ -120,7 +114,8 @@ lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_
 	int rc = 0;
 
 	open_share(lane->run, &share);
-	while (rc == 0 && !run_ended(lane->run) && (slice = take_slice(lane->run, &share, &from)) > 0)
+	while (rc == 0 && !run_ended(lane->run) &&
+		(slice = take_slice(lane->run, &share, &from)) > 0)
 		rc = lane_copy_items(lane, pass, items + from, slice, err);
 	close_share(lane->run, &share);
 	pass->again |= share.again;
@@ -129,8 +124,8 @@ lane_share(struct lane *lane, struct pass *pass, const struct item *items, size_
 }
 
 /* One slice by a helper: as the owner does it, with flags of its own table. */
-static int
-help_slice(struct lane *lane, struct pass *pass, const struct share *share, size_t from, size_t count, struct err *err)
+static int help_slice(struct lane *lane, struct pass *pass, const struct share *share, size_t from,
+	size_t count, struct err *err)
 {
 	struct item items[SLICE];
 
@@ -147,8 +142,7 @@ help_slice(struct lane *lane, struct pass *pass, const struct share *share, size
 	return lane_copy_items(lane, pass, items, count, err);
 }
 
-static int
-help_share(struct lane *lane, struct pass *pass, struct share *share, struct err *err)
+static int help_share(struct lane *lane, struct pass *pass, struct share *share, struct err *err)
 {
 	size_t from, count;
 
@@ -169,8 +163,7 @@ help_share(struct lane *lane, struct pass *pass, struct share *share, struct err
 }
 
 /* False: this lane is of no use as a helper. */
-static bool
-help(struct lane *lane, struct share *share)
+static bool help(struct lane *lane, struct share *share)
 {
 	const struct pass *owner = share->pass;
 	struct pass pass = {
@@ -204,8 +197,7 @@ help(struct lane *lane, struct share *share)
 }
 
 /* A share that wants help, joined; NULL: nothing is worked on any more. */
-static struct share *
-join_share(struct run *run)
+static struct share *join_share(struct run *run)
 {
 	struct share *share = NULL;
 
@@ -229,12 +221,12 @@ join_share(struct run *run)
 	return share;
 }
 
-void
-lane_help(struct lane *lane)
+void lane_help(struct lane *lane)
 {
 	struct share *share;
 
-	if (lane->run->settings->keep_order || !lane->dst || (store_caps(lane->dst) & STORE_CAP_STREAMS))
+	if (lane->run->settings->keep_order || !lane->dst ||
+		(store_caps(lane->dst) & STORE_CAP_STREAMS))
 		return;
 	while ((share = join_share(lane->run))) {
 		if (!help(lane, share))

@@ -17,17 +17,25 @@ struct tally {
 	uint64_t found; /* at the source */
 	uint64_t skipped[SELECT_REASONS]; /* by the user's own options */
 	uint64_t copied, copied_bytes;
-	uint64_t there_record, there_digest, there_content; /* were there already, by level of proof */
+	/* were there already, by level of proof */
+	uint64_t there_record, there_digest, there_content;
 	uint64_t gone_dst; /* copied once and deleted there by its owner: not copied again */
 	uint64_t vanished; /* expunged at the source while the run went on */
 	uint64_t refused, failed; /* by the destination; for any other reason */
 	uint64_t unknown; /* neither known to be there nor to be missing */
 	uint64_t flags_changed, flags_lost; /* messages */
 	uint64_t deleted; /* at the source */
-	uint64_t altered; /* bytes changed by the user's options, or reported as changed by the destination */
+	/* bytes changed by the user's options, or reported as changed by the destination */
+	uint64_t altered;
 };
 
-enum report_state { REPORT_DONE, REPORT_UNCHANGED, REPORT_FAILED, REPORT_UNKNOWN, REPORT_INTERRUPTED };
+enum report_state {
+	REPORT_DONE,
+	REPORT_UNCHANGED,
+	REPORT_FAILED,
+	REPORT_UNKNOWN,
+	REPORT_INTERRUPTED
+};
 
 struct report_mailbox { /* one line of the report */
 	const char *src, *dst;
@@ -43,7 +51,8 @@ enum finding { /* what "finding" says in JSON */
 	FINDING_MAILBOX_FAILED, /* exit 3 */
 	FINDING_FLAGS_LOST, /* metadata the destination cannot hold; exit 1 */
 	FINDING_NAME_CHANGED, /* exit 1 */
-	FINDING_ALTERED, /* the destination or an option changed bytes; exit 1 when the destination did */
+	/* the destination or an option changed bytes; exit 1 when the destination did */
+	FINDING_ALTERED,
 	FINDING_NOTE, /* worth saying; exit 0 */
 };
 
@@ -61,11 +70,13 @@ struct report_options {
 struct report *report_new(const struct report_options *options, struct err *err);
 void report_free(struct report *report);
 void report_mailbox(struct report *report, const struct report_mailbox *mailbox);
-void report_finding(struct report *report, enum finding finding, const char *mailbox, uint32_t uid, const char *fmt, ...) MUST_FORMAT(5, 6);
+void report_finding(struct report *report, enum finding finding, const char *mailbox, uint32_t uid,
+	const char *fmt, ...) MUST_FORMAT(5, 6);
 /* An error that ended the run or a side of it: its exit code is remembered. */
 void report_error(struct report *report, const struct err *err);
 void report_code(struct report *report, int code); /* remembers an exit code */
-void report_traffic(struct report *report, const char *side, uint64_t in, uint64_t out, uint64_t turns, unsigned connections);
+void report_traffic(struct report *report, const char *side, uint64_t in, uint64_t out,
+	uint64_t turns, unsigned connections);
 struct tally report_total(struct report *report);
 /* 130 before 7 before 6 before 5 before 4 before 3 before 2 before 1 before 0. */
 int report_exit_code(struct report *report);

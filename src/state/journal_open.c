@@ -226,8 +226,9 @@ static void journal_free(struct journal *journal)
 
 static struct sides order_sides(const char *src_identity, const char *dst_identity)
 {
-	return strcmp(src_identity, dst_identity) > 0 ? (struct sides){ dst_identity, src_identity }
-						      : (struct sides){ src_identity, dst_identity };
+	return strcmp(src_identity, dst_identity) > 0
+		       ? (struct sides){ dst_identity, src_identity }
+		       : (struct sides){ src_identity, dst_identity };
 }
 
 bool journal_exists(const char *dir, const char *src_identity, const char *dst_identity)

@@ -122,7 +122,8 @@ static void run_full(struct script *script)
 {
 	(void)script_command(script);
 	script_say(script, "m%u NO [OVERQUOTA] full\r\n", script->tag);
-	uint32_t tag = script_expect(script, "APPEND \"Box\"" LETTER("3+", "one") LETTER("3+", "two"));
+	uint32_t tag =
+		script_expect(script, "APPEND \"Box\"" LETTER("3+", "one") LETTER("3+", "two"));
 	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
 	tag = script_expect(script, "APPEND \"Box\"" LETTER("3+", "one"));
 	script_say(script, "m%u NO [OVERQUOTA] full\r\n", tag);
