@@ -199,8 +199,8 @@ static uint32_t send_extended(struct listing *listing, unsigned want, struct err
 	listing->status_in_list = status;
 	if (!status)
 		return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s)", use);
-	return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s STATUS %s)",
-		use, imap_status_items(listing->store, want, listing->arena));
+	return imap_sendf(imap, err, "LIST \"\" \"*\" RETURN (SUBSCRIBED%s STATUS %s)", use,
+		imap_status_items(listing->store, want, listing->arena));
 }
 
 static int ask_extended(struct listing *listing, unsigned want, struct err *err)
