@@ -5,14 +5,18 @@
 #include "base/log.h"
 #include "cli/options.h"
 
+#include <arpa/inet.h>
+
 static bool is_here(const char *host)
 {
-	static const char *const names[] = { "localhost", "::1", "127.", "[::1]" };
+	struct in_addr four;
 
-	for (size_t i = 0; host && i < countof(names); i++)
-		if (span_starts_nocase(span_of(host), span_of(names[i])))
-			return true;
-	return false;
+	if (!host)
+		return false;
+	if (inet_pton(AF_INET, host, &four) == 1)
+		return (ntohl(four.s_addr) >> 24) == 127;
+	return span_equal_nocase(span_of(host), SPAN("localhost")) || span_equal_text(span_of(host), "::1") ||
+	       span_equal_text(span_of(host), "[::1]");
 }
 
 static void warn(const struct account *account)

@@ -112,7 +112,9 @@ static const struct option messages[] = {
 		take_uid, OPTION_TEXT, 0, false },
 	{ "limit", "N", NULL, "the first N of each mailbox", SETTING(limit), NULL, OPTION_COUNT, 0,
 		false },
-	{ "newest-first", NULL, NULL, "begin with the newest; with --limit: the newest N",
+	{ "newest-first", NULL, NULL,
+		"begin with the newest, in portions of about 1 MB, each of them oldest first; with "
+		"--limit: the newest N",
 		SETTING(newest_first), NULL, OPTION_SWITCH, 0, false },
 };
 

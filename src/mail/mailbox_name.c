@@ -396,6 +396,103 @@ int mailbox_server(const struct mailbox_style *style, const char *display, struc
 	return 0;
 }
 
+static bool is_plain(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       c == '_' || c == '+' || c == '-';
+}
+
+char *mailbox_strict(
+	const struct mailbox_style *style, struct span level, char escape, struct arena *arena)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *strict, *out;
+
+	if (style->delimiter != '\0' &&
+		(style->delimiter == escape || hex_value(style->delimiter) >= 0))
+		return NULL;
+	strict = out = arena_array(arena, 3 * level.len + 1, 1);
+	for (size_t i = 0; i < level.len; i++) {
+		const unsigned char c = (unsigned char)level.data[i];
+		const bool at_end = i == 0 || i + 1 == level.len;
+
+		if (level.data[i] != style->delimiter &&
+			(is_plain(c) || ((c == ' ' || c == '.') && !at_end))) {
+			*out++ = level.data[i];
+			continue;
+		}
+		*out++ = escape;
+		*out++ = digits[c >> 4];
+		*out++ = digits[c & 15];
+	}
+	*out = '\0';
+	return strict;
+}
+
+/* How a level stands at the server: 0 = as mailbox_server() has it, 1 = strict, -1 = otherwise. */
+static int level_form(const struct mailbox_style *style, struct span raw, struct span plain,
+	struct span level, struct arena *arena)
+{
+	static const char escapes[] = { '%', '=' };
+
+	if (span_equal(raw, plain))
+		return 0;
+	for (size_t i = 0; i < sizeof(escapes); i++) {
+		const char *strict = mailbox_strict(style, level, escapes[i], arena);
+
+		if (strict != NULL && span_equal(raw, span_of(strict)))
+			return 1;
+	}
+	return -1;
+}
+
+/* Takes what stands before the delimiter off the front. */
+static struct span take_level(struct span *rest, char delimiter)
+{
+	const size_t end = delimiter != '\0' ? span_find(*rest, delimiter) : SIZE_MAX;
+	const struct span level = span_sub(*rest, 0, end);
+
+	*rest = end == SIZE_MAX ? (struct span){ 0 } : span_from(*rest, end + 1);
+	return level;
+}
+
+static bool is_strict(const struct mailbox_style *style, struct span raw, struct span plain,
+	struct span display, struct arena *arena)
+{
+	bool strict = false;
+
+	do {
+		/* A flat server's only level is the whole name. */
+		const struct span level =
+			take_level(&display, style->delimiter != '\0' ? '/' : '\0');
+		const struct span here = take_level(&raw, style->delimiter);
+		const int form =
+			level_form(style, here, take_level(&plain, style->delimiter), level, arena);
+
+		if (form < 0)
+			return false;
+		strict |= form > 0;
+	} while (display.len > 0 && raw.len > 0 && plain.len > 0);
+	return strict && display.len == 0 && raw.len == 0 && plain.len == 0;
+}
+
+bool mailbox_is_strict(const struct mailbox_style *style, const char *raw, const char *display)
+{
+	const struct span prefix = span_of(style->prefix), name = span_of(raw);
+	struct arena *arena;
+	bool changed, strict = false;
+	char *plain;
+
+	if (mailbox_is_inbox(display) || !span_starts(name, prefix))
+		return false;
+	arena = arena_new();
+	if (mailbox_server(style, display, arena, &plain, &changed, NULL) == 0)
+		strict = is_strict(style, span_from(name, prefix.len),
+			span_from(span_of(plain), prefix.len), span_of(display), arena);
+	arena_free(arena);
+	return strict;
+}
+
 bool mailbox_is_inbox(const char *display)
 {
 	return span_equal_nocase(span_of(display), SPAN("INBOX"));

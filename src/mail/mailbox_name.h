@@ -38,6 +38,15 @@ char *mailbox_display(
  */
 int mailbox_server(const struct mailbox_style *style, const char *display, struct arena *arena,
 	char **out, bool *changed_out, struct err *err) MUST_CHECK;
+/*
+ * One level of a display name for servers that refuse it as it is: letters, digits and " ._+-" stay (but for the delimiter, and for blanks and dots at the ends of the
+ * level), every other octet is written as the escape ('%', or '=' for Cyrus, which takes no '%') and two upper case hex digits. Injective: decoding what follows each escape
+ * gives the level back. On a flat server the level is the whole name. NULL where the delimiter would be part of escapes.
+ */
+char *mailbox_strict(
+	const struct mailbox_style *style, struct span level, char escape, struct arena *arena);
+/* Whether raw is the server form of the name with at least one level in strict form. */
+bool mailbox_is_strict(const struct mailbox_style *style, const char *raw, const char *display);
 bool mailbox_is_inbox(const char *display); /* in any case */
 char *mailbox_parent(const char *display, struct arena *arena); /* NULL for a top level */
 bool mailbox_below(const char *root, const char *name); /* equal to root or below it */

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/rate.h"
 #include "base/stop.h"
+#include "mail/mailbox_name.h"
 #include "ops/lane.h"
 #include "ops/meter.h"
 #include "ops/transform.h"
@@ -180,6 +181,7 @@ count_unchanged(struct run *run, struct work *work, struct err *err)
 	if (journal_count(run->journal, work->record.id, pairs, err) < 0)
 		return -1;
 	work->state = WORK_UNCHANGED;
+	log_debug("%s: unchanged since the last run", work->pair.src->name);
 	work->tally.found = work->src.messages;
 	work->tally.there_record = pairs[JOURNAL_DONE];
 	work->tally.gone_dst = pairs[JOURNAL_GONE_DST];
@@ -236,12 +238,27 @@ make_work(struct run *run, struct first *first, struct err *err)
 	return 0;
 }
 
+/* It did not get its name with something escaped in it, but another one. */
+static bool is_moved(const struct mailbox_style *style, const struct store_preparation *one)
+{
+	struct arena *arena;
+	bool moved;
+
+	if (!one->raw)
+		return false;
+	arena = arena_new();
+	moved = strcmp(mailbox_display(style, span_of(one->raw), arena), one->name) != 0;
+	arena_free(arena);
+	return moved;
+}
+
 /* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
 static int
 prepare_destination(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	struct store_preparation *list = arena_array(first->arena, run->count + 1, sizeof(*list));
 	struct work **of = arena_array(first->arena, run->count + 1, sizeof(struct work *));
+	struct mailbox_style style;
 	bool created = false;
 	size_t count = 0;
 
@@ -254,7 +271,13 @@ prepare_destination(struct run *run, struct lane *lane, struct first *first, str
 
 		if (!create && !subscribe)
 			continue;
-		list[count] = (struct store_preparation){ .name = work->pair.dst, .create = create, .subscribe = subscribe, .use = work->src.use };
+		list[count] = (struct store_preparation){
+			.name = work->pair.dst,
+			.create = create,
+			.subscribe = subscribe,
+			.use = work->src.use,
+			.ours = work->record.id != 0,
+		};
 		of[count++] = work;
 		created |= create;
 	}
@@ -262,18 +285,20 @@ prepare_destination(struct run *run, struct lane *lane, struct first *first, str
 		return 0;
 	if (store_prepare(lane->dst, list, count, err) < 0)
 		return err_wrap(err, "creating mailboxes");
+	style = store_style(lane->dst);
 	for (size_t i = 0; i < count; i++) {
 		if (list[i].create && list[i].err.scope != ERR_NONE) {
-			of[i]->state = WORK_FAILED;
-			of[i]->arena = arena_new();
-			of[i]->text = arena_strdup(of[i]->arena, list[i].err.text);
-			report_finding(run->job->report, FINDING_MAILBOX_FAILED, of[i]->pair.src->name, 0, "%s", list[i].err.text);
-		} else if (list[i].err.scope != ERR_NONE) {
+			job_fail_mailbox(run, of[i], list[i].err.text);
+			continue;
+		}
+		if (list[i].err.scope != ERR_NONE) {
 			report_finding(run->job->report, FINDING_NOTE, of[i]->pair.src->name, 0, "not subscribed: %s", list[i].err.text);
-		} else if (list[i].changed) {
+		} else if (list[i].changed && !is_moved(&style, &list[i])) {
 			report_finding(run->job->report, FINDING_NAME_CHANGED, of[i]->pair.src->name, 0,
 				"the destination cannot hold this name as it is: it was escaped there");
 		}
+		if (list[i].create && list[i].changed && is_moved(&style, &list[i]))
+			of[i]->dst.raw = arena_strdup(first->arena, list[i].raw);
 	}
 	return created ? 1 : 0;
 }
@@ -284,6 +309,10 @@ refresh_destination(struct run *run, struct lane *lane, struct arena *arena, str
 {
 	if (store_list(lane->dst, STORE_LIST_STATUS, arena, list, err) < 0)
 		return err_wrap(err, "listing mailboxes at the destination");
+	job_names_again(run, list);
+	job_names_created(run, list);
+	run->dst_list = list;
+	store_use_names(lane->dst, list);
 	for (size_t i = 0; i < run->count; i++) {
 		struct work *work = &run->work[i];
 		const struct mailbox_info *info = mailbox_list_find(list, work->pair.dst);
@@ -503,6 +532,8 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 	if (!any || run->settings->dry_run)
 		goto out;
 	listed = lane_connect(lane, err) == 0 && store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) == 0;
+	if (listed)
+		job_names_again(run, &list);
 	if (!listed && err->scope == ERR_STOPPED) {
 		rc = -1;
 		goto out;
@@ -609,6 +640,7 @@ static int
 begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	const struct settings *settings = run->settings;
+	struct mailbox_style style;
 	bool used_up;
 	char *dir = settings->no_state ? NULL : state_dir(settings, first->arena, err);
 
@@ -619,6 +651,9 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	run->journal = journal_open(dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)
 		return -1;
+	log_info("run begins: copy %s to %s, state %s%s", account_name(run->job->src),
+		account_name(run->job->dst), dir ? journal_path(run->journal) : "kept nowhere",
+		settings->dry_run ? ", dry run" : "");
 	if (note_daily_limit(run, &used_up, err) < 0)
 		return -1;
 	if (used_up)
@@ -631,6 +666,9 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	if (settings->subscribed && first->src.list.subscriptions_unknown)
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED, "the source does not tell what is subscribed: leave out --subscribed");
 	report_left_out(run, &first->src.list);
+	style = store_style(lane->dst);
+	job_names_known(&first->dst.list, first->records, first->record_count, &style);
+	store_use_names(lane->dst, run->dst_list);
 	if (pair_mailboxes(run, first, err) < 0)
 		return -1;
 	return make_work(run, first, err);
@@ -674,8 +712,10 @@ run_copy(struct run *run, struct first *first, struct err *err)
 		rc = prepare_destination(run, &lanes[0], first, err);
 	if (rc > 0)
 		rc = refresh_destination(run, &lanes[0], first->arena, &fresh, err);
-	if (rc == 0)
+	if (rc == 0) {
+		job_names_report(run);
 		rc = choose_compression(run, &lanes[0], err);
+	}
 	if (rc == 0) {
 		count = choose_lanes(run, &lanes[0]);
 		count = count ? count : 1;

@@ -273,6 +273,27 @@ static int recover(struct lane *lane, struct err *why, unsigned *attempt, struct
 	return 0;
 }
 
+static void log_work(const struct work *work)
+{
+	static const char *const states[] = {
+		[WORK_WAITING] = "waiting",
+		[WORK_UNCHANGED] = "unchanged",
+		[WORK_DONE] = "done",
+		[WORK_FAILED] = "failed",
+		[WORK_INTERRUPTED] = "interrupted",
+	};
+	const struct tally *tally = &work->tally;
+
+	log_info(
+		"%s: %s: %llu messages found, %llu copied, %llu already there, %llu refused, %llu failed, %llu unknown",
+		work->pair.src->name, states[work->state], (unsigned long long)tally->found,
+		(unsigned long long)tally->copied,
+		(unsigned long long)(tally->there_record + tally->there_digest +
+				     tally->there_content),
+		(unsigned long long)tally->refused, (unsigned long long)tally->failed,
+		(unsigned long long)tally->unknown);
+}
+
 static void work_on(struct lane *lane, struct work *work)
 {
 	struct err err = ERR_INIT, other = ERR_INIT;
@@ -305,6 +326,7 @@ static void work_on(struct lane *lane, struct work *work)
 			run_ended(lane->run) && !work->reconciled ? WORK_INTERRUPTED : WORK_DONE;
 	if (err.scope >= ERR_ACCOUNT)
 		run_end(lane->run, &err);
+	log_work(work);
 	meter_mailbox_done(lane->run->job->meter);
 }
 

@@ -43,7 +43,7 @@ struct work { /* one mailbox pair */
 	bool chained; /* it is somebody's next */
 	struct tally tally; /* of the last pass, plus what earlier passes copied */
 	bool looked; /* a pass has scanned it */
-	struct uidset unplaced; /* stored in this run, and the destination did not say under which UID; memory of the arena */
+	struct uidset stored; /* source UIDs that the destination confirmed in this run; memory of the arena */
 	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
 	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
 	bool reconciled; /* everything selected is known to be at the destination */
@@ -129,6 +129,15 @@ void lane_help(struct lane *lane);
 int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 /* lane_copy.c: flags, copies, records. */
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
+
+/* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
+void job_fail_mailbox(struct run *run, struct work *work, const char *text);
+/* Gives those of earlier runs their names, before the pairs are made. */
+void job_names_known(struct mailbox_list *list, const struct journal_mailbox *records, size_t count, const struct mailbox_style *style);
+/* Gives those just created (work->dst.raw) their names in the listing made after it; fails those whose new name is another's. */
+void job_names_created(struct run *run, struct mailbox_list *list);
+void job_names_again(const struct run *run, struct mailbox_list *list); /* in a later listing */
+void job_names_report(struct run *run);
 
 /* job_delete.c: --delete-source, the last phase. The lane's connections are used, and made again if they are gone. */
 int job_delete_source(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;

@@ -220,9 +220,8 @@ static int take_stored(struct copy *copy, const struct flight *flight,
 	work->tally.copied_bytes += flight->size;
 	work->tally.altered += copy->lane->transform != NULL;
 	lane_lost_flags(copy->lane, pass, item->uid, item->lost);
-	if (!result->uid)
-		work_note_unplaced(work, item->uid); /* the next pass looks where it is */
-	else if (!flight->doubtful)
+	work_note_stored(work, item->uid);
+	if (result->uid && !flight->doubtful)
 		lane_may_delete(copy->lane, pass, item->uid);
 	work_unlock(pass);
 	if (flight->doubtful)
@@ -409,7 +408,7 @@ static int copy_message(
 		return -1;
 	*flight = (struct flight){ .item = (uint32_t)index,
 		.size = size,
-		.claimed = claimed_size(copy->pass, message->uid) };
+		.claimed = lane->transform ? 0 : claimed_size(copy->pass, message->uid) };
 	if (store_append_begin(lane->dst, copy->token++, copy->item[index].dst_flags,
 		    date_of(copy->pass, message), size, err) < 0)
 		return err_wrap(err, "destination");

@@ -32,7 +32,7 @@ int lane_share(struct lane *lane, struct pass *pass, const struct item *items, s
 void work_lock(struct pass *pass);
 void work_unlock(struct pass *pass);
 
-void work_note_unplaced(struct work *work, uint32_t src_uid);
+void work_note_stored(struct work *work, uint32_t src_uid);
 const char *lane_mailbox_of(const struct pass *pass);
 void lane_count_error(struct lane *lane, uint64_t count);
 void lane_lost_flags(struct lane *lane, struct pass *pass, uint32_t uid, flags_t lost);

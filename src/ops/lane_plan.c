@@ -395,6 +395,7 @@ static int scan_changed(struct lane *lane, struct pass *pass, const struct uidse
 		row = snapshot_add(more, message.uid);
 		more->digest[row] = facts.header;
 		more->content[row] = facts.content;
+		more->size[row] = facts.size < UINT32_MAX ? (uint32_t)facts.size : UINT32_MAX;
 		more->attr[row] = (uint8_t)(SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_CONTENT |
 					    (facts.has_message_id ? SNAPSHOT_HAS_MESSAGE_ID : 0));
 	}
@@ -416,6 +417,12 @@ static int scan_changed_source(struct lane *lane, struct pass *pass, const struc
 	rc = scan_changed(lane, pass, uids, &more, err);
 	if (rc == 0)
 		snapshot_merge(&pass->src, &more);
+	for (size_t i = 0; i < more.count && rc == 0; i++) {
+		size_t row = snapshot_find(&pass->src, more.uid[i]);
+
+		if (row != SIZE_MAX)
+			pass->src.size[row] = more.size[i]; /* as the destination will count it */
+	}
 	snapshot_release(&more);
 	return rc;
 }
@@ -573,6 +580,24 @@ static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err
 	return 0;
 }
 
+static void log_plan(const struct pass *pass)
+{
+	size_t of[PLAN_UNKNOWN + 1] = { 0 }, flags = 0;
+	char text[256] = "";
+
+	for (size_t i = 0; i < plan_count(pass->plan); i++) {
+		of[plan_action(pass->plan, i)->kind]++;
+		flags += plan_action(pass->plan, i)->flags;
+	}
+	for (size_t kind = 0, len = 0; kind < countof(of); kind++) {
+		if (of[kind] > 0 && len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, ", %s %zu",
+				plan_kind_name((enum plan_kind)kind), of[kind]);
+	}
+	log_debug("%s: plan for %zu messages, %zu at the destination%s, change flags %zu",
+		pass->work->pair.src->name, pass->src.count, pass->dst.count, text, flags);
+}
+
 int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
@@ -607,5 +632,6 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 	if (refine(lane, pass, err) < 0)
 		return -1;
 	plan_finish(pass->plan, lane->run->settings->newest_first);
+	log_plan(pass);
 	return 0;
 }

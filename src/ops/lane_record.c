@@ -9,11 +9,11 @@
 #define FLAG_GROUPS \
 	4096 /* different flag changes sent as one STORE each; beyond, in several rounds */
 
-void work_note_unplaced(struct work *work, uint32_t src_uid)
+void work_note_stored(struct work *work, uint32_t src_uid)
 {
 	if (!work->arena)
 		work->arena = arena_new();
-	uidset_add(&work->unplaced, work->arena, src_uid, src_uid);
+	uidset_add(&work->stored, work->arena, src_uid, src_uid);
 }
 
 /* One STORE for all messages that get the same change. */
@@ -110,14 +110,36 @@ static int put_known(
 	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
 }
 
-/* Confirmed by the destination in this very run, and not there: nobody's deletion. It is tried again next time. */
-static int record_lost(
-	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+/* The destination's UID as recorded; 0 = not known. */
+static uint32_t recorded_uid(const struct pass *pass, uint32_t src_uid)
 {
+	for (size_t i = 0; i < pass->pairs.count; i++) {
+		if (pass->pairs.src_uid[i] == src_uid)
+			return pass->pairs.dst_uid[i];
+	}
+	return 0;
+}
+
+/*
+ * Confirmed by the destination in this very run, and not there: nobody's deletion. A UID that the server made up is forgotten, and the next pass
+ * looks for the message itself; one that is not found then either is tried again by the next run.
+ */
+static int record_lost(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+{
+	struct journal_pair pair = {
+		.src_uid = action->src_uid,
+		.src_flags = flags_text(lane->flags, action->src_flags),
+		.dst_flags = "",
+		.status = JOURNAL_DONE,
+	};
+
+	if (recorded_uid(pass, action->src_uid)) {
+		pass->again = true;
+		return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
+	}
 	pass->work->tally.unknown++;
 	pass->work->tally.copied -= pass->work->tally.copied > 0;
-	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass),
-		action->src_uid,
+	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
 		"the destination said that it stored this message, and does not have it");
 	return journal_set_status(
 		lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);
@@ -142,14 +164,14 @@ static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 				lane_may_delete(lane, pass, action->src_uid);
 			/* One whose answer was lost, or that the destination stored without saying where. */
 			if (pass->work->looked && action->kind == PLAN_ADOPT &&
-				!uidset_has(&pass->work->unplaced, action->src_uid))
+				!uidset_has(&pass->work->stored, action->src_uid))
 				pass->work->dst_stored++;
 			if (action->record && !(action->flags && uidset_has(&pass->flags_refused,
 									 action->dst_uid)))
 				rc = put_known(lane, pass, action, err);
 			break;
 		case PLAN_GONE_DST:
-			if (uidset_has(&pass->work->unplaced, action->src_uid)) {
+			if (uidset_has(&pass->work->stored, action->src_uid)) {
 				rc = record_lost(lane, pass, action, err);
 				break;
 			}

@@ -31,8 +31,6 @@ struct plan_policy {
 	enum match_by match;
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
-	/* content options change messages: digests of the source never equal the destination's, so records alone count */
-	bool transformed;
 	/* --add-flags, --remove-flags: change what the source is seen as having */
 	flags_t add, remove;
 	bool has_permanent, any_keyword;

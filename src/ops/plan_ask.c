@@ -54,7 +54,7 @@ static void mark_candidates(struct plan *plan)
 
 	for (size_t row = 0; row < dst->count; row++)
 		orphans += plan_claim(plan, row) == CLAIM_ORPHAN;
-	if (orphans == 0 || plan->policy.transformed)
+	if (orphans == 0)
 		return;
 	sizes_init(&sizes, src->count);
 	for (size_t row = 0; row < src->count; row++) {
@@ -78,8 +78,7 @@ static bool is_resumed(const struct plan *plan, struct sizes *sizes)
 {
 	const struct snapshot *dst = plan->in.dst;
 
-	if (plan->in.baseline == 0 || plan->widened || plan->policy.transformed ||
-		plan->sizes_differ)
+	if (plan->in.baseline == 0 || plan->widened || plan->sizes_differ)
 		return false;
 	for (size_t row = 0; row < dst->count; row++) {
 		if (plan_is_offered(plan, row) && dst->uid[row] < plan->in.baseline)
@@ -205,8 +204,6 @@ static bool is_missing(const struct plan *plan, const struct leftover *left, siz
 {
 	const struct snapshot *src = plan->in.src;
 
-	if (plan->policy.transformed)
-		return true;
 	if (!plan->in.dst->complete || (plan->src_state[row] & ROW_CONTENT))
 		return false;
 	if (plan_has(src, row, SNAPSHOT_HAS_DIGEST))
@@ -219,7 +216,7 @@ static bool is_gone(const struct plan *plan, const struct leftover *left, size_t
 {
 	if (!plan->in.dst->complete || (plan->src_state[row] & ROW_CONTENT))
 		return false;
-	if (plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST) && !plan->policy.transformed)
+	if (plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST))
 		return left->blind.count == 0;
 	return left->all.count == 0;
 }

@@ -295,7 +295,7 @@ static void decide_group(struct plan *plan, const struct digest128 *nothing, str
 
 	if (group.dst.count == 0 || group.stored.count + group.fresh.count == 0)
 		return;
-	if (plan->policy.transformed || (by_digest && identifies(plan, nothing, list))) {
+	if (by_digest && identifies(plan, nothing, list)) {
 		match_all(plan, &group.stored, &group.dst, FATE_ADOPT_RECORD);
 		match_all(plan, &group.fresh, &group.dst, FATE_ADOPT_DIGEST);
 	} else if (list.count == 2 && group.stored.count == 1) {

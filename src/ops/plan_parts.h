@@ -73,7 +73,7 @@ static inline bool plan_is_wanting(const struct plan *plan, size_t row)
 {
 	enum plan_fate fate = plan_fate(plan, row);
 
-	return fate == FATE_STORED || (fate == FATE_FRESH && !plan->policy.transformed);
+	return fate == FATE_STORED || fate == FATE_FRESH;
 }
 
 /* Whether a destination message may be one of them. */

@@ -537,7 +537,7 @@ verdict(const struct report *report)
 	if (report->interrupted)
 		return "interrupted";
 	if (report->options.dry_run)
-		return exit_code(report) ? "incomplete" : "dry-run";
+		return exit_code(report) > 1 ? "incomplete" : "dry-run";
 	return is_complete(report) ? "complete" : "incomplete";
 }
 
@@ -600,6 +600,13 @@ report_finish(struct report *report, double seconds)
 	}
 	if (fflush(stdout) != 0)
 		report->codes[7] = true;
+	log_info(
+		"run ends: %s, exit code %d: %llu messages found, %llu copied, %llu already there, %llu refused, %llu failed, %llu unknown",
+		verdict(report), exit_code(report), (unsigned long long)report->total.found,
+		(unsigned long long)report->total.copied,
+		(unsigned long long)tally_there(&report->total),
+		(unsigned long long)report->total.refused, (unsigned long long)report->total.failed,
+		(unsigned long long)report->total.unknown);
 	pthread_mutex_unlock(&report->lock);
 	arena_free(arena);
 }

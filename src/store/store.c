@@ -165,6 +165,47 @@ int store_prepare(
 				   : prepare_each(store, list, count, err);
 }
 
+void store_use_names(struct store *store, const struct mailbox_list *names)
+{
+	if (store->ops->use_names != NULL)
+		store->ops->use_names(store, names);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct mailbox_info *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+bool mailbox_list_rename(struct mailbox_list *list, const char *raw, const char *name)
+{
+	size_t found = SIZE_MAX, kept = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->mailbox[i].raw, raw) == 0)
+			found = i;
+	}
+	if (found == SIZE_MAX)
+		return false;
+	if (strcmp(list->mailbox[found].name, name) == 0)
+		return true;
+	for (size_t i = 0; i < list->count; i++) {
+		struct mailbox_info info = list->mailbox[i];
+
+		if (i == found) {
+			info.shown = info.name;
+			info.name = name;
+		} else if (strcmp(info.name, name) == 0) {
+			continue;
+		}
+		list->mailbox[kept++] = info;
+	}
+	list->count = kept;
+	qsort(list->mailbox, list->count, sizeof(*list->mailbox), compare_names);
+	return true;
+}
+
 const struct mailbox_info *mailbox_list_find(const struct mailbox_list *list, const char *name)
 {
 	bool inbox = mailbox_is_inbox(name);

@@ -65,6 +65,7 @@ struct mailbox_info {
 	uint32_t messages, unseen, uidnext, uidvalidity;
 	uint64_t highestmodseq, size;
 	const char *mailboxid; /* NULL where only SELECT is trusted with it (IMAP): see box_facts */
+	const char *shown; /* the display form of raw, where mailbox_list_rename() gave another name; else NULL */
 };
 
 struct mailbox_list { /* sorted by name, no doubles; memory of the arena given */
@@ -106,7 +107,7 @@ void store_traffic(const struct store *store, uint64_t *in_out, uint64_t *out_ou
 int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out, struct err *err) MUST_CHECK;
 /* Fresh counts of one mailbox; has says what came. ERR_MAILBOX when it does not exist. */
 int store_status(struct store *store, const char *name, unsigned want, struct mailbox_info *out, struct err *err) MUST_CHECK;
-/* Creates with all parents; one that exists already is success. *raw_changed_out: the name had to be escaped (to be reported). */
+/* Creates with all parents; one that exists already is success. *changed_out: the name had to be escaped (to be reported). */
 int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
 int store_subscribe(struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
 
@@ -117,11 +118,24 @@ struct store_preparation {
 	const char *name;
 	bool create, subscribe;
 	enum store_use use;
+	/*
+	 * The name is refused as it is, and a mailbox with messages stands under its strict form (mailbox_strict()) already: it is ours, from an earlier
+	 * run. Without this it is refused.
+	 */
+	bool ours;
 	bool changed; /* result: the name had to be escaped */
+	const char *raw; /* result, with changed: what the server calls it; lives as long as the store. Its listing shows this name. */
 	struct err err; /* result: why it could not be created or subscribed; scope NONE = done, or was there already */
 };
 /* 0 = every entry's err tells; -1 = the connection failed. Sorted by name, so that parents come first. */
 int store_prepare(struct store *store, struct store_preparation *list, size_t count, struct err *err) MUST_CHECK;
+/* From now on names are looked up in this list first, as if it had been given by the request. */
+void store_use_names(struct store *store, const struct mailbox_list *names);
+/*
+ * Gives the mailbox that the server calls raw another name: the one that it could not be created by. The order is kept, pointers into the list are
+ * not; one that has the name already is left out. False: it is not in the list.
+ */
+bool mailbox_list_rename(struct mailbox_list *list, const char *raw, const char *name);
 /* By display name, INBOX in any case; NULL = not in it. */
 const struct mailbox_info *mailbox_list_find(const struct mailbox_list *list, const char *name);
 int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK; /* octets; limit 0 = none */

@@ -17,6 +17,18 @@ static bool wants_compression(const struct account *account, const struct store_
 	return request->compress_scan;
 }
 
+static void log_connection(const struct store_imap *store, bool compressed)
+{
+	const struct imap_facts *facts = &store->facts;
+
+	log_info("%s: connected to %s (%s), login by %s, %s%s", account_name(store->store.account),
+		facts->dial.address[0] != '\0' ? facts->dial.address : "a tunnel",
+		facts->server_id[0] != '\0' ? facts->server_id
+					    : "a server that does not say what it is",
+		facts->mechanism[0] != '\0' ? facts->mechanism : "nothing",
+		facts->has_tls ? facts->tls.version : "no TLS", compressed ? ", compressed" : "");
+}
+
 static int open_session(struct store_imap *store, const struct store_request *request,
 	bool fresh_token, struct err *err)
 {
@@ -31,7 +43,10 @@ static int open_session(struct store_imap *store, const struct store_request *re
 		options.timeout_ms = request->timeout_ms;
 	store->facts = (struct imap_facts){ 0 };
 	store->imap = imap_open(&options, &store->facts, err);
-	return store->imap != NULL ? 0 : -1;
+	if (store->imap == NULL)
+		return -1;
+	log_connection(store, options.compress && imap_has(store->imap, IMAP_CAP_COMPRESS));
+	return 0;
 }
 
 static int open_store(struct store *base, const struct store_request *request, struct err *err)
@@ -67,6 +82,7 @@ static void close_store(struct store *base)
 		imap_box_close(&store->box->box);
 	imap_close(store->imap);
 	map_free(store->names.odd);
+	map_free(store->names.escaped);
 	arena_free(store->answer);
 	arena_free(store->arena);
 }
@@ -81,6 +97,11 @@ static int compress_store(struct store *base, struct err *err)
 	if (imap_names_settle(store, err) < 0)
 		return -1;
 	return imap_compress(store->imap, err);
+}
+
+static void use_names(struct store *base, const struct mailbox_list *names)
+{
+	store_imap_of(base)->given = names;
 }
 
 /* What a session has makes a capability of the store. */
@@ -173,6 +194,7 @@ const struct store_ops store_imap_ops = {
 	.subscribe = imap_store_subscribe,
 	.compress = compress_store,
 	.prepare = imap_store_prepare,
+	.use_names = use_names,
 	.quota = imap_store_quota,
 	.open_box = imap_box_open,
 	.close_box = imap_box_close,

@@ -152,6 +152,13 @@ int imap_names_raw(struct store_imap *store, const char *display, struct arena *
 
 	if (imap_names_settle(store, err) < 0)
 		return -1;
+	raw = store->names.escaped != NULL ? map_find(store->names.escaped, span_of(display))
+					   : NULL;
+	if (raw != NULL) {
+		*raw_out = arena_strdup(arena, raw);
+		*changed_out = true;
+		return 0;
+	}
 	raw = store->names.odd != NULL ? map_find(store->names.odd, span_of(display)) : NULL;
 	if (raw == NULL)
 		raw = find_given(store->given, display);

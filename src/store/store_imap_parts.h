@@ -24,6 +24,7 @@ struct imap_names { /* how the server builds its names; texts in the store's are
 	bool has_delimiter;
 	char delimiter;
 	struct map *odd; /* display name → server form, where mailbox_server() would give another */
+	struct map *escaped; /* likewise, of those created under another name because theirs was refused */
 };
 
 struct store_imap {
@@ -91,6 +92,8 @@ struct span imap_name_key(struct span raw);
 
 /* ---- store_imap_create.c ---- */
 
+/* INBOX is there always. Fills changed and raw. */
+int imap_create(struct store_imap *store, struct store_preparation *one, struct err *err) MUST_CHECK;
 int imap_store_create(struct store *base, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
 int imap_store_subscribe(struct store *base, const char *name, bool subscribe, struct err *err) MUST_CHECK;
 int imap_store_prepare(struct store *base, struct store_preparation *list, size_t count, struct err *err) MUST_CHECK;

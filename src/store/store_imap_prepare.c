@@ -18,6 +18,7 @@ static int name_all(struct prepared *all, struct err *err)
 		struct store_preparation *one = &all->list[i];
 
 		err_clear(&one->err);
+		one->raw = NULL;
 		if (imap_names_raw(all->store, one->name, all->arena, &all->raw[i], &one->changed,
 			    &one->err) == 0)
 			continue;
@@ -56,10 +57,11 @@ static uint32_t send_subscribe(struct prepared *all, size_t index, struct err *e
 static int settle_create(struct prepared *all, size_t index, struct err *err)
 {
 	struct store_preparation *one = &all->list[index];
-	bool changed;
 
-	if (imap_store_create(&all->store->store, one->name, one->use, &changed, &one->err) == 0) {
-		err_clear(&one->err);
+	err_clear(&one->err);
+	if (imap_create(all->store, one, &one->err) == 0) {
+		if (one->raw != NULL)
+			all->raw[index] = arena_strdup(all->arena, one->raw);
 		return 0;
 	}
 	if (one->err.scope < ERR_CONN)
@@ -120,6 +122,8 @@ int imap_store_prepare(
 	for (size_t i = 0; i < count; i++) {
 		if (refused[i] && settle_create(&all, i, err) < 0)
 			goto out;
+		if (list[i].create && list[i].changed && list[i].raw == NULL)
+			list[i].raw = arena_strdup(all.store->arena, all.raw[i]);
 	}
 	rc = run_all(&all, true, refused, err);
 out:

@@ -44,6 +44,7 @@ struct store_ops {
 	int (*subscribe)(struct store *store, const char *name, bool subscribe, struct err *err);
 	int (*compress)(struct store *store, struct err *err);
 	int (*prepare)(struct store *store, struct store_preparation *list, size_t count, struct err *err);
+	void (*use_names)(struct store *store, const struct mailbox_list *names);
 	int (*quota)(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err);
 
 	struct box *(*open_box)(struct store *store, const char *name, enum store_mode mode, struct err *err);

@@ -303,6 +303,117 @@ static void test_fold(void **state)
 	arena_free(arena);
 }
 
+static char *strict_decode(const char *text, char escape, struct arena *arena)
+{
+	char *out = arena_strdup(arena, text), *end = out;
+
+	for (; *text != '\0'; text++) {
+		char pair[3] = "";
+
+		if (*text != escape) {
+			*end++ = *text;
+			continue;
+		}
+		memcpy(pair, text + 1, 2);
+		*end++ = (char)strtoul(pair, NULL, 16);
+		text += 2;
+	}
+	*end = '\0';
+	return out;
+}
+
+static void test_strict(void **state)
+{
+	static const struct {
+		char delimiter;
+		const char *level, *percent, *equals;
+	} rows[] = {
+		{ '/', "Plain", "Plain", "Plain" },
+		{ '/', "emoji \xf0\x9f\x98\x80", "emoji %F0%9F%98%80", "emoji =F0=9F=98=80" },
+		{ '/', "100%", "100%25", "100=25" },
+		{ '/', "a=b", "a%3Db", "a=3Db" },
+		{ '/', "a%2Fb", "a%252Fb", "a=252Fb" },
+		{ '/', "a.b c_d+e-f", "a.b c_d+e-f", "a.b c_d+e-f" },
+		{ '/', " a ", "%20a%20", "=20a=20" },
+		{ '/', "..", "%2E%2E", "=2E=2E" },
+		{ '.', "a.b", "a%2Eb", "a=2Eb" },
+		{ '-', "a-b", "a%2Db", "a=2Db" },
+		{ '\0', "a/b", "a%2Fb", "a=2Fb" },
+		{ '=', "a=b", "a%3Db", NULL },
+		{ '%', "a%b", NULL, "a=25b" },
+		{ 'A', "ab", NULL, NULL },
+	};
+	struct arena *arena = arena_new();
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct mailbox_style style = { rows[i].delimiter, false, "" };
+		const char *wanted[] = { rows[i].percent, rows[i].equals };
+
+		for (size_t e = 0; e < 2; e++) {
+			const char *out =
+				mailbox_strict(&style, span_of(rows[i].level), "%="[e], arena);
+
+			if (wanted[e] == NULL) {
+				assert_null(out);
+				continue;
+			}
+			assert_string_equal(out, wanted[e]);
+			assert_string_equal(strict_decode(out, "%="[e], arena), rows[i].level);
+		}
+	}
+	/* Every octet, alone and between others: decoding leads back, so no two levels share a form. */
+	for (unsigned byte = 1; byte < 256; byte++) {
+		const struct mailbox_style style = { '.', false, "" };
+		const char *level = arena_print(arena, "a%cb%c", (int)byte, (int)byte);
+
+		for (size_t e = 0; e < 2; e++)
+			assert_string_equal(strict_decode(mailbox_strict(&style, span_of(level),
+								  "%="[e], arena),
+						    "%="[e], arena),
+				level);
+	}
+	arena_free(arena);
+}
+
+static void test_is_strict(void **state)
+{
+	static const struct {
+		struct mailbox_style style;
+		const char *raw, *display;
+		bool strict;
+	} rows[] = {
+		{ { '/', false, "" }, "100%25", "100%", true },
+		{ { '/', false, "" }, "100=25", "100%", true },
+		{ { '/', false, "" }, "100%", "100%", false },
+		{ { '/', false, "" }, "K&APw-che/100%25",
+			"K\xc3\xbc"
+			"che/100%",
+			true },
+		{ { '/', false, "" }, "K%C3%BCche/100%25",
+			"K\xc3\xbc"
+			"che/100%",
+			true },
+		{ { '/', false, "" }, "K%C3%BCche/100",
+			"K\xc3\xbc"
+			"che/100%",
+			false },
+		{ { '/', false, "" }, "100%25/a", "100%", false },
+		{ { '/', false, "" }, "100%25", "100%/a", false },
+		{ { '.', false, "INBOX." }, "INBOX.100%25.a", "100%/a", true },
+		{ { '.', false, "INBOX." }, "100%25.a", "100%/a", false },
+		{ { '\0', false, "" }, "a%2F100%25", "a/100%", true },
+		{ { '/', false, "" }, "INBOX", "INBOX", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++) {
+		if (mailbox_is_strict(&rows[i].style, rows[i].raw, rows[i].display) !=
+			rows[i].strict)
+			fail_msg("\"%s\" for \"%s\"", rows[i].raw, rows[i].display);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +425,8 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_fold),
+		cmocka_unit_test(test_strict),
+		cmocka_unit_test(test_is_strict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,8 +345,6 @@ static void read_policy(struct player *player, char **word, size_t count)
 			policy->recopy = true;
 		} else if (strcmp(word[i], "no-keywords") == 0) {
 			policy->no_keywords = true;
-		} else if (strcmp(word[i], "transformed") == 0) {
-			policy->transformed = true;
 		} else if (strcmp(word[i], "any-keyword") == 0) {
 			policy->any_keyword = true;
 		} else if (strcmp(word[i], "newest-first") == 0) {
