@@ -475,9 +475,9 @@ def test_interrupted(run, src, user, command, number):
     with silent_server() as sock:
         url = src.url(user, port=sock.getsockname()[1])
         process = run.start(command, url, *([src.url("x" + user)] if command == "copy" else []))
-        sock.accept()
+        accepted = sock.accept()    # kept open: its end would be another reason to stop
         process.send_signal(number)
-        assert run.finish(process, timeout=10).code == 130
+        assert run.finish(process, timeout=10).code == 130 and accepted
 
 
 def test_timeout(run, src, user):
@@ -561,6 +561,25 @@ def test_talk_levels(run, src, user, tmp_path):
     assert stat.S_IMODE(log.stat().st_mode) == 0o600 and stat.S_IMODE(trace.stat().st_mode) == 0o600
     text = trace.read_text(errors="replace")
     assert "CAPABILITY" in text and src.password(user) not in text
+
+
+def test_log_of_a_clean_run(run, src, dst, user, tmp_path):
+    """Begin, connections, mailboxes and verdict are in the file, whatever is shown; names harmless, and no secret."""
+    odd = "Odd \u202e name"
+    load.fill(src, user, [("INBOX", [corpus.message(1)], True), (odd, [corpus.message(2)], True)])
+    log = tmp_path / "log"
+    result = run("copy", "--log", log, src.url(user), dst.url(user), check=0)
+    assert result.err == ""
+    text = log.read_text()
+    for line in (r"info: run begins: copy imap\S+ to imap\S+, state \S+\.db$", r"connected to 127\.0\.0\.1 \(.*Dovecot.*\), login by \S+, ",
+                 r"debug: INBOX: plan for 1 messages, 0 at the destination, copy 1, ", r"info: INBOX: done: 1 messages found, 1 copied, ",
+                 r"info: run ends: complete, exit code 0: 2 messages found, 2 copied, "):
+        assert re.search(line, text, re.M), (line, text)
+    assert len(re.findall("connected to", text)) == len(re.findall("login by", text)) >= 2
+    assert src.password(user) not in text and "\u202e" not in text and "Odd" in text
+    again = run("copy", "-v", "--log", log, src.url(user), dst.url(user), check=0)
+    assert "run begins" in again.err and "run ends" in again.err and "debug" not in again.err
+    assert "INBOX: unchanged since the last run" in log.read_text()
 
 
 def test_quiet(run, src, dst, user):
