@@ -15,8 +15,8 @@ static bool is_here(const char *host)
 		return false;
 	if (inet_pton(AF_INET, host, &four) == 1)
 		return (ntohl(four.s_addr) >> 24) == 127;
-	return span_equal_nocase(span_of(host), SPAN("localhost")) || span_equal_text(span_of(host), "::1") ||
-	       span_equal_text(span_of(host), "[::1]");
+	return span_equal_nocase(span_of(host), SPAN("localhost")) ||
+	       span_equal_text(span_of(host), "::1") || span_equal_text(span_of(host), "[::1]");
 }
 
 static void warn(const struct account *account)

@@ -32,7 +32,8 @@ struct share;
 
 enum work_state { WORK_WAITING, WORK_UNCHANGED, WORK_DONE, WORK_FAILED, WORK_INTERRUPTED };
 
-#define SHARE_LEAST 64 /* copies from which a mailbox is shared between lanes, where that is done at all */
+#define SHARE_LEAST \
+	64 /* copies from which a mailbox is shared between lanes, where that is done at all */
 
 struct work { /* one mailbox pair */
 	struct name_pair pair;
@@ -43,8 +44,10 @@ struct work { /* one mailbox pair */
 	bool chained; /* it is somebody's next */
 	struct tally tally; /* of the last pass, plus what earlier passes copied */
 	bool looked; /* a pass has scanned it */
-	struct uidset stored; /* source UIDs that the destination confirmed in this run; memory of the arena */
-	uint32_t dst_before, dst_stored; /* messages at the destination when it was scanned; stored since */
+	/* source UIDs that the destination confirmed in this run; memory of the arena */
+	struct uidset stored;
+	/* messages at the destination when it was scanned; stored since */
+	uint32_t dst_before, dst_stored;
 	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
 	bool reconciled; /* everything selected is known to be at the destination */
 	char *text; /* why it failed */
@@ -72,7 +75,8 @@ struct run {
 	struct share *shares; /* mailboxes whose owner wants help */
 	unsigned busy; /* lanes at work on a mailbox of their own */
 	unsigned lanes; /* alive */
-	uint64_t unspent; /* octets carried that the journal does not know of yet, for --daily-limit */
+	/* octets carried that the journal does not know of yet, for --daily-limit */
+	uint64_t unspent;
 	uint64_t errors;
 	bool ended; /* no further mailbox is begun: `end` says why */
 	struct err end;
@@ -88,8 +92,10 @@ struct lane {
 	bool all_flags; /* the destination has shown that it can store any flag */
 	struct transform *transform; /* NULL unless asked for */
 	unsigned progress; /* what this lane settled: a retry after progress is the first retry */
-	unsigned unsettled; /* appends whose answer was lost: to be looked for before anything is sent again */
-	uint64_t traffic_in[2], traffic_out[2], turns[2]; /* of connections closed: source, destination */
+	/* appends whose answer was lost: to be looked for before anything is sent again */
+	unsigned unsettled;
+	/* of connections closed: source, destination */
+	uint64_t traffic_in[2], traffic_out[2], turns[2];
 	unsigned connections[2];
 };
 
@@ -97,7 +103,8 @@ struct lane {
 struct pass {
 	struct run *run;
 	struct work *work;
-	struct arena *arena, *dst_arena; /* the second for the destination's scan, which may have a thread of its own */
+	/* the second for the destination's scan, which may have a thread of its own */
+	struct arena *arena, *dst_arena;
 	struct snapshot src, dst;
 	struct journal_pairs pairs;
 	struct uidset src_unknown, dst_unknown;
@@ -107,18 +114,23 @@ struct pass {
 	struct plan *plan;
 	struct box *src_box, *dst_box;
 	uint32_t dst_uidvalidity, dst_uidnext; /* before anything is appended */
-	uint32_t claimed; /* messages at the destination that are copies of other mailboxes' messages */
+	/* messages at the destination that are copies of other mailboxes' messages */
+	uint32_t claimed;
 	bool forgotten; /* the records are of other mailboxes: none was loaded */
-	bool stale; /* recorded messages were left out by an option: whether their flags changed was not looked at */
-	bool again; /* another pass is needed: stored messages whose UID is not known, answers lost */
+	/* recorded messages were left out by an option: whether their flags changed was not looked at */
+	bool stale;
+	/* another pass is needed: stored messages whose UID is not known, answers lost */
+	bool again;
 };
 
 /* lane.c */
 void *lane_main(void *lane); /* a thread; lane->src and ->dst may already be open */
 int lane_connect(struct lane *lane, struct err *err) MUST_CHECK;
 void lane_disconnect(struct lane *lane);
-int64_t lane_pause_ms(const struct err *err, unsigned attempt); /* before the n-th attempt: what the server named, else doubling */
-struct work *run_take(struct run *run); /* counts as busy until it is done; NULL: nothing left, or the run has ended */
+/* before the n-th attempt: what the server named, else doubling */
+int64_t lane_pause_ms(const struct err *err, unsigned attempt);
+/* counts as busy until it is done; NULL: nothing left, or the run has ended */
+struct work *run_take(struct run *run);
 void run_end(struct run *run, const struct err *err); /* the first one counts */
 bool run_ended(struct run *run);
 
@@ -133,7 +145,8 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_C
 /* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
 void job_fail_mailbox(struct run *run, struct work *work, const char *text);
 /* Gives those of earlier runs their names, before the pairs are made. */
-void job_names_known(struct mailbox_list *list, const struct journal_mailbox *records, size_t count, const struct mailbox_style *style);
+void job_names_known(struct mailbox_list *list, const struct journal_mailbox *records, size_t count,
+	const struct mailbox_style *style);
 /* Gives those just created (work->dst.raw) their names in the listing made after it; fails those whose new name is another's. */
 void job_names_created(struct run *run, struct mailbox_list *list);
 void job_names_again(const struct run *run, struct mailbox_list *list); /* in a later listing */

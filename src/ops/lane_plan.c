@@ -232,7 +232,8 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 {
 	const struct box_facts *facts = box_facts(box);
 	struct work *work = pass->work;
-	bool other_id = facts->uid_not_sticky || (mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0);
+	bool other_id = facts->uid_not_sticky ||
+			(mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0);
 
 	/* Without UIDVALIDITY no UID means anything tomorrow (rule 2). */
 	if (*recorded == facts->uidvalidity && !other_id && facts->uidvalidity != 0)
@@ -339,7 +340,8 @@ static int scan_more(struct lane *lane, struct pass *pass, struct box *box,
 }
 
 /* One message as the content options will change it. */
-static int scan_changed_message(struct lane *lane, struct pass *pass, struct header_scan *digest, struct err *err)
+static int scan_changed_message(
+	struct lane *lane, struct pass *pass, struct header_scan *digest, struct err *err)
 {
 	struct spool *spool;
 	struct span chunk;
@@ -368,7 +370,8 @@ static int scan_changed_message(struct lane *lane, struct pass *pass, struct hea
  * With content options the destination holds what they made of the source's messages: so that is what is digested. A message they fail on stays without
  * digest; copying it will say why.
  */
-static int scan_changed(struct lane *lane, struct pass *pass, const struct uidset *uids, struct snapshot *more, struct err *err)
+static int scan_changed(struct lane *lane, struct pass *pass, const struct uidset *uids,
+	struct snapshot *more, struct err *err)
 {
 	struct header_scan *digest = header_scan_new(true);
 	struct header_facts facts;
@@ -405,7 +408,8 @@ static int scan_changed(struct lane *lane, struct pass *pass, const struct uidse
 	return rc;
 }
 
-static int scan_changed_source(struct lane *lane, struct pass *pass, const struct uidset *uids, struct err *err)
+static int scan_changed_source(
+	struct lane *lane, struct pass *pass, const struct uidset *uids, struct err *err)
 {
 	struct snapshot more;
 	int rc;
@@ -427,10 +431,12 @@ static int scan_changed_source(struct lane *lane, struct pass *pass, const struc
 	return rc;
 }
 
-static int scan_more_source(struct lane *lane, struct pass *pass, const struct uidset *uids, bool content, struct err *err)
+static int scan_more_source(struct lane *lane, struct pass *pass, const struct uidset *uids,
+	bool content, struct err *err)
 {
-	return lane->transform ? scan_changed_source(lane, pass, uids, err) :
-				 scan_more(lane, pass, pass->src_box, &pass->src, uids, content, err);
+	return lane->transform
+		       ? scan_changed_source(lane, pass, uids, err)
+		       : scan_more(lane, pass, pass->src_box, &pass->src, uids, content, err);
 }
 
 static int refine(struct lane *lane, struct pass *pass, struct err *err)
@@ -475,8 +481,8 @@ static int open_source(struct lane *lane, struct pass *pass, struct err *err)
 /* Any flag at all can be stored there: what one mailbox of a server says, the others are believed to say. */
 static bool takes_all_flags(struct lane *lane, const struct box_facts *facts)
 {
-	flags_t system = flags_parse(
-		lane->flags, SPAN("\\Answered \\Flagged \\Deleted \\Seen \\Draft"));
+	flags_t system =
+		flags_parse(lane->flags, SPAN("\\Answered \\Flagged \\Deleted \\Seen \\Draft"));
 
 	return !facts->has_permanent ||
 	       (facts->any_keyword && flags_minus(lane->flags, system, facts->permanent) == 0);
@@ -537,12 +543,14 @@ static void report_unknown(struct lane *lane, struct pass *pass)
 }
 
 /* What is recorded as the copy of another mailbox's message is no copy of this one's: the same message in two mailboxes is two. */
-static int claim_for_others(struct lane *lane, struct pass *pass, const struct journal_mailbox *other,
-	const struct uidset *own, struct uidset *claimed, struct err *err)
+static int claim_for_others(struct lane *lane, struct pass *pass,
+	const struct journal_mailbox *other, const struct uidset *own, struct uidset *claimed,
+	struct err *err)
 {
 	struct journal_pairs pairs;
 
-	if (other->id == pass->work->record.id || strcmp(other->dst_name, pass->work->pair.dst) != 0 ||
+	if (other->id == pass->work->record.id ||
+		strcmp(other->dst_name, pass->work->pair.dst) != 0 ||
 		other->dst_uidvalidity != pass->dst_uidvalidity)
 		return 0;
 	if (journal_pairs(lane->run->journal, other->id, pass->arena, &pairs, err) < 0)
@@ -568,7 +576,8 @@ static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err
 		return -1;
 	for (size_t i = 0; i < pass->pairs.count; i++) {
 		if (pass->pairs.dst_uid[i])
-			uidset_add(&own, pass->arena, pass->pairs.dst_uid[i], pass->pairs.dst_uid[i]);
+			uidset_add(
+				&own, pass->arena, pass->pairs.dst_uid[i], pass->pairs.dst_uid[i]);
 	}
 	for (size_t i = 0; i < count; i++) {
 		if (claim_for_others(lane, pass, &mailboxes[i], &own, &claimed, err) < 0)
@@ -605,8 +614,9 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 
 	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
 		return -1;
-	if (work->record.id && !pass->forgotten && journal_pairs(lane->run->journal, work->record.id, pass->arena,
-				       &pass->pairs, err) < 0)
+	if (work->record.id && !pass->forgotten &&
+		journal_pairs(lane->run->journal, work->record.id, pass->arena, &pass->pairs, err) <
+			0)
 		return -1;
 	if (scan_both(lane, pass, err) < 0)
 		return -1;
@@ -626,7 +636,8 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		.src_reason = pass->reason,
 		.pairs = &pass->pairs,
 		.policy = &pass->policy,
-		.baseline = lane->transform ? 0 : work->record.baseline, /* changed messages have other sizes */
+		/* changed messages have other sizes */
+		.baseline = lane->transform ? 0 : work->record.baseline,
 	};
 	pass->plan = plan_new(&input);
 	if (refine(lane, pass, err) < 0)

@@ -124,7 +124,8 @@ static uint32_t recorded_uid(const struct pass *pass, uint32_t src_uid)
  * Confirmed by the destination in this very run, and not there: nobody's deletion. A UID that the server made up is forgotten, and the next pass
  * looks for the message itself; one that is not found then either is tried again by the next run.
  */
-static int record_lost(struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+static int record_lost(
+	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
 {
 	struct journal_pair pair = {
 		.src_uid = action->src_uid,
@@ -139,7 +140,8 @@ static int record_lost(struct lane *lane, struct pass *pass, const struct plan_a
 	}
 	pass->work->tally.unknown++;
 	pass->work->tally.copied -= pass->work->tally.copied > 0;
-	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass), action->src_uid,
+	report_finding(lane->run->job->report, FINDING_UNKNOWN, lane_mailbox_of(pass),
+		action->src_uid,
 		"the destination said that it stored this message, and does not have it");
 	return journal_set_status(
 		lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);

@@ -65,14 +65,16 @@ struct mailbox_info {
 	uint32_t messages, unseen, uidnext, uidvalidity;
 	uint64_t highestmodseq, size;
 	const char *mailboxid; /* NULL where only SELECT is trusted with it (IMAP): see box_facts */
-	const char *shown; /* the display form of raw, where mailbox_list_rename() gave another name; else NULL */
+	/* the display form of raw, where mailbox_list_rename() gave another name; else NULL */
+	const char *shown;
 };
 
 struct mailbox_list { /* sorted by name, no doubles; memory of the arena given */
 	struct mailbox_info *mailbox;
 	size_t count;
 	char delimiter;
-	size_t refused; /* names that were no names, or two with one display name: left out and logged; they may hold mail */
+	/* names that were no names, or two with one display name: left out and logged; they may hold mail */
+	size_t refused;
 	size_t foreign; /* mailboxes of other users or shared ones: left out and logged */
 	bool subscriptions_unknown; /* LSUB was refused: subscribed means nothing */
 };
@@ -80,8 +82,10 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
 
 struct store_request {
-	bool want_utf8; /* ENABLE UTF8=ACCEPT if offered: internationalised headers come as they are (RFC 6855 §3); for reading only */
-	bool compress_scan; /* this connection is for scanning: compress it if offered and not forbidden */
+	/* ENABLE UTF8=ACCEPT if offered: internationalised headers come as they are (RFC 6855 §3); for reading only */
+	bool want_utf8;
+	/* this connection is for scanning: compress it if offered and not forbidden */
+	bool compress_scan;
 	int64_t timeout_ms;
 	struct flag_table *flags; /* of the lane; borrowed */
 	/*
@@ -89,10 +93,12 @@ struct store_request {
 	 * mailboxes outside the personal namespace's prefix, whose server form does not follow from the display name.
 	 */
 	const struct mailbox_list *names;
-	struct imap_facts *facts; /* what was learned on the way in, also when opening fails; NULL allowed */
+	/* what was learned on the way in, also when opening fails; NULL allowed */
+	struct imap_facts *facts;
 };
 
-struct store *store_open(struct account *account, const struct store_request *request, struct err *err);
+struct store *store_open(
+	struct account *account, const struct store_request *request, struct err *err);
 void store_close(struct store *store); /* accepts NULL; polite if that costs no wait */
 unsigned store_caps(const struct store *store); /* enum store_cap bits */
 const struct account *store_account(const struct store *store);
@@ -101,15 +107,20 @@ struct imap *store_imap_session(struct store *store); /* NULL if it is no IMAP: 
 const struct imap_facts *store_imap_facts(const struct store *store);
 struct mailbox_style store_style(const struct store *store);
 /* Octets and round trips so far (wire_turns()). */
-void store_traffic(const struct store *store, uint64_t *in_out, uint64_t *out_out, uint64_t *turns_out);
+void store_traffic(
+	const struct store *store, uint64_t *in_out, uint64_t *out_out, uint64_t *turns_out);
 
 /* All mailboxes of the user (personal namespace, INBOX, and what LIST shows), or -1: then nothing is known. want: enum store_list_want bits. */
-int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out, struct err *err) MUST_CHECK;
+int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out,
+	struct err *err) MUST_CHECK;
 /* Fresh counts of one mailbox; has says what came. ERR_MAILBOX when it does not exist. */
-int store_status(struct store *store, const char *name, unsigned want, struct mailbox_info *out, struct err *err) MUST_CHECK;
+int store_status(struct store *store, const char *name, unsigned want, struct mailbox_info *out,
+	struct err *err) MUST_CHECK;
 /* Creates with all parents; one that exists already is success. *changed_out: the name had to be escaped (to be reported). */
-int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
-int store_subscribe(struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+int store_create(struct store *store, const char *name, enum store_use use, bool *changed_out,
+	struct err *err) MUST_CHECK;
+int store_subscribe(
+	struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
 
 /* Compresses this connection from now on, if the server offers it and the account does not forbid it. Nothing may be under way. */
 int store_compress(struct store *store, struct err *err) MUST_CHECK;
@@ -124,11 +135,14 @@ struct store_preparation {
 	 */
 	bool ours;
 	bool changed; /* result: the name had to be escaped */
-	const char *raw; /* result, with changed: what the server calls it; lives as long as the store. Its listing shows this name. */
-	struct err err; /* result: why it could not be created or subscribed; scope NONE = done, or was there already */
+	/* result, with changed: what the server calls it; lives as long as the store. Its listing shows this name. */
+	const char *raw;
+	/* result: why it could not be created or subscribed; scope NONE = done, or was there already */
+	struct err err;
 };
 /* 0 = every entry's err tells; -1 = the connection failed. Sorted by name, so that parents come first. */
-int store_prepare(struct store *store, struct store_preparation *list, size_t count, struct err *err) MUST_CHECK;
+int store_prepare(struct store *store, struct store_preparation *list, size_t count,
+	struct err *err) MUST_CHECK;
 /* From now on names are looked up in this list first, as if it had been given by the request. */
 void store_use_names(struct store *store, const struct mailbox_list *names);
 /*
@@ -138,7 +152,8 @@ void store_use_names(struct store *store, const struct mailbox_list *names);
 bool mailbox_list_rename(struct mailbox_list *list, const char *raw, const char *name);
 /* By display name, INBOX in any case; NULL = not in it. */
 const struct mailbox_info *mailbox_list_find(const struct mailbox_list *list, const char *name);
-int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK; /* octets; limit 0 = none */
+int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out,
+	struct err *err) MUST_CHECK; /* octets; limit 0 = none */
 
 enum store_mode { STORE_READ, STORE_WRITE }; /* EXAMINE, SELECT */
 
@@ -150,7 +165,8 @@ struct box_facts {
 	const char *mailboxid;
 };
 
-struct box *store_open_box(struct store *store, const char *name, enum store_mode mode, struct err *err);
+struct box *store_open_box(
+	struct store *store, const char *name, enum store_mode mode, struct err *err);
 void box_close(struct box *box); /* accepts NULL; never expunges */
 const struct box_facts *box_facts(const struct box *box);
 const char *box_name(const struct box *box);
@@ -158,11 +174,14 @@ const char *box_name(const struct box *box);
 struct box_scan {
 	const struct uidset *uids; /* NULL = all */
 	bool digests; /* header digests too (HEADER.FIELDS, mail/header.h), or by `fields` */
-	const char *const *fields; /* other headers to digest (--match header:A,B); NULL = the usual */
+	/* other headers to digest (--match header:A,B); NULL = the usual */
+	const char *const *fields;
 	size_t field_count;
 	bool content; /* reads the bodies too: content digests */
-	uint64_t since; /* only what changed after this modseq; 0 = all; without STORE_CAP_MODSEQ all is read */
-	struct uidset *vanished; /* with since and STORE_CAP_VANISHED: UIDs that went, memory of box_scan()'s arena; NULL = not wanted */
+	/* only what changed after this modseq; 0 = all; without STORE_CAP_MODSEQ all is read */
+	uint64_t since;
+	/* with since and STORE_CAP_VANISHED: UIDs that went, memory of box_scan()'s arena; NULL = not wanted */
+	struct uidset *vanished;
 	void (*tick)(void *context, uint64_t messages); /* progress, NULL allowed */
 	void *tick_context;
 };
@@ -171,9 +190,11 @@ struct box_scan {
  * are put in *unknown (uids; memory of arena): these are neither there nor gone, have no row, and snapshot->complete is false then. So it is, with
  * 0, when the server counts more messages than it shows. -1: nothing is known, whatever rows there are.
  */
-int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot, struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
+int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
+	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
 /* UIDs that match an IMAP SEARCH expression (already checked for CR, LF, NUL). */
-int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out, struct err *err) MUST_CHECK;
+int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out,
+	struct err *err) MUST_CHECK;
 
 /* Reading: as imap/imap_fetch.h. */
 enum message_outcome { MESSAGE_HERE, MESSAGE_GONE, MESSAGE_REFUSED };
@@ -188,11 +209,15 @@ struct message {
 };
 void box_fetch_window(struct box *box, unsigned commands, uint64_t bytes);
 bool box_fetch_has_room(const struct box *box);
-int box_fetch_ask(struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;
+int box_fetch_ask(
+	struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;
 bool box_fetch_ready(struct box *box);
-int box_fetch_next(struct box *box, struct message *out, struct err *err) MUST_CHECK; /* 1, 0 = all asked is answered, -1 */
-int box_fetch_chunk(struct box *box, struct span *chunk_out, struct err *err) MUST_CHECK; /* 1, 0 = end, -1 */
-void box_fetch_end(struct box *box); /* forgets what is outstanding; the box can be used otherwise again */
+/* 1, 0 = all asked is answered, -1 */
+int box_fetch_next(struct box *box, struct message *out, struct err *err) MUST_CHECK;
+/* 1, 0 = end, -1 */
+int box_fetch_chunk(struct box *box, struct span *chunk_out, struct err *err) MUST_CHECK;
+/* forgets what is outstanding; the box can be used otherwise again */
+void box_fetch_end(struct box *box);
 
 /* Writing: as imap/imap_append.h. Into a mailbox by name; no box needs to be open, and an open one must be idle. */
 enum append_outcome { APPEND_STORED, APPEND_REFUSED, APPEND_SKIPPED, APPEND_UNKNOWN };
@@ -202,21 +227,26 @@ struct append_result {
 	uint32_t uidvalidity, uid; /* 0 = not told */
 	struct err err;
 };
-int store_append_to(struct store *store, const char *name, struct err *err) MUST_CHECK; /* all earlier ones must be settled */
-int store_append_begin(struct store *store, uint64_t token, flags_t flags, struct date date, uint64_t size, struct err *err) MUST_CHECK;
+/* all earlier ones must be settled */
+int store_append_to(struct store *store, const char *name, struct err *err) MUST_CHECK;
+int store_append_begin(struct store *store, uint64_t token, flags_t flags, struct date date,
+	uint64_t size, struct err *err) MUST_CHECK;
 int store_append_add(struct store *store, struct span bytes, struct err *err) MUST_CHECK;
 int store_append_end(struct store *store, struct err *err) MUST_CHECK;
 bool store_append_in_message(const struct store *store);
 /* Takes back the message that was begun, if nothing of it was announced to the server yet: true, and no result will come of it. */
 bool store_append_cancel(struct store *store);
 int store_append_flush(struct store *store, struct err *err) MUST_CHECK;
-int store_append_settle(struct store *store, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
+int store_append_settle(
+	struct store *store, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
 void store_append_drop(struct store *store);
 size_t store_append_outstanding(const struct store *store);
 
 /* Adds and removes flags of messages of the open box (STORE_WRITE), silently. Counts what the server would not do. */
-int box_change_flags(struct box *box, const struct uidset *uids, flags_t add, flags_t remove, struct err *err) MUST_CHECK;
+int box_change_flags(struct box *box, const struct uidset *uids, flags_t add, flags_t remove,
+	struct err *err) MUST_CHECK;
 /* Marks \Deleted and expunges exactly these UIDs. Without STORE_CAP_REMOVE_ONE: ERR_MAILBOX kind SAFETY, unless expunge_all. */
-int box_remove(struct box *box, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+int box_remove(
+	struct box *box, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
 
 #endif

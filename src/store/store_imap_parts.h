@@ -24,7 +24,8 @@ struct imap_names { /* how the server builds its names; texts in the store's are
 	bool has_delimiter;
 	char delimiter;
 	struct map *odd; /* display name → server form, where mailbox_server() would give another */
-	struct map *escaped; /* likewise, of those created under another name because theirs was refused */
+	/* likewise, of those created under another name because theirs was refused */
+	struct map *escaped;
 };
 
 struct store_imap {
@@ -69,14 +70,15 @@ void imap_names_note(struct store_imap *store, const struct imap_event *event);
 /* Waits for what was asked; after it names can be translated. Every event is passed to it or to imap_names_note(). */
 int imap_names_settle(struct store_imap *store, struct err *err) MUST_CHECK;
 /* Display form → server form, settling first. */
-int imap_names_raw(struct store_imap *store, const char *display, struct arena *arena, char **raw_out, bool *changed_out,
-	struct err *err) MUST_CHECK;
+int imap_names_raw(struct store_imap *store, const char *display, struct arena *arena,
+	char **raw_out, bool *changed_out, struct err *err) MUST_CHECK;
 /* Whether a name is below the namespace of other users or a shared one (RFC 2342), or its root. */
 bool imap_names_foreign(const struct store_imap *store, struct span raw, bool noselect);
 
 /* ---- store_imap_list.c ---- */
 
-int imap_store_list(struct store *base, unsigned want, struct arena *arena, struct mailbox_list *out, struct err *err) MUST_CHECK;
+int imap_store_list(struct store *base, unsigned want, struct arena *arena,
+	struct mailbox_list *out, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_status.c ---- */
 
@@ -85,24 +87,32 @@ const char *imap_status_items(const struct store_imap *store, unsigned want, str
 void imap_status_fill(struct mailbox_info *info, const struct imap_mailbox_status *status);
 bool imap_status_known(const struct mailbox_info *info); /* the three that everything rests on */
 /* Asks for every mailbox that can be selected and is not known yet, in one round trip. What is not answered stays unknown. */
-int imap_status_ask(struct store_imap *store, unsigned want, struct arena *arena, struct mailbox_list *list, struct err *err) MUST_CHECK;
-int imap_store_status(struct store *base, const char *name, unsigned want, struct mailbox_info *out, struct err *err) MUST_CHECK;
+int imap_status_ask(struct store_imap *store, unsigned want, struct arena *arena,
+	struct mailbox_list *list, struct err *err) MUST_CHECK;
+int imap_store_status(struct store *base, const char *name, unsigned want, struct mailbox_info *out,
+	struct err *err) MUST_CHECK;
 /* The key by which a server's name is found again: INBOX in any case is one. */
 struct span imap_name_key(struct span raw);
 
 /* ---- store_imap_create.c ---- */
 
 /* INBOX is there always. Fills changed and raw. */
-int imap_create(struct store_imap *store, struct store_preparation *one, struct err *err) MUST_CHECK;
-int imap_store_create(struct store *base, const char *name, enum store_use use, bool *changed_out, struct err *err) MUST_CHECK;
-int imap_store_subscribe(struct store *base, const char *name, bool subscribe, struct err *err) MUST_CHECK;
-int imap_store_prepare(struct store *base, struct store_preparation *list, size_t count, struct err *err) MUST_CHECK;
-int imap_store_quota(struct store *base, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK;
+int imap_create(
+	struct store_imap *store, struct store_preparation *one, struct err *err) MUST_CHECK;
+int imap_store_create(struct store *base, const char *name, enum store_use use, bool *changed_out,
+	struct err *err) MUST_CHECK;
+int imap_store_subscribe(
+	struct store *base, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+int imap_store_prepare(struct store *base, struct store_preparation *list, size_t count,
+	struct err *err) MUST_CHECK;
+int imap_store_quota(
+	struct store *base, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_box.c ---- */
 
 extern const struct store_ops store_imap_ops;
-struct box *imap_box_open(struct store *base, const char *name, enum store_mode mode, struct err *err);
+struct box *imap_box_open(
+	struct store *base, const char *name, enum store_mode mode, struct err *err);
 void imap_box_close(struct box *base);
 int imap_box_ready(struct box_imap *box, struct err *err) MUST_CHECK; /* it is idle */
 /*
@@ -112,7 +122,8 @@ int imap_box_ready(struct box_imap *box, struct err *err) MUST_CHECK; /* it is i
 int imap_box_refresh(struct box_imap *box, struct err *err) MUST_CHECK;
 void imap_box_fetch_window(struct box *base, unsigned commands, uint64_t bytes);
 bool imap_box_fetch_has_room(const struct box *base);
-int imap_box_fetch_ask(struct box *base, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;
+int imap_box_fetch_ask(
+	struct box *base, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;
 bool imap_box_fetch_ready(struct box *base);
 int imap_box_fetch_next(struct box *base, struct message *out, struct err *err) MUST_CHECK;
 int imap_box_fetch_chunk(struct box *base, struct span *chunk_out, struct err *err) MUST_CHECK;
@@ -134,7 +145,8 @@ struct set_run {
 	struct imap *imap;
 	const char *verb, *tail;
 	const struct uidset *set; /* NULL = 1:* */
-	bool refused; /* at least one was answered NO or BAD; the others were carried out all the same */
+	/* at least one was answered NO or BAD; the others were carried out all the same */
+	bool refused;
 	struct err refusal; /* the first of them */
 	/* running state */
 	size_t next;
@@ -145,18 +157,23 @@ struct set_run {
 
 /* 1 = an event, 0 = every command was answered, -1 = the connection failed, with what is in flight lost. */
 int set_run_next(struct set_run *run, const struct imap_event **out, struct err *err) MUST_CHECK;
-int set_run_finish(struct set_run *run, struct err *err) MUST_CHECK; /* drops the events; -1 also for a refusal */
+/* drops the events; -1 also for a refusal */
+int set_run_finish(struct set_run *run, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_change.c ---- */
 
-int imap_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove, struct err *err) MUST_CHECK;
-int imap_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+int imap_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
+	struct err *err) MUST_CHECK;
+int imap_box_remove(
+	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_search.c ---- */
 
 /* Which of these UIDs (NULL: of all) the server says are there. */
-int imap_search_set(struct imap *imap, const struct uidset *set, struct arena *arena, struct uidset *out, struct err *err) MUST_CHECK;
-int imap_box_search(struct box *base, const char *expression, struct arena *arena, struct uidset *out, struct err *err) MUST_CHECK;
+int imap_search_set(struct imap *imap, const struct uidset *set, struct arena *arena,
+	struct uidset *out, struct err *err) MUST_CHECK;
+int imap_box_search(struct box *base, const char *expression, struct arena *arena,
+	struct uidset *out, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_scan.c, store_imap_pass.c ---- */
 
@@ -171,8 +188,8 @@ struct scan_work {
 	uint64_t done; /* messages, for want->tick */
 };
 
-int imap_box_scan(struct box *base, const struct box_scan *scan, struct snapshot *snapshot, struct arena *arena,
-	struct uidset *unknown, struct err *err) MUST_CHECK;
+int imap_box_scan(struct box *base, const struct box_scan *scan, struct snapshot *snapshot,
+	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
 /*
  * Reads exactly these UIDs one by one through imap_fetch: gone ones are left out (a row of theirs is removed), refused ones become unknown (and lose
  * their row). pass_rows() adds rows; pass_digests() digests header or body of rows that are there; pass_whole() does both at once.
@@ -187,13 +204,15 @@ void scan_set_date(struct snapshot *rows, size_t row, struct span text);
 /* ---- store_imap_append.c ---- */
 
 int imap_store_append_to(struct store *base, const char *name, struct err *err) MUST_CHECK;
-int imap_store_append_begin(struct store *base, uint64_t token, flags_t flags, struct date date, uint64_t size, struct err *err) MUST_CHECK;
+int imap_store_append_begin(struct store *base, uint64_t token, flags_t flags, struct date date,
+	uint64_t size, struct err *err) MUST_CHECK;
 int imap_store_append_add(struct store *base, struct span bytes, struct err *err) MUST_CHECK;
 int imap_store_append_end(struct store *base, struct err *err) MUST_CHECK;
 bool imap_store_append_in_message(const struct store *base);
 bool imap_store_append_cancel(struct store *base);
 int imap_store_append_flush(struct store *base, struct err *err) MUST_CHECK;
-int imap_store_append_settle(struct store *base, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
+int imap_store_append_settle(
+	struct store *base, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
 void imap_store_append_drop(struct store *base);
 size_t imap_store_append_outstanding(const struct store *base);
 
