@@ -47,6 +47,10 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "threads: several lanes at once; run it with a build that has -Db_sanitize=thread")
     # Killed politely, the run still has to stop its servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Under nohup or in the background these are ignored, and what we start would ignore them too: a handler does not pass to children.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(config, items):
