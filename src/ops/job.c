@@ -41,8 +41,7 @@ struct first { /* what the run begins with */
 	size_t record_count;
 };
 
-static void *
-open_side(void *argument)
+static void *open_side(void *argument)
 {
 	struct opening *opening = argument;
 
@@ -50,7 +49,8 @@ open_side(void *argument)
 		const struct err *err = &opening->err;
 
 		opening->store = store_open(opening->account, &opening->request, &opening->err);
-		if (opening->store || err->kind != ERR_KIND_BUSY || err->scope > ERR_ACCOUNT || attempt > opening->retries)
+		if (opening->store || err->kind != ERR_KIND_BUSY || err->scope > ERR_ACCOUNT ||
+			attempt > opening->retries)
 			break;
 		log_warn("%s: %s; again in %.1f s", account_name(opening->account), err->text,
 			(double)lane_pause_ms(err, attempt) / 1000);
@@ -58,14 +58,13 @@ open_side(void *argument)
 			break;
 		err_clear(&opening->err);
 	}
-	if (opening->store &&
-		store_list(opening->store, opening->want, opening->arena, &opening->list, &opening->err) < 0)
+	if (opening->store && store_list(opening->store, opening->want, opening->arena,
+				      &opening->list, &opening->err) < 0)
 		err_wrap(&opening->err, "listing mailboxes");
 	return NULL;
 }
 
-static int
-open_both(struct run *run, struct lane *lane, struct first *first, struct err *err)
+static int open_both(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	struct opening *sides[] = { &first->src, &first->dst };
 	bool threaded;
@@ -73,7 +72,9 @@ open_both(struct run *run, struct lane *lane, struct first *first, struct err *e
 	for (size_t i = 0; i < 2; i++) {
 		*sides[i] = (struct opening){
 			.account = i == 0 ? run->job->src : run->job->dst,
-			.request = { .timeout_ms = run->settings->timeout_ms, .flags = lane->flags, .want_utf8 = i == 0 },
+			.request = { .timeout_ms = run->settings->timeout_ms,
+				.flags = lane->flags,
+				.want_utf8 = i == 0 },
 			.want = STORE_LIST_STATUS,
 			.retries = run->settings->retries,
 			.arena = arena_new(),
@@ -98,8 +99,7 @@ open_both(struct run *run, struct lane *lane, struct first *first, struct err *e
 	return 0;
 }
 
-static int
-pair_mailboxes(struct run *run, struct first *first, struct err *err)
+static int pair_mailboxes(struct run *run, struct first *first, struct err *err)
 {
 	struct name_request request = {
 		.src = &first->src.list,
@@ -120,41 +120,44 @@ pair_mailboxes(struct run *run, struct first *first, struct err *err)
 }
 
 /* What a listing left out may hold mail: it is said, and the run is not complete. */
-static void
-report_left_out(struct run *run, const struct mailbox_list *list)
+static void report_left_out(struct run *run, const struct mailbox_list *list)
 {
 	if (list->refused)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
-			"the source lists %zu mailboxes under names that are none: they were left out", list->refused);
+			"the source lists %zu mailboxes under names that are none: they were left out",
+			list->refused);
 	if (list->foreign)
 		log_info("%zu mailboxes of other users or shared ones are left out", list->foreign);
 }
 
-static const struct journal_mailbox *
-find_record(const struct first *first, const char *src, const char *dst)
+static const struct journal_mailbox *find_record(
+	const struct first *first, const char *src, const char *dst)
 {
 	for (size_t i = 0; i < first->record_count; i++) {
-		if (strcmp(first->records[i].src_name, src) == 0 && strcmp(first->records[i].dst_name, dst) == 0)
+		if (strcmp(first->records[i].src_name, src) == 0 &&
+			strcmp(first->records[i].dst_name, dst) == 0)
 			return &first->records[i];
 	}
 	return NULL;
 }
 
-static bool
-same_source(const struct journal_mailbox *record, const struct mailbox_info *now)
+static bool same_source(const struct journal_mailbox *record, const struct mailbox_info *now)
 {
-	const unsigned needed = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+	const unsigned needed =
+		IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
 
-	return (now->has & needed) == needed && now->highestmodseq != 0 && record->src_modseq == now->highestmodseq &&
+	return (now->has & needed) == needed && now->highestmodseq != 0 &&
+	       record->src_modseq == now->highestmodseq &&
 	       record->src_uidvalidity == now->uidvalidity && record->src_uidnext == now->uidnext &&
 	       record->src_messages == now->messages;
 }
 
 /* Flags changed at the destination are its user's, and no news; with --flags-on-update=source they would be undone. */
-static bool
-same_destination(const struct run *run, const struct journal_mailbox *record, const struct mailbox_info *now)
+static bool same_destination(
+	const struct run *run, const struct journal_mailbox *record, const struct mailbox_info *now)
 {
-	const unsigned needed = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+	const unsigned needed =
+		IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
 
 	return (now->has & needed) == needed && record->dst_uidvalidity == now->uidvalidity &&
 	       record->dst_uidnext == now->uidnext && record->dst_messages == now->messages &&
@@ -163,18 +166,17 @@ same_destination(const struct run *run, const struct journal_mailbox *record, co
 }
 
 /* Both sides are as they were when everything was known to be there: nothing is opened. */
-static bool
-is_unchanged(const struct run *run, const struct work *work)
+static bool is_unchanged(const struct run *run, const struct work *work)
 {
 	const struct journal_mailbox *record = &work->record;
 
-	return record->id && record->baseline == 0 && work->pair.existing && !run->settings->delete_source &&
-	       !run->settings->recopy && record->selection == settings_selection(run->settings) &&
-	       record->selection != 0 && same_source(record, &work->src) && same_destination(run, record, &work->dst);
+	return record->id && record->baseline == 0 && work->pair.existing &&
+	       !run->settings->delete_source && !run->settings->recopy &&
+	       record->selection == settings_selection(run->settings) && record->selection != 0 &&
+	       same_source(record, &work->src) && same_destination(run, record, &work->dst);
 }
 
-static int
-count_unchanged(struct run *run, struct work *work, struct err *err)
+static int count_unchanged(struct run *run, struct work *work, struct err *err)
 {
 	uint64_t pairs[JOURNAL_REFUSED + 1];
 
@@ -186,21 +188,20 @@ count_unchanged(struct run *run, struct work *work, struct err *err)
 	work->tally.there_record = pairs[JOURNAL_DONE];
 	work->tally.gone_dst = pairs[JOURNAL_GONE_DST];
 	if (work->tally.found > pairs[JOURNAL_DONE] + pairs[JOURNAL_GONE_DST])
-		work->tally.skipped[SELECT_EARLIER] = work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
+		work->tally.skipped[SELECT_EARLIER] =
+			work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
 	return 0;
 }
 
 /* Largest first, so that the lanes end together. */
-static int
-by_size(const void *a, const void *b)
+static int by_size(const void *a, const void *b)
 {
 	const struct work *x = a, *y = b;
 
 	return (x->src.messages < y->src.messages) - (x->src.messages > y->src.messages);
 }
 
-static int
-make_work(struct run *run, struct first *first, struct err *err)
+static int make_work(struct run *run, struct first *first, struct err *err)
 {
 	uint64_t messages = 0;
 	size_t waiting = 0;
@@ -226,7 +227,8 @@ make_work(struct run *run, struct first *first, struct err *err)
 		if (is_unchanged(run, work)) {
 			if (count_unchanged(run, work, err) < 0)
 				return -1;
-		} else if (!pair->existing && run->settings->no_empty && (work->src.has & IMAP_STATUS_MESSAGES) && work->src.messages == 0) {
+		} else if (!pair->existing && run->settings->no_empty &&
+			   (work->src.has & IMAP_STATUS_MESSAGES) && work->src.messages == 0) {
 			work->state = WORK_DONE;
 		} else {
 			waiting++;
@@ -253,8 +255,8 @@ static bool is_moved(const struct mailbox_style *style, const struct store_prepa
 }
 
 /* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
-static int
-prepare_destination(struct run *run, struct lane *lane, struct first *first, struct err *err)
+static int prepare_destination(
+	struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	struct store_preparation *list = arena_array(first->arena, run->count + 1, sizeof(*list));
 	struct work **of = arena_array(first->arena, run->count + 1, sizeof(struct work *));
@@ -266,7 +268,8 @@ prepare_destination(struct run *run, struct lane *lane, struct first *first, str
 		struct work *work = &run->work[i];
 		const struct mailbox_info *existing = work->pair.existing;
 		bool create = !existing && work->state == WORK_WAITING;
-		bool subscribe = !run->settings->no_subscribe && work->src.subscribed && !first->src.list.subscriptions_unknown &&
+		bool subscribe = !run->settings->no_subscribe && work->src.subscribed &&
+				 !first->src.list.subscriptions_unknown &&
 				 (create || (existing && !existing->subscribed));
 
 		if (!create && !subscribe)
@@ -292,9 +295,11 @@ prepare_destination(struct run *run, struct lane *lane, struct first *first, str
 			continue;
 		}
 		if (list[i].err.scope != ERR_NONE) {
-			report_finding(run->job->report, FINDING_NOTE, of[i]->pair.src->name, 0, "not subscribed: %s", list[i].err.text);
+			report_finding(run->job->report, FINDING_NOTE, of[i]->pair.src->name, 0,
+				"not subscribed: %s", list[i].err.text);
 		} else if (list[i].changed && !is_moved(&style, &list[i])) {
-			report_finding(run->job->report, FINDING_NAME_CHANGED, of[i]->pair.src->name, 0,
+			report_finding(run->job->report, FINDING_NAME_CHANGED,
+				of[i]->pair.src->name, 0,
 				"the destination cannot hold this name as it is: it was escaped there");
 		}
 		if (list[i].create && list[i].changed && is_moved(&style, &list[i]))
@@ -304,8 +309,8 @@ prepare_destination(struct run *run, struct lane *lane, struct first *first, str
 }
 
 /* Where new mailboxes stand: one listing for all of them. */
-static int
-refresh_destination(struct run *run, struct lane *lane, struct arena *arena, struct mailbox_list *list, struct err *err)
+static int refresh_destination(struct run *run, struct lane *lane, struct arena *arena,
+	struct mailbox_list *list, struct err *err)
 {
 	if (store_list(lane->dst, STORE_LIST_STATUS, arena, list, err) < 0)
 		return err_wrap(err, "listing mailboxes at the destination");
@@ -329,8 +334,7 @@ refresh_destination(struct run *run, struct lane *lane, struct arena *arena, str
  * COMPRESS cannot be switched off again (RFC 4978), gains 9 to 17 times on listings, and costs bodies on a near line more time than it saves: it
  * is switched on when the run will compare much and carry little.
  */
-static int
-choose_compression(struct run *run, struct lane *lane, struct err *err)
+static int choose_compression(struct run *run, struct lane *lane, struct err *err)
 {
 	uint64_t scanned = 0, bodies = 0;
 
@@ -352,16 +356,18 @@ choose_compression(struct run *run, struct lane *lane, struct err *err)
 	return store_compress(lane->dst, err) < 0 ? err_wrap(err, "destination") : 0;
 }
 
-static unsigned
-choose_lanes(const struct run *run, const struct lane *first)
+static unsigned choose_lanes(const struct run *run, const struct lane *first)
 {
 	const struct job *job = run->job;
-	int64_t connect_us = store_imap_facts(first->src) ? store_imap_facts(first->src)->dial.connect_us : 0;
+	int64_t connect_us =
+		store_imap_facts(first->src) ? store_imap_facts(first->src)->dial.connect_us : 0;
 	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
 	unsigned lanes = run->settings->jobs, waiting = 0;
-	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst), LANES_MAX };
+	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),
+		LANES_MAX };
 
-	if (store_imap_facts(first->dst) && store_imap_facts(first->dst)->dial.connect_us > connect_us)
+	if (store_imap_facts(first->dst) &&
+		store_imap_facts(first->dst)->dial.connect_us > connect_us)
 		connect_us = store_imap_facts(first->dst)->dial.connect_us;
 	if (!lanes)
 		lanes = connect_us > FAR_US ? LANES_FAR : LANES_NEAR;
@@ -378,16 +384,17 @@ choose_lanes(const struct run *run, const struct lane *first)
 	return waiting < lanes ? waiting : lanes;
 }
 
-static void
-lane_init(struct lane *lane, struct run *run, unsigned number)
+static void lane_init(struct lane *lane, struct run *run, unsigned number)
 {
-	*lane = (struct lane){ .run = run, .number = number, .flags = flag_table_new(), .header = header_scan_new(false) };
+	*lane = (struct lane){ .run = run,
+		.number = number,
+		.flags = flag_table_new(),
+		.header = header_scan_new(false) };
 	if (settings_transform(run->settings))
 		lane->transform = transform_new(run->settings);
 }
 
-static void
-lane_release(struct lane *lane)
+static void lane_release(struct lane *lane)
 {
 	flag_table_free(lane->flags);
 	header_scan_free(lane->header);
@@ -395,18 +402,19 @@ lane_release(struct lane *lane)
 }
 
 /* Whether two mailboxes go into one, now or in an earlier run. */
-static bool
-shares_targets(const struct run *run, const struct first *first)
+static bool shares_targets(const struct run *run, const struct first *first)
 {
 	struct arena *arena = arena_new();
 	struct map *targets = map_new(arena);
 	bool shared = false;
 
 	for (size_t i = 0; i < first->record_count; i++)
-		shared |= map_set(targets, span_of(first->records[i].dst_name), (void *)(uintptr_t)first->records[i].src_name) != NULL;
+		shared |= map_set(targets, span_of(first->records[i].dst_name),
+				  (void *)(uintptr_t)first->records[i].src_name) != NULL;
 	for (size_t i = 0; i < run->count; i++) {
 		const struct name_pair *pair = &run->work[i].pair;
-		const char *other = map_set(targets, span_of(pair->dst), (void *)(uintptr_t)pair->src->name);
+		const char *other =
+			map_set(targets, span_of(pair->dst), (void *)(uintptr_t)pair->src->name);
 
 		shared |= other && strcmp(other, pair->src->name) != 0;
 	}
@@ -416,8 +424,7 @@ shares_targets(const struct run *run, const struct first *first)
 }
 
 /* Mailboxes that go into one (--merge, --into) are worked on one after another: each has to see what the others have put there. */
-static void
-chain_works(struct run *run)
+static void chain_works(struct run *run)
 {
 	struct arena *arena = arena_new();
 	struct map *targets = map_new(arena);
@@ -438,8 +445,7 @@ chain_works(struct run *run)
 }
 
 /* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
-static void
-work_lanes(struct run *run, struct lane *lanes, unsigned count)
+static void work_lanes(struct run *run, struct lane *lanes, unsigned count)
 {
 	unsigned started = 1;
 
@@ -458,8 +464,7 @@ work_lanes(struct run *run, struct lane *lanes, unsigned count)
 }
 
 /* How many messages the destination should hold now: those that went into the same mailbox afterwards count too. */
-static uint32_t
-expected_at_destination(const struct work *work)
+static uint32_t expected_at_destination(const struct work *work)
 {
 	uint32_t expected = work->dst_before;
 
@@ -469,8 +474,7 @@ expected_at_destination(const struct work *work)
 }
 
 /* Rule 5: what arrived late is looked at once more before the verdict. */
-static void
-look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
+static void look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
 {
 	uint32_t expected = expected_at_destination(work);
 
@@ -493,18 +497,17 @@ look_for_late(struct run *run, struct work *work, const struct mailbox_info *inf
 }
 
 /* Confirmed once, and nowhere now: the mailbox was deleted or made anew before the verdict. No source message goes on its strength. */
-static bool
-is_replaced(const struct work *work, const struct mailbox_info *info)
+static bool is_replaced(const struct work *work, const struct mailbox_info *info)
 {
 	return !info || ((info->has & IMAP_STATUS_UIDVALIDITY) && work->record.dst_uidvalidity &&
 				info->uidvalidity != work->record.dst_uidvalidity);
 }
 
-static void
-report_replaced(struct run *run, struct work *work)
+static void report_replaced(struct run *run, struct work *work)
 {
 	struct tally *tally = &work->tally;
-	uint64_t messages = tally->copied + tally->there_record + tally->there_digest + tally->there_content;
+	uint64_t messages =
+		tally->copied + tally->there_record + tally->there_digest + tally->there_content;
 
 	work->reconciled = false;
 	work->deletable = (struct uidset){ 0 };
@@ -519,8 +522,7 @@ report_replaced(struct run *run, struct work *work)
  * The closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
  * to be opened if nothing has moved.
  */
-static int
-close_records(struct run *run, struct lane *lane, struct err *err)
+static int close_records(struct run *run, struct lane *lane, struct err *err)
 {
 	struct arena *arena = arena_new();
 	struct mailbox_list list;
@@ -528,10 +530,12 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < run->count; i++)
-		any |= run->work[i].state == WORK_DONE && (run->work[i].reconciled || run->work[i].late);
+		any |= run->work[i].state == WORK_DONE &&
+		       (run->work[i].reconciled || run->work[i].late);
 	if (!any || run->settings->dry_run)
 		goto out;
-	listed = lane_connect(lane, err) == 0 && store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) == 0;
+	listed = lane_connect(lane, err) == 0 &&
+		 store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) == 0;
 	if (listed)
 		job_names_again(run, &list);
 	if (!listed && err->scope == ERR_STOPPED) {
@@ -540,9 +544,11 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 	}
 	for (size_t i = 0; i < run->count && rc == 0; i++) {
 		struct work *work = &run->work[i];
-		const struct mailbox_info *info = listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
+		const struct mailbox_info *info =
+			listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
 
-		if (listed && work->state == WORK_DONE && work->record.id && is_replaced(work, info)) {
+		if (listed && work->state == WORK_DONE && work->record.id &&
+			is_replaced(work, info)) {
 			report_replaced(run, work);
 			continue;
 		}
@@ -554,8 +560,10 @@ close_records(struct run *run, struct lane *lane, struct err *err)
 		work->record.dst_modseq = info->highestmodseq;
 		work->record.dst_uidnext = info->uidnext;
 		work->record.dst_messages = info->messages;
-		if (info->messages != expected_at_destination(work) || info->uidvalidity != work->record.dst_uidvalidity)
-			work->record.dst_messages = work->record.src_messages = 0; /* somebody else was there: look again */
+		if (info->messages != expected_at_destination(work) ||
+			info->uidvalidity != work->record.dst_uidvalidity)
+			work->record.dst_messages = work->record.src_messages =
+				0; /* somebody else was there: look again */
 		rc = journal_put_mailbox(run->journal, &work->record, false, err);
 	}
 out:
@@ -563,8 +571,7 @@ out:
 	return rc;
 }
 
-static void
-report_works(struct run *run)
+static void report_works(struct run *run)
 {
 	static const enum report_state states[] = {
 		[WORK_WAITING] = REPORT_INTERRUPTED,
@@ -590,8 +597,7 @@ report_works(struct run *run)
 	}
 }
 
-static void
-report_lanes(struct run *run, struct lane *lanes, unsigned count)
+static void report_lanes(struct run *run, struct lane *lanes, unsigned count)
 {
 	static const char *const names[] = { "source", "destination" };
 
@@ -609,19 +615,19 @@ report_lanes(struct run *run, struct lane *lanes, unsigned count)
 	}
 }
 
-static char *
-state_dir(const struct settings *settings, struct arena *arena, struct err *err)
+static char *state_dir(const struct settings *settings, struct arena *arena, struct err *err)
 {
-	char *dir = settings->state_dir ? path_expand(arena, settings->state_dir) : path_state_dir(arena);
+	char *dir = settings->state_dir ? path_expand(arena, settings->state_dir)
+					: path_state_dir(arena);
 
 	if (!dir)
-		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "no place for the state: set HOME, or --state DIR, or --state none");
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"no place for the state: set HOME, or --state DIR, or --state none");
 	return dir;
 }
 
 /* What this run carried is noted; a limit that earlier runs have used up ends it before it begins. */
-static int
-note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
+static int note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
 {
 	uint64_t day;
 
@@ -636,8 +642,7 @@ note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
 }
 
 /* Journal, both listings, the work. */
-static int
-begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
+static int begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
 	const struct settings *settings = run->settings;
 	struct mailbox_style style;
@@ -646,9 +651,12 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 
 	if (!settings->no_state && !dir)
 		return -1;
-	if (dir && settings->dry_run && !journal_exists(dir, account_identity(run->job->src), account_identity(run->job->dst)))
+	if (dir && settings->dry_run &&
+		!journal_exists(
+			dir, account_identity(run->job->src), account_identity(run->job->dst)))
 		dir = NULL; /* a dry run leaves nothing behind, not even an empty journal */
-	run->journal = journal_open(dir, account_identity(run->job->src), account_identity(run->job->dst), err);
+	run->journal = journal_open(
+		dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)
 		return -1;
 	log_info("run begins: copy %s to %s, state %s%s", account_name(run->job->src),
@@ -657,14 +665,18 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	if (note_daily_limit(run, &used_up, err) < 0)
 		return -1;
 	if (used_up)
-		return err_set(err, ERR_MAILBOX, "the daily limit of %llu octets is used up: run again later to go on",
+		return err_set(err, ERR_MAILBOX,
+			"the daily limit of %llu octets is used up: run again later to go on",
 			(unsigned long long)settings->daily_limit);
-	if (journal_mailboxes(run->journal, first->arena, &first->records, &first->record_count, err) < 0 ||
+	if (journal_mailboxes(
+		    run->journal, first->arena, &first->records, &first->record_count, err) < 0 ||
 		open_both(run, lane, first, err) < 0)
 		return -1;
-	run->gmail = store_imap_session(lane->src) && imap_has(store_imap_session(lane->src), IMAP_CAP_GMAIL);
+	run->gmail = store_imap_session(lane->src) &&
+		     imap_has(store_imap_session(lane->src), IMAP_CAP_GMAIL);
 	if (settings->subscribed && first->src.list.subscriptions_unknown)
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED, "the source does not tell what is subscribed: leave out --subscribed");
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED,
+			"the source does not tell what is subscribed: leave out --subscribed");
 	report_left_out(run, &first->src.list);
 	style = store_style(lane->dst);
 	job_names_known(&first->dst.list, first->records, first->record_count, &style);
@@ -674,8 +686,7 @@ begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 	return make_work(run, first, err);
 }
 
-static int
-finish(struct run *run, struct lane *lane, struct err *err)
+static int finish(struct run *run, struct lane *lane, struct err *err)
 {
 	struct err end = ERR_INIT;
 	bool used_up;
@@ -698,8 +709,7 @@ finish(struct run *run, struct lane *lane, struct err *err)
 	return journal_commit(run->journal, true, &end) < 0 ? (*err = end, -1) : 0;
 }
 
-static int
-run_copy(struct run *run, struct first *first, struct err *err)
+static int run_copy(struct run *run, struct first *first, struct err *err)
 {
 	struct lane *lanes = mem_array(LANES_MAX, sizeof(*lanes));
 	struct mailbox_list fresh;
@@ -736,8 +746,7 @@ run_copy(struct run *run, struct first *first, struct err *err)
 	return rc;
 }
 
-static void
-run_release(struct run *run)
+static void run_release(struct run *run)
 {
 	for (size_t i = 0; i < run->count; i++)
 		arena_free(run->work[i].arena);
@@ -749,8 +758,7 @@ run_release(struct run *run)
 	pthread_mutex_destroy(&run->lock);
 }
 
-int
-job_copy(struct job *job, struct err *err)
+int job_copy(struct job *job, struct err *err)
 {
 	struct run run = {
 		.job = job,

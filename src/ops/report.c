@@ -81,7 +81,8 @@ static const struct {
 	{ "there_by_record", TALLY(there_record), NULL },
 	{ "there_by_digest", TALLY(there_digest), NULL },
 	{ "there_by_content", TALLY(there_content), NULL },
-	{ "deleted_at_destination", TALLY(gone_dst), "deleted at the destination by its owner, not copied again" },
+	{ "deleted_at_destination", TALLY(gone_dst),
+		"deleted at the destination by its owner, not copied again" },
 	{ "vanished", TALLY(vanished), "vanished from the source meanwhile" },
 	{ "refused", TALLY(refused), "refused by the destination" },
 	{ "failed", TALLY(failed), "failed" },
@@ -92,8 +93,7 @@ static const struct {
 	{ "altered", TALLY(altered), "altered" },
 };
 
-static uint64_t
-tally_get(const struct tally *tally, size_t column)
+static uint64_t tally_get(const struct tally *tally, size_t column)
 {
 	uint64_t value;
 
@@ -101,8 +101,7 @@ tally_get(const struct tally *tally, size_t column)
 	return value;
 }
 
-static uint64_t
-tally_skipped(const struct tally *tally)
+static uint64_t tally_skipped(const struct tally *tally)
 {
 	uint64_t sum = 0;
 
@@ -111,14 +110,12 @@ tally_skipped(const struct tally *tally)
 	return sum;
 }
 
-static uint64_t
-tally_there(const struct tally *tally)
+static uint64_t tally_there(const struct tally *tally)
 {
 	return tally->there_record + tally->there_digest + tally->there_content;
 }
 
-static void
-tally_add(struct tally *into, const struct tally *from)
+static void tally_add(struct tally *into, const struct tally *from)
 {
 	for (size_t i = 0; i < countof(columns); i++) {
 		uint64_t sum = tally_get(into, i) + tally_get(from, i);
@@ -130,8 +127,7 @@ tally_add(struct tally *into, const struct tally *from)
 }
 
 /* The buffered line goes out: to stdout when that is JSON's, and to the report file. Errors are exit 7, said once. */
-static void
-put_line(struct report *report)
+static void put_line(struct report *report)
 {
 	struct span rest = buf_span(&report->line);
 
@@ -152,14 +148,12 @@ put_line(struct report *report)
 	buf_clear(&report->line);
 }
 
-static bool
-wants_json(const struct report *report)
+static bool wants_json(const struct report *report)
 {
 	return report->options.json || report->fd >= 0;
 }
 
-static void
-begin_line(struct report *report, struct json *json, const char *type)
+static void begin_line(struct report *report, struct json *json, const char *type)
 {
 	buf_clear(&report->line);
 	json_init(json, &report->line);
@@ -170,16 +164,14 @@ begin_line(struct report *report, struct json *json, const char *type)
 	json_text(json, type);
 }
 
-static void
-end_line(struct report *report, struct json *json)
+static void end_line(struct report *report, struct json *json)
 {
 	json_end_object(json);
 	if (json_end_line(json) == 0)
 		put_line(report);
 }
 
-static void
-add_tally(struct json *json, const struct tally *tally)
+static void add_tally(struct json *json, const struct tally *tally)
 {
 	for (size_t i = 0; i < countof(columns); i++) {
 		json_key(json, columns[i].name);
@@ -194,8 +186,7 @@ add_tally(struct json *json, const struct tally *tally)
 	json_end_object(json);
 }
 
-struct report *
-report_new(const struct report_options *options, struct err *err)
+struct report *report_new(const struct report_options *options, struct err *err)
 {
 	struct report *report = mem_alloc(sizeof(*report));
 
@@ -205,7 +196,8 @@ report_new(const struct report_options *options, struct err *err)
 	pthread_mutex_init(&report->lock, NULL);
 	buf_init(&report->line, REPORT_LINE_MAX);
 	if (options->file) {
-		report->fd = os_open(options->file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+		report->fd =
+			os_open(options->file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 		if (report->fd < 0) {
 			err_set_errno(err, ERR_LOCAL, "cannot write the report %s", options->file);
 			report_free(report);
@@ -229,8 +221,7 @@ report_new(const struct report_options *options, struct err *err)
 	return report;
 }
 
-void
-report_free(struct report *report)
+void report_free(struct report *report)
 {
 	if (!report)
 		return;
@@ -243,18 +234,16 @@ report_free(struct report *report)
 	mem_free(report);
 }
 
-static bool
-worth_a_row(const struct report_mailbox *mailbox)
+static bool worth_a_row(const struct report_mailbox *mailbox)
 {
 	const struct tally *tally = &mailbox->tally;
 
-	return mailbox->state > REPORT_UNCHANGED || tally->copied || tally->flags_changed || tally->deleted ||
-	       tally->refused || tally->failed || tally->unknown || tally->vanished || tally->gone_dst ||
-	       tally->there_digest || tally->there_content;
+	return mailbox->state > REPORT_UNCHANGED || tally->copied || tally->flags_changed ||
+	       tally->deleted || tally->refused || tally->failed || tally->unknown ||
+	       tally->vanished || tally->gone_dst || tally->there_digest || tally->there_content;
 }
 
-static void
-keep_row(struct report *report, const struct report_mailbox *mailbox)
+static void keep_row(struct report *report, const struct report_mailbox *mailbox)
 {
 	if (report->rows == REPORT_ROWS) {
 		report->rows_left_out++;
@@ -273,8 +262,7 @@ keep_row(struct report *report, const struct report_mailbox *mailbox)
 	};
 }
 
-void
-report_mailbox(struct report *report, const struct report_mailbox *mailbox)
+void report_mailbox(struct report *report, const struct report_mailbox *mailbox)
 {
 	pthread_mutex_lock(&report->lock);
 	report->mailboxes++;
@@ -302,8 +290,8 @@ report_mailbox(struct report *report, const struct report_mailbox *mailbox)
 	pthread_mutex_unlock(&report->lock);
 }
 
-void
-report_finding(struct report *report, enum finding finding, const char *mailbox, uint32_t uid, const char *fmt, ...)
+void report_finding(struct report *report, enum finding finding, const char *mailbox, uint32_t uid,
+	const char *fmt, ...)
 {
 	struct err text = ERR_INIT;
 	char shown[TEXT_SHOWN];
@@ -341,12 +329,15 @@ report_finding(struct report *report, enum finding finding, const char *mailbox,
 	pthread_mutex_unlock(&report->lock);
 }
 
-int
-report_err_code(const struct err *err)
+int report_err_code(const struct err *err)
 {
 	static const int by_kind[] = {
-		[ERR_KIND_USAGE] = 2, [ERR_KIND_NETWORK] = 4, [ERR_KIND_TLS] = 4,
-		[ERR_KIND_AUTH] = 5, [ERR_KIND_SAFETY] = 6, [ERR_KIND_BUSY] = 4,
+		[ERR_KIND_USAGE] = 2,
+		[ERR_KIND_NETWORK] = 4,
+		[ERR_KIND_TLS] = 4,
+		[ERR_KIND_AUTH] = 5,
+		[ERR_KIND_SAFETY] = 6,
+		[ERR_KIND_BUSY] = 4,
 	};
 
 	if (err->scope == ERR_STOPPED)
@@ -370,8 +361,7 @@ report_err_code(const struct err *err)
 	return 7;
 }
 
-void
-report_code(struct report *report, int code)
+void report_code(struct report *report, int code)
 {
 	pthread_mutex_lock(&report->lock);
 	if (code == 130)
@@ -381,8 +371,7 @@ report_code(struct report *report, int code)
 	pthread_mutex_unlock(&report->lock);
 }
 
-void
-report_error(struct report *report, const struct err *err)
+void report_error(struct report *report, const struct err *err)
 {
 	report_code(report, report_err_code(err));
 	pthread_mutex_lock(&report->lock);
@@ -401,17 +390,17 @@ report_error(struct report *report, const struct err *err)
 	pthread_mutex_unlock(&report->lock);
 }
 
-void
-report_traffic(struct report *report, const char *side, uint64_t in, uint64_t out, uint64_t turns, unsigned connections)
+void report_traffic(struct report *report, const char *side, uint64_t in, uint64_t out,
+	uint64_t turns, unsigned connections)
 {
 	pthread_mutex_lock(&report->lock);
 	if (report->traffics < countof(report->traffic))
-		report->traffic[report->traffics++] = (struct traffic){ side, in, out, turns, connections };
+		report->traffic[report->traffics++] =
+			(struct traffic){ side, in, out, turns, connections };
 	pthread_mutex_unlock(&report->lock);
 }
 
-struct tally
-report_total(struct report *report)
+struct tally report_total(struct report *report)
 {
 	struct tally total;
 
@@ -422,8 +411,7 @@ report_total(struct report *report)
 }
 
 /* With the lock held. */
-static int
-exit_code(const struct report *report)
+static int exit_code(const struct report *report)
 {
 	static const int order[] = { 7, 6, 5, 4, 3, 2, 1 };
 
@@ -436,8 +424,7 @@ exit_code(const struct report *report)
 	return 0;
 }
 
-int
-report_exit_code(struct report *report)
+int report_exit_code(struct report *report)
 {
 	int code;
 
@@ -448,39 +435,38 @@ report_exit_code(struct report *report)
 }
 
 /* With the lock held. What may be said at the end: nothing selected may be missing or unknown. */
-static bool
-is_complete(const struct report *report)
+static bool is_complete(const struct report *report)
 {
 	const struct tally *total = &report->total;
 	int code = exit_code(report);
 
-	return (code == 0 || code == 1) && !report->options.dry_run && !total->refused && !total->failed &&
-	       !total->unknown && !report->by_state[REPORT_FAILED] && !report->by_state[REPORT_UNKNOWN] &&
-	       !report->by_state[REPORT_INTERRUPTED];
+	return (code == 0 || code == 1) && !report->options.dry_run && !total->refused &&
+	       !total->failed && !total->unknown && !report->by_state[REPORT_FAILED] &&
+	       !report->by_state[REPORT_UNKNOWN] && !report->by_state[REPORT_INTERRUPTED];
 }
 
-static void
-print_rows(const struct report *report, struct arena *arena)
+static void print_rows(const struct report *report, struct arena *arena)
 {
 	size_t width = 7;
 
 	for (size_t i = 0; i < report->rows; i++) {
-		size_t columns_used = utf8_columns(span_of(text_harmless_copy(arena, span_of(report->row[i].src))));
+		size_t columns_used = utf8_columns(
+			span_of(text_harmless_copy(arena, span_of(report->row[i].src))));
 
 		width = columns_used > width ? columns_used : width;
 	}
 	width = width > 40 ? 40 : width;
 	if (report->rows)
-		printf("%-*s %10s %10s %8s %8s %10s\n", (int)width, "mailbox", "copied", "there", "skipped", "failed",
-			"bytes");
+		printf("%-*s %10s %10s %8s %8s %10s\n", (int)width, "mailbox", "copied", "there",
+			"skipped", "failed", "bytes");
 	for (size_t i = 0; i < report->rows; i++) {
 		const struct row *row = &report->row[i];
 		const struct tally *tally = &row->tally;
 		const char *name = text_harmless_copy(arena, span_of(row->src));
 		size_t used = utf8_columns(span_of(name));
 
-		printf("%s%*s %10s %10s %8s %8s %10s", name, used < width ? (int)(width - used) : 0, "",
-			text_count(arena, tally->copied), text_count(arena, tally_there(tally)),
+		printf("%s%*s %10s %10s %8s %8s %10s", name, used < width ? (int)(width - used) : 0,
+			"", text_count(arena, tally->copied), text_count(arena, tally_there(tally)),
 			text_count(arena, tally_skipped(tally) + tally->gone_dst + tally->vanished),
 			text_count(arena, tally->refused + tally->failed + tally->unknown),
 			text_size(arena, tally->copied_bytes));
@@ -497,42 +483,47 @@ print_rows(const struct report *report, struct arena *arena)
 		putchar('\n');
 }
 
-static void
-print_totals(const struct report *report, struct arena *arena, double seconds)
+static void print_totals(const struct report *report, struct arena *arena, double seconds)
 {
 	const struct tally *total = &report->total;
 
-	printf("%s messages in %s mailboxes (%s of them unchanged since the last run)\n", text_count(arena, total->found),
-		text_count(arena, report->mailboxes), text_count(arena, report->by_state[REPORT_UNCHANGED]));
-	printf("  %s %s, %s", text_count(arena, total->copied), report->options.dry_run ? "to copy" : "copied",
+	printf("%s messages in %s mailboxes (%s of them unchanged since the last run)\n",
+		text_count(arena, total->found), text_count(arena, report->mailboxes),
+		text_count(arena, report->by_state[REPORT_UNCHANGED]));
+	printf("  %s %s, %s", text_count(arena, total->copied),
+		report->options.dry_run ? "to copy" : "copied",
 		text_size(arena, total->copied_bytes));
 	if (!report->options.dry_run)
 		printf(" in %.1f s", seconds);
 	printf("\n  %s already there", text_count(arena, tally_there(total)));
 	if (tally_there(total))
-		printf(" (%s by record, %s by digest, %s by content)", text_count(arena, total->there_record),
-			text_count(arena, total->there_digest), text_count(arena, total->there_content));
+		printf(" (%s by record, %s by digest, %s by content)",
+			text_count(arena, total->there_record),
+			text_count(arena, total->there_digest),
+			text_count(arena, total->there_content));
 	putchar('\n');
 	for (size_t i = 1; i < SELECT_REASONS; i++) {
 		if (total->skipped[i])
-			printf("  %s skipped by option (%s)\n", text_count(arena, total->skipped[i]),
+			printf("  %s skipped by option (%s)\n",
+				text_count(arena, total->skipped[i]),
 				select_reason_name((enum select_reason)i));
 	}
 	for (size_t i = 2; i < countof(columns); i++) {
 		if (columns[i].label && tally_get(total, i))
-			printf("  %s %s\n", text_count(arena, tally_get(total, i)), columns[i].label);
+			printf("  %s %s\n", text_count(arena, tally_get(total, i)),
+				columns[i].label);
 	}
 	for (size_t i = 0; i < report->traffics; i++) {
 		const struct traffic *traffic = &report->traffic[i];
 
-		printf("  %s: %s read, %s written, %u connection%s, %s round trips waited for\n", traffic->side,
-			text_size(arena, traffic->in), text_size(arena, traffic->out), traffic->connections,
+		printf("  %s: %s read, %s written, %u connection%s, %s round trips waited for\n",
+			traffic->side, text_size(arena, traffic->in),
+			text_size(arena, traffic->out), traffic->connections,
 			traffic->connections == 1 ? "" : "s", text_count(arena, traffic->turns));
 	}
 }
 
-static const char *
-verdict(const struct report *report)
+static const char *verdict(const struct report *report)
 {
 	if (report->interrupted)
 		return "interrupted";
@@ -541,8 +532,7 @@ verdict(const struct report *report)
 	return is_complete(report) ? "complete" : "incomplete";
 }
 
-static void
-print_verdict(const struct report *report)
+static void print_verdict(const struct report *report)
 {
 	const struct tally *total = &report->total;
 
@@ -553,19 +543,20 @@ print_verdict(const struct report *report)
 	} else if (is_complete(report)) {
 		fputs("complete: every selected message is at the destination", stdout);
 		if (total->gone_dst)
-			printf(", but for %llu that were deleted there", (unsigned long long)total->gone_dst);
+			printf(", but for %llu that were deleted there",
+				(unsigned long long)total->gone_dst);
 		puts(exit_code(report) == 0 ? "" : "; some metadata it could not hold");
 	} else {
 		printf("INCOMPLETE: %llu refused, %llu failed, %llu unknown; %llu mailboxes failed%s%s\n",
 			(unsigned long long)total->refused, (unsigned long long)total->failed,
 			(unsigned long long)total->unknown,
-			(unsigned long long)(report->by_state[REPORT_FAILED] + report->by_state[REPORT_UNKNOWN]),
+			(unsigned long long)(report->by_state[REPORT_FAILED] +
+					     report->by_state[REPORT_UNKNOWN]),
 			report->error[0] ? "; " : "", report->error);
 	}
 }
 
-void
-report_finish(struct report *report, double seconds)
+void report_finish(struct report *report, double seconds)
 {
 	struct arena *arena = arena_new();
 

@@ -36,28 +36,38 @@ struct store_ops {
 	struct imap *(*imap_session)(struct store *store);
 	const struct imap_facts *(*imap_facts)(const struct store *store);
 	struct mailbox_style (*style)(const struct store *store);
-	void (*traffic)(const struct store *store, uint64_t *in_out, uint64_t *out_out, uint64_t *turns_out);
+	void (*traffic)(const struct store *store, uint64_t *in_out, uint64_t *out_out,
+		uint64_t *turns_out);
 
-	int (*list)(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out, struct err *err);
-	int (*status)(struct store *store, const char *name, unsigned want, struct mailbox_info *out, struct err *err);
-	int (*create)(struct store *store, const char *name, enum store_use use, bool *changed_out, struct err *err);
+	int (*list)(struct store *store, unsigned want, struct arena *arena,
+		struct mailbox_list *out, struct err *err);
+	int (*status)(struct store *store, const char *name, unsigned want,
+		struct mailbox_info *out, struct err *err);
+	int (*create)(struct store *store, const char *name, enum store_use use, bool *changed_out,
+		struct err *err);
 	int (*subscribe)(struct store *store, const char *name, bool subscribe, struct err *err);
 	int (*compress)(struct store *store, struct err *err);
-	int (*prepare)(struct store *store, struct store_preparation *list, size_t count, struct err *err);
+	int (*prepare)(
+		struct store *store, struct store_preparation *list, size_t count, struct err *err);
 	void (*use_names)(struct store *store, const struct mailbox_list *names);
 	int (*quota)(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err);
 
-	struct box *(*open_box)(struct store *store, const char *name, enum store_mode mode, struct err *err);
+	struct box *(*open_box)(
+		struct store *store, const char *name, enum store_mode mode, struct err *err);
 	void (*close_box)(struct box *box); /* frees it too */
-	int (*scan)(struct box *box, const struct box_scan *scan, struct snapshot *snapshot, struct arena *arena,
-		struct uidset *unknown, struct err *err);
-	int (*search)(struct box *box, const char *expression, struct arena *arena, struct uidset *out, struct err *err);
-	int (*change_flags)(struct box *box, const struct uidset *uids, flags_t add, flags_t remove, struct err *err);
-	int (*remove)(struct box *box, const struct uidset *uids, bool expunge_all, struct err *err);
+	int (*scan)(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
+		struct arena *arena, struct uidset *unknown, struct err *err);
+	int (*search)(struct box *box, const char *expression, struct arena *arena,
+		struct uidset *out, struct err *err);
+	int (*change_flags)(struct box *box, const struct uidset *uids, flags_t add, flags_t remove,
+		struct err *err);
+	int (*remove)(
+		struct box *box, const struct uidset *uids, bool expunge_all, struct err *err);
 
 	void (*fetch_window)(struct box *box, unsigned commands, uint64_t bytes);
 	bool (*fetch_has_room)(const struct box *box);
-	int (*fetch_ask)(struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err);
+	int (*fetch_ask)(
+		struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err);
 	bool (*fetch_ready)(struct box *box);
 	int (*fetch_next)(struct box *box, struct message *out, struct err *err);
 	int (*fetch_chunk)(struct box *box, struct span *chunk_out, struct err *err);
@@ -65,13 +75,15 @@ struct store_ops {
 
 	/* All or none: without append_to nothing can be written. */
 	int (*append_to)(struct store *store, const char *name, struct err *err);
-	int (*append_begin)(struct store *store, uint64_t token, flags_t flags, struct date date, uint64_t size, struct err *err);
+	int (*append_begin)(struct store *store, uint64_t token, flags_t flags, struct date date,
+		uint64_t size, struct err *err);
 	int (*append_add)(struct store *store, struct span bytes, struct err *err);
 	int (*append_end)(struct store *store, struct err *err);
 	bool (*append_in_message)(const struct store *store);
 	bool (*append_cancel)(struct store *store);
 	int (*append_flush)(struct store *store, struct err *err);
-	int (*append_settle)(struct store *store, bool wait, struct append_result *out, struct err *err);
+	int (*append_settle)(
+		struct store *store, bool wait, struct append_result *out, struct err *err);
 	void (*append_drop)(struct store *store);
 	size_t (*append_outstanding)(const struct store *store);
 };
