@@ -290,13 +290,13 @@ static int prepare_destination(
 		return err_wrap(err, "creating mailboxes");
 	style = store_style(lane->dst);
 	for (size_t i = 0; i < count; i++) {
-		if (list[i].create && list[i].err.scope != ERR_NONE) {
+		if (list[i].create && !list[i].created) {
 			job_fail_mailbox(run, of[i], list[i].err.text);
 			continue;
 		}
 		if (list[i].err.scope != ERR_NONE) {
-			report_finding(run->job->report, FINDING_NOTE, of[i]->pair.src->name, 0,
-				"not subscribed: %s", list[i].err.text);
+			report_finding(run->job->report, FINDING_NOT_SUBSCRIBED,
+				of[i]->pair.src->name, 0, "not subscribed: %s", list[i].err.text);
 		} else if (list[i].changed && !is_moved(&style, &list[i])) {
 			report_finding(run->job->report, FINDING_NAME_CHANGED,
 				of[i]->pair.src->name, 0,

@@ -57,6 +57,7 @@ static const struct {
 	[FINDING_FLAGS_LOST] = { "flags-lost", 1, LOG_WARN },
 	[FINDING_NAME_CHANGED] = { "name-changed", 1, LOG_WARN },
 	[FINDING_ALTERED] = { "altered", 1, LOG_WARN },
+	[FINDING_NOT_SUBSCRIBED] = { "not-subscribed", 1, LOG_WARN },
 	[FINDING_NOTE] = { "note", 0, LOG_WARN },
 };
 

@@ -53,6 +53,7 @@ enum finding { /* what "finding" says in JSON */
 	FINDING_NAME_CHANGED, /* exit 1 */
 	/* the destination or an option changed bytes; exit 1 when the destination did */
 	FINDING_ALTERED,
+	FINDING_NOT_SUBSCRIBED, /* exit 1 */
 	FINDING_NOTE, /* worth saying; exit 0 */
 };
 

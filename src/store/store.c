@@ -140,14 +140,13 @@ static int prepare_each(
 		struct store_preparation *one = &list[i];
 
 		err_clear(&one->err);
-		if ((one->create && store_create(store, one->name, one->use, &one->changed,
-					    &one->err) < 0) ||
-			(one->subscribe &&
-				store_subscribe(store, one->name, true, &one->err) < 0)) {
-			if (one->err.scope >= ERR_CONN) {
-				*err = one->err;
-				return -1;
-			}
+		one->created = one->create && store_create(store, one->name, one->use,
+						      &one->changed, &one->err) == 0;
+		if (one->create == one->created && one->subscribe)
+			(void)!store_subscribe(store, one->name, true, &one->err);
+		if (one->err.scope >= ERR_CONN) {
+			*err = one->err;
+			return -1;
 		}
 	}
 	return 0;

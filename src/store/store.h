@@ -134,6 +134,7 @@ struct store_preparation {
 	 * run. Without this it is refused.
 	 */
 	bool ours;
+	bool created; /* result, with create: it is there; err is then about the subscription */
 	bool changed; /* result: the name had to be escaped */
 	/* result, with changed: what the server calls it; lives as long as the store. Its listing shows this name. */
 	const char *raw;

@@ -122,6 +122,7 @@ int imap_store_prepare(
 	for (size_t i = 0; i < count; i++) {
 		if (refused[i] && settle_create(&all, i, err) < 0)
 			goto out;
+		list[i].created = list[i].create && list[i].err.scope == ERR_NONE;
 		if (list[i].create && list[i].changed && list[i].raw == NULL)
 			list[i].raw = arena_strdup(all.store->arena, all.raw[i]);
 	}
