@@ -105,11 +105,13 @@ static int write_head(struct imap_append *append, const char *flags, const char 
 
 static bool has_room(const struct imap_append *append, uint64_t size)
 {
+	bool multi = imap_has(append->imap, IMAP_CAP_MULTIAPPEND) && is_free(append->imap, 1);
+	uint64_t kept = size > APPEND_ALONE_BYTES ? 0 : size;
+
 	if (append->flights == 0)
 		return true;
-	if (imap_has(append->imap, IMAP_CAP_MULTIAPPEND) && is_free(append->imap, 1))
-		return append->flights < APPEND_BATCHES;
-	return append->flights < APPEND_SINGLES && append->flight_size + size <= APPEND_BATCH_BYTES;
+	return append->flights < (multi ? APPEND_BATCHES : APPEND_SINGLES) &&
+	       append->flight_kept + kept <= APPEND_FLIGHT_BYTES;
 }
 
 /* No command is half out here, so that refused batches get on. */
@@ -374,6 +376,6 @@ void imap_append_drop(struct imap_append *append)
 	append->flight = NULL;
 	append->flight_end = &append->flight;
 	append->flights = 0;
-	append->flight_size = 0;
+	append->flight_kept = 0;
 	drop_open(append);
 }

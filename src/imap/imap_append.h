@@ -1,6 +1,6 @@
 /*
- * A pipelined writer of messages into one mailbox: MULTIAPPEND (RFC 3502) in batches of at most 128 messages and about 1 MiB, two in
- * flight, bigger messages alone; else single APPENDs in a window; LITERAL+ / LITERAL- (RFC 7888) without waiting, synchronising literals
+ * A pipelined writer of messages into one mailbox: MULTIAPPEND (RFC 3502) in batches of at most 128 messages and about 1 MiB, up to 4 MiB
+ * in flight, bigger messages alone; else single APPENDs in a window; LITERAL+ / LITERAL- (RFC 7888) without waiting, synchronising literals
  * one by one. What became of each message is pulled by its token.
  *
  * The octets of unsettled batches are kept (that is the bound), so a refused batch is first classified and then halved from memory until the

@@ -90,7 +90,8 @@ static void flight_add(struct imap_append *append, struct append_batch *batch)
 	*append->flight_end = batch;
 	append->flight_end = &batch->next;
 	append->flights++;
-	append->flight_size += batch->size;
+	batch->kept = batch->bytes.len;
+	append->flight_kept += batch->kept;
 }
 
 static void flight_remove(struct imap_append *append, struct append_batch *batch)
@@ -103,7 +104,7 @@ static void flight_remove(struct imap_append *append, struct append_batch *batch
 	if (append->flight_end == &batch->next)
 		append->flight_end = at;
 	append->flights--;
-	append->flight_size -= batch->size;
+	append->flight_kept -= batch->kept;
 }
 
 int imap_append_send(struct imap_append *append, struct err *err)

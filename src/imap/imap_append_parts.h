@@ -10,9 +10,11 @@
 #include "imap/imap_append.h"
 
 #define APPEND_BATCH_MESSAGES 128 /* the knee is at 50 to 128: peers.md §3.0 */
-#define APPEND_BATCH_BYTES (1u << 20)
-#define APPEND_ALONE_BYTES (512u << 10) /* bigger messages are neither gathered nor kept */
-#define APPEND_BATCHES 2 /* in flight */
+#define APPEND_BATCH_BYTES (512u << 10)
+#define APPEND_ALONE_BYTES (256u << 10) /* bigger messages are neither gathered nor kept */
+#define APPEND_BATCHES \
+	16 /* in flight: an idle source closes small ones, and a far server answers late */
+#define APPEND_FLIGHT_BYTES (2560u << 10) /* octets kept of what is in flight */
 #define APPEND_SINGLES 64 /* in flight where there is no MULTIAPPEND */
 #define APPEND_PARTS (8 + 1) /* 128 messages halved down to one */
 
@@ -44,6 +46,7 @@ struct append_batch {
 	size_t waitings;
 	size_t sent; /* octets of bytes given to the session */
 	uint64_t size; /* octets not settled yet */
+	size_t kept; /* of them in memory, while in flight */
 	bool multi; /* may take more than one message */
 	bool sync; /* its literal waits for '+' */
 	bool may_be_stored; /* the octet that may have completed it was given to the session */
@@ -78,7 +81,7 @@ struct imap_append {
 	struct append_batch *open; /* takes messages, or is being sent */
 	struct append_batch *flight, **flight_end; /* sent whole, oldest first */
 	size_t flights;
-	uint64_t flight_size;
+	size_t flight_kept; /* octets */
 	struct append_batch *spare;
 	size_t spares;
 	bool go_on; /* a '+' came */

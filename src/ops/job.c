@@ -16,9 +16,9 @@
 
 #define LANES_MAX 64
 #define LANES_NEAR 2 /* measured: two connections fill two servers' cores */
-#define LANES_FAR 4 /* and four hide the round trips of a far one */
+#define LANES_FAR 3 /* and three hide the round trips of a far one */
 #define COMPRESS_LEAST 2000 /* messages to compare before compressing is worth a round trip */
-#define FAR_US 5000 /* a connect that took longer is far */
+#define FAR_US 10000 /* a round trip that takes longer is far */
 
 /* One side of the first lane while it is opened: both at once, each in a thread of its own. */
 struct opening {
@@ -356,21 +356,27 @@ static int choose_compression(struct run *run, struct lane *lane, struct err *er
 	return store_compress(lane->dst, err) < 0 ? err_wrap(err, "destination") : 0;
 }
 
+/* How far the server is. The first commands after the login count too: a proxy answers a connect by itself. */
+static int64_t round_trip_us(const struct store *store)
+{
+	const struct imap_facts *facts = store_imap_facts(store);
+
+	if (!facts)
+		return 0;
+	return facts->dial.connect_us > facts->ready_us ? facts->dial.connect_us : facts->ready_us;
+}
+
 static unsigned choose_lanes(const struct run *run, const struct lane *first)
 {
 	const struct job *job = run->job;
-	int64_t connect_us =
-		store_imap_facts(first->src) ? store_imap_facts(first->src)->dial.connect_us : 0;
+	int64_t src_us = round_trip_us(first->src), dst_us = round_trip_us(first->dst);
 	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
 	unsigned lanes = run->settings->jobs, waiting = 0;
 	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),
 		LANES_MAX };
 
-	if (store_imap_facts(first->dst) &&
-		store_imap_facts(first->dst)->dial.connect_us > connect_us)
-		connect_us = store_imap_facts(first->dst)->dial.connect_us;
 	if (!lanes)
-		lanes = connect_us > FAR_US ? LANES_FAR : LANES_NEAR;
+		lanes = src_us > FAR_US || dst_us > FAR_US ? LANES_FAR : LANES_NEAR;
 	for (size_t i = 0; i < run->count; i++) {
 		if (run->work[i].state != WORK_WAITING)
 			continue;
