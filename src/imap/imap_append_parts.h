@@ -11,7 +11,7 @@
 
 #define APPEND_BATCH_MESSAGES 128 /* the knee is at 50 to 128: peers.md §3.0 */
 #define APPEND_BATCH_BYTES (512u << 10)
-#define APPEND_ALONE_BYTES (256u << 10) /* bigger messages are neither gathered nor kept */
+#define APPEND_ALONE_BYTES (512u << 10) /* bigger messages are neither gathered nor kept */
 #define APPEND_BATCHES \
 	16 /* in flight: an idle source closes small ones, and a far server answers late */
 #define APPEND_FLIGHT_BYTES (2560u << 10) /* octets kept of what is in flight */

@@ -481,7 +481,7 @@ bool mailbox_is_strict(const struct mailbox_style *style, const char *raw, const
 	const struct span prefix = span_of(style->prefix), name = span_of(raw);
 	struct arena *arena;
 	bool changed, strict = false;
-	char *plain;
+	char *plain = NULL;
 
 	if (mailbox_is_inbox(display) || !span_starts(name, prefix))
 		return false;

@@ -504,11 +504,11 @@ static void run_hang_up(struct script *script)
 static void test_lost_while_sending(void **state)
 {
 	struct fixture f = begin(PLUS, run_hang_up);
-	char *body = script_body(250000, 1);
+	char *body = script_body(500000, 1);
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(try_add(&f, 1, span_make(body, 250000), &err), -1);
+	assert_int_equal(try_add(&f, 1, span_make(body, 500000), &err), -1);
 	assert_int_equal(err.scope, ERR_CONN);
 	imap_append_drop(f.append);
 	expect(&f, 1, IMAP_APPEND_UNKNOWN, 0);
