@@ -508,9 +508,13 @@ static void test_lost_while_sending(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(try_add(&f, 1, span_make(body, 500000), &err), -1);
-	assert_int_equal(err.scope, ERR_CONN);
-	imap_append_drop(f.append);
+	/* Where the system takes all octets before it hears of the end, the answer fails instead. */
+	if (try_add(&f, 1, span_make(body, 500000), &err) < 0) {
+		assert_int_equal(err.scope, ERR_CONN);
+		imap_append_drop(f.append);
+	} else {
+		expect_failure(&f);
+	}
 	expect(&f, 1, IMAP_APPEND_UNKNOWN, 0);
 	expect_end(&f);
 	mem_free(body);
