@@ -389,6 +389,7 @@ static int copy_message(
 	struct lane *lane = copy->lane;
 	struct flight *flight = &copy->flight[copy->token % RING];
 	struct spool *spool = NULL;
+	const struct date date = date_of(copy->pass, message);
 	uint64_t size = message->size;
 	struct header_facts facts;
 	int rc;
@@ -409,8 +410,8 @@ static int copy_message(
 	*flight = (struct flight){ .item = (uint32_t)index,
 		.size = size,
 		.claimed = lane->transform ? 0 : claimed_size(copy->pass, message->uid) };
-	if (store_append_begin(lane->dst, copy->token++, copy->item[index].dst_flags,
-		    date_of(copy->pass, message), size, err) < 0)
+	if (store_append_begin(
+		    lane->dst, copy->token++, copy->item[index].dst_flags, date, size, err) < 0)
 		return err_wrap(err, "destination");
 	rc = spool ? send_spool(copy, spool, err) : stream_body(copy, err);
 	header_scan_end(lane->header, &facts); /* also makes it ready for the next message */
@@ -421,6 +422,10 @@ static int copy_message(
 	flight->has_nul = facts.has_nul;
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");
+	if (date.instant == DATE_UNKNOWN)
+		report_finding(lane->run->job->report, FINDING_ALTERED, lane_mailbox_of(copy->pass),
+			message->uid,
+			"the source gives no INTERNALDATE that can be read: the destination sets its own");
 	return 0;
 }
 

@@ -221,8 +221,9 @@ def test_bad_dates(src, run, user):
     """INTERNALDATEs that are none or far away don't keep a message back."""
     dates = ["01-Jan-1970 00:00:00 +0000", "31-Dec-2099 23:59:59 +1400", "00-Foo-0000 99:99:99 +9999"]
     with Fake({"INBOX": [note(i, date=date) for i, date in enumerate(dates)]}) as fake:
-        report = copy(run, fake.url(user), src.url(user))
+        report = copy(run, fake.url(user), src.url(user), code=1)
         assert report.copied == len(dates)
+        assert [uid for _, uid, _ in report.found_out("altered")] == [3]
     assert count(src, user) == len(dates)
 
 
