@@ -1,6 +1,7 @@
 /* Handlers do only what is async-signal-safe. */
 #include "cli/signals.h"
 
+#include "base/child.h"
 #include "base/must.h"
 #include "base/stop.h"
 #include "cli/cli.h"
@@ -12,8 +13,10 @@ static volatile sig_atomic_t interrupts;
 
 static void on_signal(int number)
 {
-	if (number == SIGINT && interrupts++ > 0)
+	if (number == SIGINT && interrupts++ > 0) {
+		child_kill_all();
 		_exit(EXIT_INTERRUPTED);
+	}
 	stop_request(number);
 }
 

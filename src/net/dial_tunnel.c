@@ -1,6 +1,7 @@
 /* A command as the connection: its standard input and output are the two directions, its standard error is the user's. */
 #include "net/dial_parts.h"
 
+#include "base/child.h"
 #include "base/err.h"
 #include "base/os.h"
 
@@ -30,6 +31,8 @@ static int tunnel_spawn(const char *command, int child_in, int child_out, pid_t 
 	(void)sigaddset(&set, SIGPIPE); /* ignored by us, and ignoring is inherited */
 	(void)posix_spawnattr_setsigdefault(&attributes, &set);
 	const int rc = posix_spawn(pid, "/bin/sh", &actions, &attributes, argv, environ);
+	if (rc == 0)
+		child_began(*pid);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return rc;

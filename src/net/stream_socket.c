@@ -1,6 +1,7 @@
 /* The bottom of a stack: a connected socket, or the two pipes of a tunnel command. */
 #include "net/stream.h"
 
+#include "base/child.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/os.h"
@@ -35,6 +36,15 @@ static void child_wait(pid_t child, int timeout_ms)
 	(void)os_close(fd);
 }
 
+/* True once it has ended and was waited for. */
+static bool child_take(pid_t child, int *status, int options)
+{
+	if (waitpid(child, status, options) != child)
+		return false;
+	child_ended(child);
+	return true;
+}
+
 static int stream_socket_fail(const char *what, struct err *err)
 {
 	if (errno == ECONNRESET || errno == EPIPE)
@@ -54,7 +64,7 @@ static int stream_socket_child_end(struct stream_socket *socket, struct err *err
 	if (socket->child <= 0)
 		return 0;
 	child_wait(socket->child, END_PATIENCE_MS);
-	if (waitpid(socket->child, &status, WNOHANG) != socket->child)
+	if (!child_take(socket->child, &status, WNOHANG))
 		return 0;
 	socket->child = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
@@ -103,7 +113,7 @@ static ssize_t stream_socket_write(
 static bool child_ends_within(pid_t child, int timeout_ms)
 {
 	child_wait(child, timeout_ms);
-	return waitpid(child, NULL, WNOHANG) != 0;
+	return child_take(child, NULL, WNOHANG) || kill(child, 0) < 0;
 }
 
 /* Its standard streams are closed by now, so a well-behaved command ends by itself. */
@@ -115,7 +125,7 @@ static void child_reap(pid_t child)
 	if (child_ends_within(child, REAP_PATIENCE_MS))
 		return;
 	(void)kill(child, SIGKILL);
-	(void)waitpid(child, NULL, 0);
+	(void)child_take(child, NULL, 0);
 }
 
 static void stream_socket_free(struct stream *stream)

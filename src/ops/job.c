@@ -14,12 +14,6 @@
 #include "ops/meter.h"
 #include "ops/transform.h"
 
-#define LANES_MAX 64
-#define LANES_NEAR 2 /* measured: two connections fill two servers' cores */
-#define LANES_FAR 3 /* and three hide the round trips of a far one */
-#define COMPRESS_LEAST 2000 /* messages to compare before compressing is worth a round trip */
-#define FAR_US 10000 /* a round trip that takes longer is far */
-
 /* One side of the first lane while it is opened: both at once, each in a thread of its own. */
 struct opening {
 	struct account *account;
@@ -330,83 +324,6 @@ static int refresh_destination(struct run *run, struct lane *lane, struct arena 
 	return 0;
 }
 
-/*
- * COMPRESS cannot be switched off again (RFC 4978), gains 9 to 17 times on listings, and costs bodies on a near line more time than it saves: it
- * is switched on when the run will compare much and carry little.
- */
-static int choose_compression(struct run *run, struct lane *lane, struct err *err)
-{
-	uint64_t scanned = 0, bodies = 0;
-
-	for (size_t i = 0; i < run->count; i++) {
-		const struct work *work = &run->work[i];
-		uint64_t there = work->record.id ? work->record.src_messages : work->dst.messages;
-
-		if (work->state != WORK_WAITING)
-			continue;
-		if (!work->record.id && work->dst.messages)
-			scanned += work->src.messages;
-		bodies += work->src.messages > there ? work->src.messages - there : 0;
-	}
-	run->compress = scanned > COMPRESS_LEAST && bodies < scanned / 20;
-	if (!run->compress)
-		return 0;
-	if (store_compress(lane->src, err) < 0)
-		return err_wrap(err, "source");
-	return store_compress(lane->dst, err) < 0 ? err_wrap(err, "destination") : 0;
-}
-
-/* How far the server is. The first commands after the login count too: a proxy answers a connect by itself. */
-static int64_t round_trip_us(const struct store *store)
-{
-	const struct imap_facts *facts = store_imap_facts(store);
-
-	if (!facts)
-		return 0;
-	return facts->dial.connect_us > facts->ready_us ? facts->dial.connect_us : facts->ready_us;
-}
-
-static unsigned choose_lanes(const struct run *run, const struct lane *first)
-{
-	const struct job *job = run->job;
-	int64_t src_us = round_trip_us(first->src), dst_us = round_trip_us(first->dst);
-	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
-	unsigned lanes = run->settings->jobs, waiting = 0;
-	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),
-		LANES_MAX };
-
-	if (!lanes)
-		lanes = src_us > FAR_US || dst_us > FAR_US ? LANES_FAR : LANES_NEAR;
-	for (size_t i = 0; i < run->count; i++) {
-		if (run->work[i].state != WORK_WAITING)
-			continue;
-		waiting++;
-		/* A mailbox that lanes will share (lane_share.c) has work for several. */
-		if (shares && run->work[i].src.messages > SHARE_LEAST)
-			waiting += run->work[i].src.messages / SHARE_LEAST;
-	}
-	for (size_t i = 0; i < countof(caps); i++)
-		lanes = caps[i] && lanes > caps[i] ? caps[i] : lanes;
-	return waiting < lanes ? waiting : lanes;
-}
-
-static void lane_init(struct lane *lane, struct run *run, unsigned number)
-{
-	*lane = (struct lane){ .run = run,
-		.number = number,
-		.flags = flag_table_new(),
-		.header = header_scan_new(false) };
-	if (settings_transform(run->settings))
-		lane->transform = transform_new(run->settings);
-}
-
-static void lane_release(struct lane *lane)
-{
-	flag_table_free(lane->flags);
-	header_scan_free(lane->header);
-	transform_free(lane->transform);
-}
-
 /* Whether two mailboxes go into one, now or in an earlier run. */
 static bool shares_targets(const struct run *run, const struct first *first)
 {
@@ -450,133 +367,6 @@ static void chain_works(struct run *run)
 	arena_free(arena);
 }
 
-/* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
-static void work_lanes(struct run *run, struct lane *lanes, unsigned count)
-{
-	unsigned started = 1;
-
-	run->lanes = count;
-	for (unsigned i = 1; i < count; i++) {
-		if (pthread_create(&lanes[i].thread, NULL, lane_main, &lanes[i]) != 0)
-			break;
-		started++;
-	}
-	pthread_mutex_lock(&run->lock);
-	run->lanes -= count - started;
-	pthread_mutex_unlock(&run->lock);
-	lane_main(&lanes[0]);
-	for (unsigned i = 1; i < started; i++)
-		pthread_join(lanes[i].thread, NULL);
-}
-
-/* How many messages the destination should hold now: those that went into the same mailbox afterwards count too. */
-static uint32_t expected_at_destination(const struct work *work)
-{
-	uint32_t expected = work->dst_before;
-
-	for (; work; work = work->next)
-		expected += work->dst_stored;
-	return expected;
-}
-
-/* Rule 5: what arrived late is looked at once more before the verdict. */
-static void look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
-{
-	uint32_t expected = expected_at_destination(work);
-
-	if (!work->late || work->state != WORK_DONE)
-		return;
-	if (!info || !(info->has & IMAP_STATUS_MESSAGES)) {
-		work->tally.unknown++;
-		work->reconciled = false;
-		report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
-			"an answer was lost, and whether a message arrived twice could not be looked at: run again");
-		return;
-	}
-	if (info->messages <= expected)
-		return;
-	work->tally.unknown += info->messages - expected;
-	work->reconciled = false;
-	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
-		"an answer was lost, and the destination now holds %u more messages than expected: one may have arrived twice (mailhaul compare tells)",
-		info->messages - expected);
-}
-
-/* Confirmed once, and nowhere now: the mailbox was deleted or made anew before the verdict. No source message goes on its strength. */
-static bool is_replaced(const struct work *work, const struct mailbox_info *info)
-{
-	return !info || ((info->has & IMAP_STATUS_UIDVALIDITY) && work->record.dst_uidvalidity &&
-				info->uidvalidity != work->record.dst_uidvalidity);
-}
-
-static void report_replaced(struct run *run, struct work *work)
-{
-	struct tally *tally = &work->tally;
-	uint64_t messages =
-		tally->copied + tally->there_record + tally->there_digest + tally->there_content;
-
-	work->reconciled = false;
-	work->deletable = (struct uidset){ 0 };
-	if (messages == 0)
-		return;
-	tally->unknown += messages;
-	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
-		"the destination's mailbox was deleted or replaced meanwhile: run again to see what is left to do");
-}
-
-/*
- * The closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
- * to be opened if nothing has moved.
- */
-static int close_records(struct run *run, struct lane *lane, struct err *err)
-{
-	struct arena *arena = arena_new();
-	struct mailbox_list list;
-	bool any = false, listed;
-	int rc = 0;
-
-	for (size_t i = 0; i < run->count; i++)
-		any |= run->work[i].state == WORK_DONE &&
-		       (run->work[i].reconciled || run->work[i].late);
-	if (!any || run->settings->dry_run)
-		goto out;
-	listed = lane_connect(lane, err) == 0 &&
-		 store_list(lane->dst, STORE_LIST_STATUS, arena, &list, err) == 0;
-	if (listed)
-		job_names_again(run, &list);
-	if (!listed && err->scope == ERR_STOPPED) {
-		rc = -1;
-		goto out;
-	}
-	for (size_t i = 0; i < run->count && rc == 0; i++) {
-		struct work *work = &run->work[i];
-		const struct mailbox_info *info =
-			listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
-
-		if (listed && work->state == WORK_DONE && work->record.id &&
-			is_replaced(work, info)) {
-			report_replaced(run, work);
-			continue;
-		}
-		look_for_late(run, work, info);
-		/* Without a list it is looked at again next time; nothing is lost. */
-		if (work->state != WORK_DONE || !info || !work->record.id || !work->reconciled)
-			continue;
-		work->record.baseline = 0;
-		work->record.dst_modseq = info->highestmodseq;
-		work->record.dst_uidnext = info->uidnext;
-		work->record.dst_messages = info->messages;
-		if (info->messages != expected_at_destination(work) ||
-			info->uidvalidity != work->record.dst_uidvalidity)
-			work->record.dst_messages = work->record.src_messages =
-				0; /* somebody else was there: look again */
-		rc = journal_put_mailbox(run->journal, &work->record, false, err);
-	}
-out:
-	arena_free(arena);
-	return rc;
-}
-
 static void report_works(struct run *run)
 {
 	static const enum report_state states[] = {
@@ -600,24 +390,6 @@ static void report_works(struct run *run)
 		if (line.state == REPORT_DONE && work->tally.unknown)
 			line.state = REPORT_UNKNOWN;
 		report_mailbox(run->job->report, &line);
-	}
-}
-
-static void report_lanes(struct run *run, struct lane *lanes, unsigned count)
-{
-	static const char *const names[] = { "source", "destination" };
-
-	for (size_t side = 0; side < 2; side++) {
-		uint64_t in = 0, out = 0, turns = 0;
-		unsigned connections = 0;
-
-		for (unsigned i = 0; i < count; i++) {
-			in += lanes[i].traffic_in[side];
-			out += lanes[i].traffic_out[side];
-			turns += lanes[i].turns[side];
-			connections += lanes[i].connections[side];
-		}
-		report_traffic(run->job->report, names[side], in, out, turns, connections);
 	}
 }
 
@@ -708,7 +480,7 @@ static int finish(struct run *run, struct lane *lane, struct err *err)
 		*err = run->end;
 		return -1;
 	}
-	if (close_records(run, lane, err) < 0)
+	if (job_close_records(run, lane, err) < 0)
 		return -1;
 	if (run->settings->delete_source && job_delete_source(run, lane, err) < 0)
 		return -1;
@@ -730,16 +502,16 @@ static int run_copy(struct run *run, struct first *first, struct err *err)
 		rc = refresh_destination(run, &lanes[0], first->arena, &fresh, err);
 	if (rc == 0) {
 		job_names_report(run);
-		rc = choose_compression(run, &lanes[0], err);
+		rc = job_choose_compression(run, &lanes[0], err);
 	}
 	if (rc == 0) {
-		count = choose_lanes(run, &lanes[0]);
+		count = job_choose_lanes(run, &lanes[0]);
 		count = count ? count : 1;
 		for (unsigned i = 1; i < count; i++)
 			lane_init(&lanes[i], run, i);
 		run->shared = shares_targets(run, first);
 		chain_works(run);
-		work_lanes(run, lanes, count);
+		job_work_lanes(run, lanes, count);
 		rc = finish(run, &lanes[0], err);
 	}
 	for (unsigned i = 0; i < count; i++) {
@@ -747,7 +519,7 @@ static int run_copy(struct run *run, struct first *first, struct err *err)
 		lane_release(&lanes[i]);
 	}
 	report_works(run);
-	report_lanes(run, lanes, count);
+	job_report_lanes(run, lanes, count);
 	mem_free(lanes);
 	return rc;
 }

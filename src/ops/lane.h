@@ -142,6 +142,24 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 /* lane_copy.c: flags, copies, records. */
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 
+#define LANES_MAX 64
+
+/* job_lanes.c: the lanes of a run. */
+int job_choose_compression(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+/* How many lanes to begin with; the first one is connected. */
+unsigned job_choose_lanes(const struct run *run, const struct lane *first);
+void lane_init(struct lane *lane, struct run *run, unsigned number);
+void lane_release(struct lane *lane);
+/* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
+void job_work_lanes(struct run *run, struct lane *lanes, unsigned count);
+void job_report_lanes(struct run *run, struct lane *lanes, unsigned count);
+
+/*
+ * job_close.c: the closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
+ * to be opened if nothing has moved.
+ */
+int job_close_records(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+
 /* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
 void job_fail_mailbox(struct run *run, struct work *work, const char *text);
 /* Gives those of earlier runs their names, before the pairs are made. */

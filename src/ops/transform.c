@@ -1,5 +1,6 @@
 #include "ops/transform.h"
 
+#include "base/child.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -69,6 +70,7 @@ static int reap(struct transform *transform)
 
 	while (waitpid(transform->child, &status, 0) < 0 && errno == EINTR)
 		;
+	child_ended(transform->child);
 	transform->child = 0;
 	return status;
 }
@@ -114,6 +116,7 @@ static int start_command(struct transform *transform, struct err *err)
 		errno = rc;
 		return err_set_errno(err, ERR_LOCAL, "cannot start the --pipe command");
 	}
+	child_began(transform->child);
 	os_fcntl(transform->to, F_SETFL, O_NONBLOCK);
 	os_fcntl(transform->from, F_SETFL, O_NONBLOCK);
 	return 0;

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -84,6 +85,8 @@ static int command_spawn(const char *command, int child_out, pid_t *pid)
 	(void)sigaddset(&set, SIGPIPE); /* ignored by us, and ignoring is inherited */
 	(void)posix_spawnattr_setsigdefault(&attributes, &set);
 	rc = posix_spawn(pid, "/bin/sh", &actions, &attributes, argv, environ);
+	if (rc == 0)
+		child_began(*pid);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return rc;
@@ -142,6 +145,8 @@ static int command_wait(struct command *command, int64_t deadline, struct err *e
 		if (ended < 0 && errno != EINTR)
 			return err_set_errno(err, ERR_LOCAL, "cannot wait for the command");
 		command->ended = ended == command->pid;
+		if (command->ended)
+			child_ended(command->pid);
 		if (command_drain(command, err) < 0)
 			return -1;
 	}
@@ -155,6 +160,7 @@ static void command_close(struct command *command)
 		(void)kill(command->pid, SIGKILL);
 		while (waitpid(command->pid, &command->status, 0) < 0 && errno == EINTR)
 			;
+		child_ended(command->pid);
 	}
 	secret_wipe(command->out.data, command->out.room);
 	buf_release(&command->out);

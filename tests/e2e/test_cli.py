@@ -614,12 +614,13 @@ def test_second_interrupt(run, src, dst, user, proxy):
     os.kill(terminal.pid, signal.SIGINT)
     assert terminal.wait() == 130
     assert witness.read(src, user).count == 50
-    with silent_server() as sock:
-        process = run.start("list", "--tunnel", "trap '' INT; exec sleep 60", src.url(user))
-        time.sleep(0.3)
+    for pause in (0, 0.1):  # two at once may be one; and a tunnel that ignores them is not left behind
+        process = run.start("list", "--tunnel", "trap '' INT TERM; exec sleep 60", src.url(user))
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
+        time.sleep(pause)
         process.send_signal(signal.SIGINT)
-        assert run.finish(process, timeout=10).code == 130
+        assert run.finish(process, timeout=30).code == 130
 
 
 def test_job(run, src, dst, user):
