@@ -224,6 +224,20 @@ int store_subscribe(struct store *store, const char *name, bool subscribe, struc
 	return store->ops->subscribe(store, name, subscribe, err);
 }
 
+int store_remove_mailbox(struct store *store, const char *name, struct err *err)
+{
+	if (store->ops->remove_mailbox == NULL)
+		return lacks(store, "remove mailboxes", err);
+	return store->ops->remove_mailbox(store, name, err);
+}
+
+int store_rename_mailbox(struct store *store, const char *from, const char *to, struct err *err)
+{
+	if (store->ops->rename_mailbox == NULL)
+		return lacks(store, "rename mailboxes", err);
+	return store->ops->rename_mailbox(store, from, to, err);
+}
+
 int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err)
 {
 	if (store->ops->quota == NULL)

@@ -41,6 +41,9 @@ enum store_cap {
 	STORE_CAP_WRITE = 2048,
 	STORE_CAP_STREAMS = 4096, /* appends may be pipelined without waiting (LITERAL+, -) */
 	STORE_CAP_CHEAP_LIST = 8192, /* list gives status without a round trip per mailbox */
+	STORE_CAP_ALONE = 16384, /* one connection at a time (POP3) */
+	STORE_CAP_FILES =
+		32768, /* kept in local files: no round trips, appends are committed in groups */
 };
 
 enum store_use { /* RFC 6154, 8457; a mailbox may have several: the first counts */
@@ -87,6 +90,8 @@ struct store_request {
 	/* this connection is for scanning: compress it if offered and not forbidden */
 	bool compress_scan;
 	int64_t timeout_ms;
+	const char *
+		state_dir; /* for UIDs of places that have none (state/ledger.h); NULL = forget them */
 	struct flag_table *flags; /* of the lane; borrowed */
 	/*
 	 * What store_list() of another connection to this account gave, borrowed while the store is open; NULL allowed. Needed only for
@@ -121,6 +126,11 @@ int store_create(struct store *store, const char *name, enum store_use use, bool
 	struct err *err) MUST_CHECK;
 int store_subscribe(
 	struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+
+/* Removes a mailbox and what is in it, not those below it. Renames one with those below it. ERR_MAILBOX when it does not exist, or cannot be (INBOX). */
+int store_remove_mailbox(struct store *store, const char *name, struct err *err) MUST_CHECK;
+int store_rename_mailbox(
+	struct store *store, const char *from, const char *to, struct err *err) MUST_CHECK;
 
 /* Compresses this connection from now on, if the server offers it and the account does not forbid it. Nothing may be under way. */
 int store_compress(struct store *store, struct err *err) MUST_CHECK;

@@ -46,6 +46,9 @@ struct store_ops {
 	int (*create)(struct store *store, const char *name, enum store_use use, bool *changed_out,
 		struct err *err);
 	int (*subscribe)(struct store *store, const char *name, bool subscribe, struct err *err);
+	int (*remove_mailbox)(struct store *store, const char *name, struct err *err);
+	int (*rename_mailbox)(
+		struct store *store, const char *from, const char *to, struct err *err);
 	int (*compress)(struct store *store, struct err *err);
 	int (*prepare)(
 		struct store *store, struct store_preparation *list, size_t count, struct err *err);
