@@ -28,7 +28,7 @@ PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 LAYERS = {"base": 0, "mail": 1, "net": 1, "state": 1, "imap": 2, "pop3": 2, "store": 3, "ops": 4, "cli": 5, "web": 5}
 # Who may use a lower layer of the same height, and who may use what.
 OWN_ONLY = {"mail", "net", "state"}
-WRAPPED = "open openat read write pread pwrite ftruncate fsync rename link unlink mkdir rmdir connect send recv poll"
+WRAPPED = "open openat read write pread pwrite ftruncate fsync rename renameat unlinkat mkdirat fstatat link unlink mkdir rmdir connect send recv poll"
 WRAPPERS = {"src/base/os.c", "src/base/os_fault.c"}
 MAY_CALL = {
     ("src/base/mem.c", "write"): "out of memory: nothing may fail or be counted between there and the exit",

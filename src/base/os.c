@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #ifdef MAILHAUL_FAULTS
@@ -126,6 +127,47 @@ int os_rmdir(const char *path)
 	if (FAULT(OS_RMDIR, NULL))
 		return -1;
 	return rmdir(path);
+}
+
+int os_renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	if (FAULT(OS_RENAMEAT, NULL))
+		return -1;
+	return renameat(from_dir, from, to_dir, to);
+}
+
+int os_renameat_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+	if (FAULT(OS_RENAMEAT, NULL))
+		return -1;
+	if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (linkat(from_dir, from, to_dir, to, 0) < 0)
+		return -1;
+	return os_unlinkat(from_dir, from, 0);
+}
+
+int os_unlinkat(int dir, const char *path, int flags)
+{
+	if (FAULT(OS_UNLINKAT, NULL))
+		return -1;
+	return unlinkat(dir, path, flags);
+}
+
+int os_mkdirat(int dir, const char *path, mode_t mode)
+{
+	if (FAULT(OS_MKDIRAT, NULL))
+		return -1;
+	return mkdirat(dir, path, mode);
+}
+
+int os_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+	if (FAULT(OS_FSTATAT, NULL))
+		return -1;
+	return fstatat(dir, path, st, flags);
 }
 
 int os_stat(const char *path, struct stat *st)

@@ -38,6 +38,13 @@ int os_link(const char *from, const char *to);
 int os_unlink(const char *path);
 int os_mkdir(const char *path, mode_t mode);
 int os_rmdir(const char *path);
+/* Relative to a directory that is open: what is renamed or replaced above it meanwhile does not matter. */
+int os_renameat(int from_dir, const char *from, int to_dir, const char *to);
+/* Never replaces: EEXIST. Where the file system cannot say so itself, by link and unlink. */
+int os_renameat_new(int from_dir, const char *from, int to_dir, const char *to);
+int os_unlinkat(int dir, const char *path, int flags);
+int os_mkdirat(int dir, const char *path, mode_t mode);
+int os_fstatat(int dir, const char *path, struct stat *st, int flags);
 int os_stat(const char *path, struct stat *st);
 int os_fstat(int fd, struct stat *st);
 int os_fcntl(int fd, int cmd, long arg);

@@ -39,6 +39,30 @@ static void test_plain(void **state)
 	os_point("test");
 }
 
+/* Beside an open directory, and never over what is there. */
+static void test_at(void **state)
+{
+	char root[] = "/tmp/mailhaul-os-XXXXXX";
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	const int dir = os_open(root, O_RDONLY | O_DIRECTORY, 0);
+	assert_int_equal(os_mkdirat(dir, "sub", 0700), 0);
+	assert_int_equal(os_close(os_openat(dir, "a", O_WRONLY | O_CREAT, 0600)), 0);
+	assert_int_equal(os_close(os_openat(dir, "b", O_WRONLY | O_CREAT, 0600)), 0);
+	assert_int_equal(os_renameat_new(dir, "a", dir, "b"), -1);
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(os_fstatat(dir, "a", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(os_renameat_new(dir, "a", dir, "sub/c"), 0);
+	assert_int_equal(os_renameat(dir, "b", dir, "sub/c"), 0);
+	assert_int_equal(os_fstatat(dir, "b", &st, 0), -1);
+	assert_int_equal(os_unlinkat(dir, "sub/c", 0), 0);
+	assert_int_equal(os_unlinkat(dir, "sub", AT_REMOVEDIR), 0);
+	os_close(dir);
+	assert_int_equal(os_rmdir(root), 0);
+}
+
 #ifdef MAILHAUL_FAULTS
 /* What the child does; its exit status tells how it went. */
 static int child_main(void)
@@ -122,6 +146,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_at),
 #ifdef MAILHAUL_FAULTS
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_count),
