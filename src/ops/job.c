@@ -164,7 +164,7 @@ static bool is_unchanged(const struct run *run, const struct work *work)
 {
 	const struct journal_mailbox *record = &work->record;
 
-	return record->id && record->baseline == 0 && work->pair.existing &&
+	return record->id && record->baseline == 0 && record->doubt == 0 && work->pair.existing &&
 	       !run->settings->delete_source && !run->settings->recopy &&
 	       record->selection == settings_selection(run->settings) && record->selection != 0 &&
 	       same_source(record, &work->src) && same_destination(run, record, &work->dst);

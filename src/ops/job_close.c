@@ -1,4 +1,4 @@
-/* The end of a run: where the destination stands now, what arrived late, and what may be written down as reconciled. */
+/* The end of a run: where the destination stands now, and what may be written down as reconciled. */
 #include "ops/lane.h"
 
 #include "base/arena.h"
@@ -11,29 +11,6 @@ static uint32_t expected_at_destination(const struct work *work)
 	for (; work; work = work->next)
 		expected += work->dst_stored;
 	return expected;
-}
-
-/* Rule 5: what arrived late is looked at once more before the verdict. */
-static void look_for_late(struct run *run, struct work *work, const struct mailbox_info *info)
-{
-	uint32_t expected = expected_at_destination(work);
-
-	if (!work->late || work->state != WORK_DONE)
-		return;
-	if (!info || !(info->has & IMAP_STATUS_MESSAGES)) {
-		work->tally.unknown++;
-		work->reconciled = false;
-		report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
-			"an answer was lost, and whether a message arrived twice could not be looked at: run again");
-		return;
-	}
-	if (info->messages <= expected)
-		return;
-	work->tally.unknown += info->messages - expected;
-	work->reconciled = false;
-	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
-		"an answer was lost, and the destination now holds %u more messages than expected: one may have arrived twice (mailhaul compare tells)",
-		info->messages - expected);
 }
 
 /* Confirmed once, and nowhere now: the mailbox was deleted or made anew before the verdict. No source message goes on its strength. */
@@ -58,6 +35,43 @@ static void report_replaced(struct run *run, struct work *work)
 		"the destination's mailbox was deleted or replaced meanwhile: run again to see what is left to do");
 }
 
+/* What adds up at the end, in the record. */
+static void reconcile(struct work *work, const struct mailbox_info *info)
+{
+	struct journal_mailbox *record = &work->record;
+
+	record->baseline = 0;
+	record->dst_modseq = info->highestmodseq;
+	record->dst_uidnext = info->uidnext;
+	record->dst_messages = info->messages;
+	/* Somebody else was there: look again. */
+	if (info->messages != expected_at_destination(work) ||
+		info->uidvalidity != record->dst_uidvalidity)
+		record->dst_messages = record->src_messages = 0;
+}
+
+static int close_work(struct run *run, struct lane *lane, struct work *work,
+	const struct mailbox_list *list, struct err *err)
+{
+	const struct mailbox_info *info = list ? mailbox_list_find(list, work->pair.dst) : NULL;
+	const uint32_t doubt = work->record.doubt;
+
+	if (list && work->record.id && is_replaced(work, info)) {
+		report_replaced(run, work);
+		return 0;
+	}
+	if (job_settle_doubt(run, lane, work, list != NULL, err) < 0)
+		return -1;
+	if (!work->record.id)
+		return 0;
+	/* Without a list it is looked at again next time; nothing is lost. */
+	if (info && work->reconciled)
+		reconcile(work, info);
+	else if (work->record.doubt == doubt)
+		return 0;
+	return journal_put_mailbox(run->journal, &work->record, false, err);
+}
+
 /*
  * The closing list says where the destination stands now. Only what adds up is written down as reconciled: next time nothing has
  * to be opened if nothing has moved.
@@ -71,7 +85,7 @@ int job_close_records(struct run *run, struct lane *lane, struct err *err)
 
 	for (size_t i = 0; i < run->count; i++)
 		any |= run->work[i].state == WORK_DONE &&
-		       (run->work[i].reconciled || run->work[i].late);
+		       (run->work[i].reconciled || run->work[i].record.doubt);
 	if (!any || run->settings->dry_run)
 		goto out;
 	listed = lane_connect(lane, err) == 0 &&
@@ -83,28 +97,8 @@ int job_close_records(struct run *run, struct lane *lane, struct err *err)
 		goto out;
 	}
 	for (size_t i = 0; i < run->count && rc == 0; i++) {
-		struct work *work = &run->work[i];
-		const struct mailbox_info *info =
-			listed ? mailbox_list_find(&list, work->pair.dst) : NULL;
-
-		if (listed && work->state == WORK_DONE && work->record.id &&
-			is_replaced(work, info)) {
-			report_replaced(run, work);
-			continue;
-		}
-		look_for_late(run, work, info);
-		/* Without a list it is looked at again next time; nothing is lost. */
-		if (work->state != WORK_DONE || !info || !work->record.id || !work->reconciled)
-			continue;
-		work->record.baseline = 0;
-		work->record.dst_modseq = info->highestmodseq;
-		work->record.dst_uidnext = info->uidnext;
-		work->record.dst_messages = info->messages;
-		if (info->messages != expected_at_destination(work) ||
-			info->uidvalidity != work->record.dst_uidvalidity)
-			work->record.dst_messages = work->record.src_messages =
-				0; /* somebody else was there: look again */
-		rc = journal_put_mailbox(run->journal, &work->record, false, err);
+		if (run->work[i].state == WORK_DONE)
+			rc = close_work(run, lane, &run->work[i], listed ? &list : NULL, err);
 	}
 out:
 	arena_free(arena);

@@ -209,6 +209,13 @@ static void remember(struct lane *lane, struct pass *pass)
 	work->record.selection = settings_selection(lane->run->settings);
 }
 
+/* What is sent again may still arrive from before: durable with the record, before anything is sent. */
+static void note_doubt(struct journal_mailbox *record)
+{
+	if (record->baseline && (record->doubt == 0 || record->baseline < record->doubt))
+		record->doubt = record->baseline;
+}
+
 static int lane_pass(struct lane *lane, struct work *work, bool *again_out, struct err *err)
 {
 	struct pass pass = {
@@ -221,9 +228,11 @@ static int lane_pass(struct lane *lane, struct work *work, bool *again_out, stru
 	snapshot_init(&pass.dst, false);
 	if (lane->unsettled && !lane->run->settings->dry_run && wait_quiet(lane, work, err) < 0)
 		goto out;
+	if (lane->unsettled)
+		note_doubt(&work->record);
 	if (lane_look(lane, &pass, err) < 0)
 		goto out;
-	work->late |= lane->unsettled != 0;
+	work->resent |= lane->unsettled != 0 && plan_copies(pass.plan) > 0;
 	lane->unsettled = 0;
 	if (lane_carry_out(lane, &pass, err) < 0)
 		goto out;

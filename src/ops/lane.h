@@ -48,7 +48,7 @@ struct work { /* one mailbox pair */
 	struct uidset stored;
 	/* messages at the destination when it was scanned; stored since */
 	uint32_t dst_before, dst_stored;
-	bool late; /* an answer was lost: what arrives late is looked for once more at the end */
+	bool resent; /* an answer was lost, and what it was about was sent again in this run */
 	bool reconciled; /* everything selected is known to be at the destination */
 	char *text; /* why it failed */
 	/* --delete-source: what is proven to be at the destination */
@@ -159,6 +159,13 @@ void job_report_lanes(struct run *run, struct lane *lanes, unsigned count);
  * to be opened if nothing has moved.
  */
 int job_close_records(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+
+/*
+ * job_doubt.c: rule 5, what arrived late is looked at once more before the verdict, and in every run until nothing stands there twice. The
+ * lane's connection to the destination is used. -1: the run ends.
+ */
+int job_settle_doubt(struct run *run, struct lane *lane, struct work *work, bool listed,
+	struct err *err) MUST_CHECK;
 
 /* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
 void job_fail_mailbox(struct run *run, struct work *work, const char *text);

@@ -244,6 +244,8 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 		"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
 		work->pair.src->name, side, facts->uidvalidity, *recorded);
 	*recorded = facts->uidvalidity;
+	if (box == pass->dst_box)
+		work->record.doubt = 0; /* it was about UIDs that are no more */
 	return forget(lane, pass, err);
 }
 

@@ -274,6 +274,7 @@ static int read_mailbox(
 	out->dst_mailboxid = arena_strdup(arena, db_text(list, 12));
 	out->baseline = (uint32_t)db_u64(list, 13);
 	out->selection = db_u64(list, 14);
+	out->doubt = (uint32_t)db_u64(list, 15);
 	return 0;
 }
 
@@ -412,6 +413,7 @@ static int write_mailbox(struct journal *journal, const struct journal_mailbox *
 	db_bind_text(put, 12, mailbox->dst_mailboxid);
 	db_bind_u64(put, 13, mailbox->baseline);
 	db_bind_u64(put, 14, mailbox->selection);
+	db_bind_u64(put, 15, mailbox->doubt);
 	if (journal_run(journal, which, err) < 0)
 		return -1;
 	*id_out = known.id ? known.id : db_last_id(journal->db);

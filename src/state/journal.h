@@ -40,13 +40,15 @@ struct journal_mailbox {
 	const char *src_mailboxid, *dst_mailboxid; /* or NULL */
 	/* the destination's UIDNEXT before the first append not yet reconciled; 0 = all reconciled */
 	uint32_t baseline;
+	/* an answer was lost: from this UID on the destination may hold a message twice; 0 = no */
+	uint32_t doubt;
 	/* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
 	uint64_t selection;
 };
 
 /*
  * What is recorded of a pair belongs to its two UIDVALIDITYs. A mailbox put with another one than recorded loses its pairs in the same transaction;
- * 0 keeps the one recorded. Baseline and selection are kept for each direction; a put that changes any uidvalidity, uidnext, modseq or message
+ * 0 keeps the one recorded. Baseline, doubt and selection are kept for each direction; a put that changes any uidvalidity, uidnext, modseq or message
  * count clears the selection of the other direction, for which those numbers no longer prove anything.
  */
 enum journal_status {

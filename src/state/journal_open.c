@@ -34,9 +34,11 @@ static const char *const schema[] = {
 	" PRIMARY KEY(mailbox, uid_a, uid_b)) WITHOUT ROWID, STRICT;"
 	"CREATE INDEX pair_b ON pair(mailbox, uid_b);"
 	"CREATE TABLE spent(hour INTEGER PRIMARY KEY, octets INTEGER NOT NULL) STRICT;",
+	"ALTER TABLE mailbox ADD COLUMN doubt_a INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE mailbox ADD COLUMN doubt_b INTEGER NOT NULL DEFAULT 0;",
 };
 
-/* $ is the letter of the source's side, @ that of the destination's. baseline_b and selection_b are those of copying towards b. */
+/* $ is the letter of the source's side, @ that of the destination's. baseline_b, doubt_b and selection_b are those of copying towards b. */
 static const struct {
 	enum journal_sql which;
 	const char *text;
@@ -49,15 +51,15 @@ static const struct {
 	{ SQL_MAILBOX_LIST,
 		"SELECT id, name_$, name_@, uidvalidity_$, uidvalidity_@, uidnext_$, uidnext_@,"
 		" modseq_$, modseq_@, messages_$, messages_@, mailboxid_$, mailboxid_@,"
-		" baseline_@, selection_@ FROM mailbox ORDER BY name_$, name_@" },
+		" baseline_@, selection_@, doubt_@ FROM mailbox ORDER BY name_$, name_@" },
 	{ SQL_MAILBOX_FIND, "SELECT id, uidvalidity_$, uidvalidity_@ FROM mailbox WHERE name_$ = "
 			    "?1 AND name_@ = ?2" },
 	{ SQL_MAILBOX_ADD,
 		"INSERT INTO mailbox(name_$, name_@, uidvalidity_$, uidvalidity_@, uidnext_$, "
 		"uidnext_@,"
 		" modseq_$, modseq_@, messages_$, messages_@, mailboxid_$, mailboxid_@, baseline_@,"
-		" selection_@) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-		"?14)" },
+		" selection_@, doubt_@) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+		" ?13, ?14, ?15)" },
 	{ SQL_MAILBOX_SET,
 		"UPDATE mailbox SET selection_$ = CASE WHEN uidvalidity_$ = ?3 AND uidvalidity_@ = "
 		"?4"
@@ -66,7 +68,7 @@ static const struct {
 		" uidvalidity_$ = ?3, uidvalidity_@ = ?4, uidnext_$ = ?5, uidnext_@ = ?6,"
 		" modseq_$ = ?7, modseq_@ = ?8, messages_$ = ?9, messages_@ = ?10, mailboxid_$ = "
 		"?11,"
-		" mailboxid_@ = ?12, baseline_@ = ?13, selection_@ = ?14"
+		" mailboxid_@ = ?12, baseline_@ = ?13, selection_@ = ?14, doubt_@ = ?15"
 		" WHERE name_$ = ?1 AND name_@ = ?2" },
 	{ SQL_MAILBOX_STALE,
 		"UPDATE mailbox SET uidvalidity_a = 0, uidvalidity_b = 0, selection_a = 0,"

@@ -195,8 +195,75 @@ def test_late_arrival_that_cannot_be_looked_for(run):
         assert "run again" in text
         assert held(dst) == [1, 2, 2, 3] and intact(src, notes(3))
         dst.rules.clear()
-        report = copy(run, src, dst, code=(0, 3))
-        assert (report.copied, report.there) == (0, 3) and held(dst) == [1, 2, 2, 3]
+        # It is remembered until it is gone, and said which one it is.
+        for _ in range(2):
+            report = copy(run, src, dst, code=(3,), kind=Unchecked)
+            assert (report.copied, report.there, report.unknown) == (0, 3, 1) and held(dst) == [1, 2, 2, 3]
+            [(_, uid, text)] = report.found_out("unknown")
+            assert uid == 2 and "UID 2 and UID 4" in text
+        del dst.boxes["INBOX"].messages[1]
+        report = copy(run, src, dst)
+        assert (report.copied, report.there + report.deleted_at_destination) == (0, 3) and held(dst) == [1, 2, 3]
+        assert not report.findings and not copy(run, src, dst).findings
+
+
+def resent(src, dst):
+    """The answer to the append of note 2 is lost, and the message never stored: it is sent again."""
+    appends = []
+
+    def append(session):
+        appends.append(session)
+        if len(appends) == 2:
+            cut(session)
+        session.default()
+    dst.on("^APPEND", append)
+
+
+def test_a_doubt_is_about_doubles_only(run):
+    """A message is sent again. What else is at the destination is none of its doubles: identical messages of the source, the
+    same mail delivered there with another Received line, and whatever comes later. The doubt ends with the next run."""
+    double = note(2)
+    with Fake({"INBOX": notes(3) + [double, double]}) as src, Fake(capabilities=SINGLE) as dst:
+        resent(src, dst)
+        report = copy(run, src, dst)
+        assert (report.found, report.copied) == (5, 5) and not report.findings
+        dst.rules.clear()
+        dst.store(dst.boxes["INBOX"], b"Received: by another way\r\n" + note(2).body)
+        dst.store(dst.boxes["INBOX"], note(9).body)
+        report = copy(run, src, dst)
+        assert (report.copied, report.there_by_record) == (0, 5) and not report.findings
+        # Over: a message stored twice by somebody else is not ours.
+        dst.store(dst.boxes["INBOX"], note(2).body)
+        report = copy(run, src, dst)
+        assert (report.copied, report.there_by_record) == (0, 5) and not report.findings
+
+
+@pytest.mark.parametrize("moment", ["before the verdict", "after the verdict"])
+def test_a_late_double_is_named(run, moment):
+    """A message is sent again, and the first append arrives after all: before the verdict the same run says so, after it the
+    next one does."""
+    with Fake({"INBOX": notes(3)}) as src, Fake(capabilities=SINGLE) as dst:
+        lists = []
+        resent(src, dst)
+
+        def listing(session):
+            lists.append(session)
+            if len(lists) == 2 and moment == "before the verdict":
+                dst.store(dst.boxes["INBOX"], note(2).body)
+            session.default()
+        dst.on("^LIST", listing)
+        if moment == "before the verdict":
+            report = copy(run, src, dst, code=(3,), kind=Unchecked)
+            assert [(uid, "UID 2 and UID 4" in text) for _, uid, text in report.found_out("unknown")] == [(2, True)]
+        else:
+            assert not copy(run, src, dst).findings
+            dst.store(dst.boxes["INBOX"], note(2).body)
+        dst.rules.clear()
+        report = copy(run, src, dst, code=(3,), kind=Unchecked)
+        assert [(uid, "UID 2 and UID 4" in text) for _, uid, text in report.found_out("unknown")] == [(2, True)]
+        assert held(dst) == [1, 2, 2, 3]
+        del dst.boxes["INBOX"].messages[3]
+        assert not copy(run, src, dst).findings
 
 
 def test_a_dry_run_keeps_the_records(run):

@@ -172,6 +172,7 @@ static const struct journal_mailbox full_box = {
 	.dst_messages = 11,
 	.src_mailboxid = "F1",
 	.baseline = 12,
+	.doubt = 13,
 	.selection = UINT64_MAX,
 };
 
@@ -198,6 +199,7 @@ static void assert_box(const struct journal_mailbox *a, const struct journal_mai
 	assert_int_equal(a->src_messages, b->src_messages);
 	assert_int_equal(a->dst_messages, b->dst_messages);
 	assert_int_equal(a->baseline, b->baseline);
+	assert_int_equal(a->doubt, b->doubt);
 	assert_int_equal(a->selection, b->selection);
 }
 
@@ -257,6 +259,7 @@ static void test_mailboxes(void **state)
 	assert_box(&list[2], &back);
 	back.selection = 77;
 	back.baseline = 78;
+	back.doubt = 79;
 	assert_int_equal(journal_put_mailbox(journal, &back, false, &err), 0);
 	assert_int_equal(back.id, box.id);
 	close_good(journal);
@@ -365,6 +368,33 @@ static void test_place(void **state)
 
 	assert_null(journal_open("/dev/null/x", "a", "b", &err));
 	assert_int_equal(err.scope, ERR_LOCAL);
+}
+
+/* A file of the first schema, which knew of no doubts. */
+static void test_older_schema(void **state)
+{
+	struct arena *arena = arena_new();
+	struct err err = ERR_INIT;
+	struct journal *journal = open_pair("old", "older");
+	struct journal_mailbox box = full_box, expected = full_box;
+	char *path = strdup(journal_path(journal));
+
+	(void)state;
+	assert_int_equal(journal_put_mailbox(journal, &box, true, &err), 0);
+	close_good(journal);
+	struct db *db = db_open(path, &err);
+	assert_int_equal(db_exec(db,
+				 "ALTER TABLE mailbox DROP COLUMN doubt_a;"
+				 "ALTER TABLE mailbox DROP COLUMN doubt_b; PRAGMA user_version = 1",
+				 &err),
+		0);
+	db_close(db);
+	free(path);
+	journal = open_pair("old", "older");
+	expected.doubt = 0;
+	assert_box(&list_boxes(journal, arena, 1)[0], &expected);
+	close_good(journal);
+	arena_free(arena);
 }
 
 /* Holds it until told, in another process. */
@@ -721,6 +751,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mailboxes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_uidvalidity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_place, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_older_schema, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
 		cmocka_unit_test(test_in_memory),
 		cmocka_unit_test(test_many_flags),
