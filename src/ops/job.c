@@ -67,6 +67,7 @@ static int open_both(struct run *run, struct lane *lane, struct first *first, st
 		*sides[i] = (struct opening){
 			.account = i == 0 ? run->job->src : run->job->dst,
 			.request = { .timeout_ms = run->settings->timeout_ms,
+				.state_dir = run->state_dir,
 				.flags = lane->flags,
 				.want_utf8 = i == 0 },
 			.want = STORE_LIST_STATUS,
@@ -433,6 +434,7 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 		!journal_exists(
 			dir, account_identity(run->job->src), account_identity(run->job->dst)))
 		dir = NULL; /* a dry run leaves nothing behind, not even an empty journal */
+	run->state_dir = dir;
 	run->journal = journal_open(
 		dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)

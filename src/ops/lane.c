@@ -85,6 +85,7 @@ void lane_disconnect(struct lane *lane)
 int lane_connect(struct lane *lane, struct err *err)
 {
 	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms,
+		.state_dir = lane->run->state_dir,
 		.flags = lane->flags,
 		.compress_scan = lane->run->compress };
 	struct store_request dst_request = request;

@@ -61,6 +61,7 @@ struct run {
 	const struct settings *settings;
 	struct select *select;
 	struct journal *journal;
+	const char *state_dir; /* NULL = nothing is remembered */
 	struct rate *messages, *bytes;
 	struct work *work;
 	size_t count;

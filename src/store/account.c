@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "net/sasl.h"
 #include "net/secret.h"
+#include "state/ledger.h"
 
 #include <string.h>
 
@@ -352,11 +353,24 @@ void account_free(struct account *account)
 {
 	if (!account)
 		return;
+	ledger_close(account->ledger);
 	account_secrets_free(account);
 	location_release(&account->location);
 	(void)pthread_mutex_destroy(&account->lock);
 	arena_free(account->arena);
 	mem_free(account);
+}
+
+struct ledger *account_ledger(struct account *account, const char *state_dir, struct err *err)
+{
+	struct ledger *ledger;
+
+	pthread_mutex_lock(&account->lock);
+	if (!account->ledger)
+		account->ledger = ledger_open(state_dir, account->identity, err);
+	ledger = account->ledger;
+	pthread_mutex_unlock(&account->lock);
+	return ledger;
 }
 
 const char *account_scheme(const struct account *account)

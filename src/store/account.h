@@ -17,6 +17,7 @@
 struct arena;
 struct config;
 struct err;
+struct ledger;
 struct secret;
 
 enum account_key {
@@ -129,6 +130,11 @@ bool account_same(const struct account *a, const struct account *b);
  */
 int account_imap_options(struct account *account, bool fresh_token, struct imap_options *out,
 	struct err *err) MUST_CHECK;
+/*
+ * The UIDs of a place that has none of its own: opened at the first call and shared by all who use the account; closed by account_free(). state_dir NULL: they
+ * are forgotten then. NULL: ERR_LOCAL.
+ */
+struct ledger *account_ledger(struct account *account, const char *state_dir, struct err *err);
 /*
  * Wipes the passwords out of argv's memory after they were taken ("user:***@host"). Call after account_new() of all locations.
  */

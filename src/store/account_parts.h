@@ -62,6 +62,7 @@ struct account {
 	const char *disable; /* capabilities, or NULL */
 
 	pthread_mutex_t lock; /* of what follows */
+	struct ledger *ledger; /* or NULL */
 	struct secret *password, *token, *client_key_password, *proxy_password;
 	struct secret **old_tokens; /* other lanes may still look at them */
 	size_t old_token_count;
