@@ -1,0 +1,491 @@
+/* A queue of mailboxes and some connections that take from it. */
+#include "ops/walk.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/stop.h"
+#include "mail/mailbox_name.h"
+#include "ops/lane.h"
+#include "ops/meter.h"
+
+#include <pthread.h>
+
+#define CONNECTIONS 3 /* unless -j says otherwise */
+
+struct walk {
+	struct walk_request request;
+	struct arena *arena; /* of the list and the places */
+	struct select *own_select;
+	const struct select *select;
+	struct mailbox_list list;
+	struct walk_place *place; /* in the order of the list */
+	size_t count;
+	struct store *first; /* kept between walks; NULL after it broke */
+	struct flag_table *flags; /* of it */
+	unsigned caps;
+	struct mailbox_style style;
+	uint64_t connections;
+};
+
+/* One walk_visit() at work. */
+struct crew {
+	struct walk *walk;
+	int (*visit)(void *context, struct walk_visit *visit, struct err *err);
+	void *context;
+	struct walk_place **todo; /* largest first */
+	size_t count;
+	unsigned number; /* of connections to begin with */
+
+	pthread_mutex_t lock; /* of what follows, walk->connections and walk->arena */
+	size_t next;
+	unsigned alive;
+	bool ended;
+	struct err end;
+};
+
+struct member { /* a connection, in a thread */
+	struct crew *crew;
+	struct store *store;
+	struct flag_table *flags;
+	bool spare; /* others are at work: it may give up when it gets no connection */
+	pthread_t thread;
+};
+
+static struct store *connect_one(
+	struct walk *walk, struct flag_table *flags, bool listed, struct err *err)
+{
+	const struct settings *settings = walk->request.settings;
+	struct store_request request = { .timeout_ms = settings->timeout_ms,
+		.state_dir = walk->request.state_dir,
+		.flags = flags,
+		.want_utf8 = true,
+		.compress_scan = walk->request.scans,
+		.names = listed ? &walk->list : NULL };
+	struct store *store = store_open(walk->request.account, &request, err);
+
+	return store;
+}
+
+/* ---- opening ---- */
+
+static int open_first(struct walk *walk, struct err *err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		walk->first = connect_one(walk, walk->flags, false, err);
+		if (walk->first)
+			break;
+		if (err->kind != ERR_KIND_BUSY || err->scope > ERR_ACCOUNT ||
+			attempt > walk->request.settings->retries)
+			return -1;
+		log_warn("%s: %s; again in %.1f s", account_name(walk->request.account), err->text,
+			(double)lane_pause_ms(err, attempt) / 1000);
+		if (clock_sleep(lane_pause_ms(err, attempt)) < 0)
+			return stop_check(err);
+		err_clear(err);
+	}
+	walk->connections++;
+	walk->caps = store_caps(walk->first);
+	walk->style = store_style(walk->first);
+	if (store_list(walk->first, walk->request.want, walk->arena, &walk->list, err) < 0)
+		return err_wrap(err, "listing mailboxes");
+	store_use_names(walk->first, &walk->list);
+	return 0;
+}
+
+static void choose(struct walk *walk)
+{
+	const char *root = account_mailbox(walk->request.account);
+	bool gmail = store_imap_session(walk->first) &&
+		     imap_has(store_imap_session(walk->first), IMAP_CAP_GMAIL);
+	uint64_t messages = 0;
+
+	walk->place = arena_array(walk->arena, walk->list.count + 1, sizeof(*walk->place));
+	for (size_t i = 0; i < walk->list.count; i++) {
+		const struct mailbox_info *info = &walk->list.mailbox[i];
+
+		if (info->noselect || info->nonexistent ||
+			(root && !mailbox_below(root, info->name)) ||
+			!select_mailbox(walk->select, info, gmail))
+			continue;
+		walk->place[walk->count] =
+			(struct walk_place){ .info = info, .index = walk->count };
+		walk->count++;
+		messages += info->messages;
+	}
+	if (walk->request.meter)
+		meter_total(walk->request.meter, walk->count, messages);
+}
+
+struct walk *walk_open(const struct walk_request *request, struct err *err)
+{
+	struct walk *walk = mem_alloc(sizeof(*walk));
+
+	walk->request = *request;
+	walk->arena = arena_new();
+	walk->flags = flag_table_new();
+	walk->select = request->select;
+	if (!walk->select)
+		walk->select = walk->own_select = select_new(request->settings, err);
+	if (!walk->select || open_first(walk, err) < 0) {
+		walk_free(walk);
+		return NULL;
+	}
+	choose(walk);
+	return walk;
+}
+
+void walk_free(struct walk *walk)
+{
+	if (!walk)
+		return;
+	store_close(walk->first);
+	flag_table_free(walk->flags);
+	select_free(walk->own_select);
+	arena_free(walk->arena);
+	mem_free(walk);
+}
+
+size_t walk_count(const struct walk *walk)
+{
+	return walk->count;
+}
+
+struct walk_place *walk_place(struct walk *walk, size_t index)
+{
+	return &walk->place[index];
+}
+
+size_t walk_left_out(const struct walk *walk)
+{
+	return walk->list.refused;
+}
+
+const struct mailbox_list *walk_list(const struct walk *walk)
+{
+	return &walk->list;
+}
+
+const struct select *walk_select(const struct walk *walk)
+{
+	return walk->select;
+}
+
+unsigned walk_caps(const struct walk *walk)
+{
+	return walk->caps;
+}
+
+struct mailbox_style walk_style(const struct walk *walk)
+{
+	return walk->style;
+}
+
+uint64_t walk_connections(const struct walk *walk)
+{
+	return walk->connections;
+}
+
+/* ---- visiting ---- */
+
+static bool crew_ended(struct crew *crew)
+{
+	bool ended;
+
+	pthread_mutex_lock(&crew->lock);
+	ended = crew->ended;
+	pthread_mutex_unlock(&crew->lock);
+	return ended || stop_requested();
+}
+
+static void crew_end(struct crew *crew, const struct err *err)
+{
+	pthread_mutex_lock(&crew->lock);
+	if (!crew->ended) {
+		crew->ended = true;
+		crew->end = *err;
+	}
+	pthread_mutex_unlock(&crew->lock);
+}
+
+static struct walk_place *crew_take(struct crew *crew)
+{
+	struct walk_place *place = NULL;
+
+	pthread_mutex_lock(&crew->lock);
+	if (!crew->ended && !stop_requested() && crew->next < crew->count)
+		place = crew->todo[crew->next++];
+	pthread_mutex_unlock(&crew->lock);
+	return place;
+}
+
+static int member_connect(struct member *member, struct err *err)
+{
+	if (member->store)
+		return 0;
+	member->store = connect_one(member->crew->walk, member->flags, true, err);
+	if (!member->store)
+		return -1;
+	pthread_mutex_lock(&member->crew->lock);
+	member->crew->walk->connections++;
+	pthread_mutex_unlock(&member->crew->lock);
+	return 0;
+}
+
+static int visit_once(
+	struct member *member, struct walk_place *place, unsigned attempt, struct err *err)
+{
+	struct crew *crew = member->crew;
+	struct walk_visit visit = { .walk = crew->walk,
+		.place = place,
+		.store = member->store,
+		.flags = member->flags,
+		.arena = arena_new(),
+		.attempt = attempt };
+	int rc = crew->visit(crew->context, &visit, err);
+
+	arena_free(visit.arena);
+	return rc;
+}
+
+/* After an error: whether the place is visited again. Connections that are no good are closed. */
+static bool may_retry(struct member *member, const struct err *err, unsigned attempt)
+{
+	bool busy = err->kind == ERR_KIND_BUSY || err->retry == ERR_RETRY_AFTER;
+	int64_t ms = lane_pause_ms(err, attempt);
+
+	if (err->scope >= ERR_ACCOUNT || (err->scope < ERR_CONN && !busy))
+		return false;
+	if (err->scope == ERR_CONN) {
+		store_close(member->store);
+		member->store = NULL;
+	}
+	if (attempt > member->crew->walk->request.settings->retries)
+		return false;
+	log_warn("%s; again in %.1f s", err->text, (double)ms / 1000);
+	return clock_sleep(ms) == 0;
+}
+
+static void keep_err(struct crew *crew, struct walk_place *place, const struct err *err)
+{
+	struct err *kept;
+
+	pthread_mutex_lock(&crew->lock);
+	kept = arena_alloc(crew->walk->arena, sizeof(*kept));
+	*kept = *err;
+	pthread_mutex_unlock(&crew->lock);
+	place->err = kept;
+}
+
+static void visit_place(struct member *member, struct walk_place *place)
+{
+	struct crew *crew = member->crew;
+	struct meter *meter = crew->walk->request.meter;
+	struct err err = ERR_INIT;
+	int rc = -1;
+
+	if (meter)
+		meter_mailbox(meter, place->info->name);
+	for (unsigned attempt = 1; !crew_ended(crew); attempt++) {
+		err_clear(&err);
+		rc = member_connect(member, &err);
+		if (rc == 0)
+			rc = visit_once(member, place, attempt, &err);
+		if (rc == 0 || !may_retry(member, &err, attempt))
+			break;
+	}
+	place->visited = rc == 0;
+	if (rc < 0)
+		keep_err(crew, place, &err);
+	if (rc < 0 && err.scope >= ERR_ACCOUNT)
+		crew_end(crew, &err);
+	if (meter)
+		meter_mailbox_done(meter);
+}
+
+/* One beyond the first that gets no connection leaves the work to the others. */
+static bool may_work(struct member *member)
+{
+	struct crew *crew = member->crew;
+	struct err err = ERR_INIT;
+	bool leaves;
+
+	if (!member->spare || member_connect(member, &err) == 0)
+		return true;
+	pthread_mutex_lock(&crew->lock);
+	leaves = crew->alive > 1;
+	crew->alive -= leaves;
+	pthread_mutex_unlock(&crew->lock);
+	if (leaves && err.scope != ERR_STOPPED)
+		log_info("going on with one connection less: %s", err.text);
+	return !leaves;
+}
+
+static void *member_main(void *argument)
+{
+	struct member *member = argument;
+	struct walk_place *place;
+
+	if (!may_work(member))
+		return NULL;
+	while ((place = crew_take(member->crew)))
+		visit_place(member, place);
+	pthread_mutex_lock(&member->crew->lock);
+	member->crew->alive--;
+	pthread_mutex_unlock(&member->crew->lock);
+	return NULL;
+}
+
+static unsigned choose_connections(const struct walk *walk, size_t places)
+{
+	unsigned wanted = walk->request.settings->jobs ? walk->request.settings->jobs : CONNECTIONS;
+	unsigned cap = account_connections(walk->request.account);
+
+	if (walk->caps & STORE_CAP_ALONE)
+		return 1;
+	if (cap && wanted > cap)
+		wanted = cap;
+	if (wanted > LANES_MAX)
+		wanted = LANES_MAX;
+	if (wanted > places)
+		wanted = (unsigned)places;
+	return wanted ? wanted : 1;
+}
+
+/* The first member works in the caller's thread, with the connection that listed. */
+static void work(struct crew *crew)
+{
+	struct member *members = mem_array(crew->number, sizeof(*members));
+	unsigned started = 1;
+
+	members[0] = (struct member){
+		.crew = crew, .store = crew->walk->first, .flags = crew->walk->flags
+	};
+	crew->alive = crew->number;
+	for (unsigned i = 1; i < crew->number; i++) {
+		members[i] =
+			(struct member){ .crew = crew, .flags = flag_table_new(), .spare = true };
+		if (pthread_create(&members[i].thread, NULL, member_main, &members[i]) != 0) {
+			flag_table_free(members[i].flags);
+			break;
+		}
+		started++;
+	}
+	pthread_mutex_lock(&crew->lock);
+	crew->alive -= crew->number - started;
+	pthread_mutex_unlock(&crew->lock);
+	member_main(&members[0]);
+	for (unsigned i = 1; i < started; i++) {
+		pthread_join(members[i].thread, NULL);
+		store_close(members[i].store);
+		flag_table_free(members[i].flags);
+	}
+	crew->walk->first = members[0].store;
+	mem_free(members);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const struct walk_place *const *x = a, *const *y = b;
+	uint32_t more = (*x)->info->messages, less = (*y)->info->messages;
+
+	if (more != less)
+		return (more < less) - (more > less);
+	return ((*x)->index > (*y)->index) - ((*x)->index < (*y)->index);
+}
+
+int walk_visit(struct walk *walk,
+	int (*visit)(void *context, struct walk_visit *visit, struct err *err), void *context,
+	bool (*wants)(void *context, const struct walk_place *place), struct err *err)
+{
+	struct crew crew = { .walk = walk, .visit = visit, .context = context };
+	int rc;
+
+	crew.todo = mem_array(walk->count + 1, sizeof(*crew.todo));
+	for (size_t i = 0; i < walk->count; i++) {
+		struct walk_place *place = &walk->place[i];
+
+		if (wants && !wants(context, place))
+			continue;
+		place->visited = false;
+		place->err = NULL;
+		crew.todo[crew.count++] = place;
+	}
+	qsort(crew.todo, crew.count, sizeof(*crew.todo), by_size);
+	crew.number = choose_connections(walk, crew.count);
+	pthread_mutex_init(&crew.lock, NULL);
+	if (crew.count > 0)
+		work(&crew);
+	pthread_mutex_destroy(&crew.lock);
+	mem_free(crew.todo);
+	rc = stop_check(err);
+	if (rc == 0 && crew.ended) {
+		*err = crew.end;
+		rc = -1;
+	}
+	return rc;
+}
+
+/* ---- for visits ---- */
+
+static void tick(void *context, uint64_t messages)
+{
+	meter_scanned(context, messages);
+}
+
+/* What the server has to find out, because no column tells. */
+static int search(struct walk_visit *visit, struct box *box, struct uidset *found, struct err *err)
+{
+	const char *expression = select_search(visit->walk->select);
+
+	if (!expression)
+		return 0;
+	if (!(store_caps(visit->store) & STORE_CAP_SEARCH))
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
+			"%s cannot search: leave out --search and --sent-…",
+			account_name(visit->walk->request.account));
+	if (box_search(box, expression, visit->arena, found, err) < 0)
+		return err_wrap(err, "--search");
+	return 0;
+}
+
+static int scan_open(struct walk_visit *visit, struct box *box, const struct box_scan *scan,
+	struct snapshot *snapshot, uint8_t **reason_out, struct err *err)
+{
+	struct box_scan full = scan ? *scan : (struct box_scan){ 0 };
+	struct uidset unknown = { 0 }, found = { 0 };
+	const struct walk *walk = visit->walk;
+
+	if (walk->request.meter && !full.tick) {
+		full.tick = tick;
+		full.tick_context = walk->request.meter;
+	}
+	if (full.digests)
+		snapshot_want_digests(snapshot);
+	if (full.content)
+		snapshot_want_content(snapshot);
+	if (box_scan(box, &full, snapshot, visit->arena, &unknown, err) < 0 ||
+		search(visit, box, &found, err) < 0)
+		return -1;
+	*reason_out = arena_alloc(visit->arena, snapshot->count + 1);
+	select_messages(walk->select, visit->flags, snapshot,
+		select_search(walk->select) ? &found : NULL, *reason_out);
+	return 0;
+}
+
+int walk_scan(struct walk_visit *visit, enum store_mode mode, const struct box_scan *scan,
+	struct snapshot *snapshot, uint8_t **reason_out, struct box **box_out, struct err *err)
+{
+	struct box *box = store_open_box(visit->store, visit->place->info->name, mode, err);
+
+	*box_out = NULL;
+	if (!box)
+		return -1;
+	if (scan_open(visit, box, scan, snapshot, reason_out, err) < 0) {
+		box_close(box);
+		return -1;
+	}
+	*box_out = box;
+	return 0;
+}
