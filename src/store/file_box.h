@@ -8,9 +8,11 @@
  * A back end's box begins with struct file_box; its table has the file_box_* functions below in it. It fills `rows` when it opens the mailbox: one a message, with uid, flags,
  * date and size (a hint; UINT32_MAX = not known), in any order, then snapshot_finish().
  *
+ * The rows are of the moment of opening; refresh() brings them up to date before every scan but one that comes first after it.
+ *
  * Owner: the back end. Lifetime: file_box_init() to file_box_release(). Threads: of the lane.
  *
- *	file_box_init(&box->file, store, &maildir_body_ops);
+ *	file_box_init(&box->file, store, name, &maildir_body_ops);
  *	row = snapshot_add(&box->file.rows, uid); …
  *	snapshot_finish(&box->file.rows, true);
  */
@@ -27,6 +29,8 @@ struct file_body_ops { /* one message open at a time */
 	/* Its octets as they are kept, in pieces of any size; borrowed until the next call: 1, 0 = end, -1. */
 	int (*read)(struct file_box *box, struct span *chunk_out, struct err *err);
 	void (*close)(struct file_box *box); /* nothing open: does nothing */
+	/* Looks again what is there: rows and facts. NULL = what was found at opening stands. */
+	int (*refresh)(struct file_box *box, struct err *err);
 };
 
 struct file_box {
@@ -34,16 +38,19 @@ struct file_box {
 	const struct file_body_ops *body;
 	struct snapshot rows;
 	bool raw; /* hand on the octets as they are */
+	bool used; /* something was read or scanned since the rows were filled */
 	struct file_reading *reading; /* file_box.c's */
 };
 
-void file_box_init(struct file_box *box, struct store *store, const struct file_body_ops *body);
+void file_box_init(struct file_box *box, struct store *store, const char *name,
+	const struct file_body_ops *body);
 void file_box_release(struct file_box *box); /* name and rows too, not the struct */
 
-/* For the table of a back end. Digests and contents of a scan are computed by reading; a message that cannot be read goes to *unknown. */
+/* For the table of a back end. Digests and contents of a scan are computed by reading; a message that cannot be read goes to *unknown.
+ * With them the size is exact; without, it is the rows' hint. A scan since a modseq gives all. */
 int file_box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
-/* The SEARCH keys that need nothing but rows and headers (store/file_search.h); others: ERR_MAILBOX kind UNSUPPORTED. */
+/* Not there yet: ERR_MAILBOX kind UNSUPPORTED. */
 int file_box_search(struct box *box, const char *expression, struct arena *arena,
 	struct uidset *out, struct err *err) MUST_CHECK;
 bool file_box_fetch_has_room(const struct box *box);
