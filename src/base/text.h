@@ -21,8 +21,8 @@ size_t utf8_columns(struct span text);
 /* What a terminal, a log or a path must not see: C0, DEL, C1, bidi controls, line and paragraph separators. */
 bool utf8_harmful(uint32_t c);
 /*
- * Copies text with everything a terminal, a log or a path must not see replaced: C0, DEL, C1, bidi controls (U+202A–E,
- * U+2066–9), line and paragraph separators and invalid UTF-8 become \xNN or \u{NNNN}. One line in, one line out. -1 at the buffer's cap, with nothing added.
+ * Copies text with everything a terminal, a log or a path must not see replaced: C0, DEL, C1, bidi controls (U+061C, U+200E,
+ * U+200F, U+202A–E, U+2066–9), line and paragraph separators and invalid UTF-8 become \xNN or \u{NNNN}. One line in, one line out. -1 at the buffer's cap, with nothing added.
  */
 int text_harmless(struct span text, struct buf *out) MUST_CHECK;
 char *text_harmless_copy(struct arena *arena, struct span text);

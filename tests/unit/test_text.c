@@ -69,6 +69,8 @@ static void test_harmless(void **state)
 		  "b\xe2\x81\xa9",
 			"\\u{202E}a\\u{2066}b\\u{2069}" },
 		{ "\xe2\x80\xa8\xe2\x80\xa9", "\\u{2028}\\u{2029}" },
+		{ "\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c\xe2\x80\x8d",
+			"\\u{200E}\\u{200F}\\u{061C}\xe2\x80\x8d" },
 		{ "\x9b\xff\xc3", "\\x9B\\xFF\\xC3" },
 		{ "\xed\xa0\x80", "\\xED\\xA0\\x80" },
 	};
