@@ -14,6 +14,7 @@
 #define TAGS_MAX 65536 /* commands in flight */
 #define DRIP_OCTETS 100 /* a second; what comes slower than that is no connection */
 #define CHATTER_MAX 100000
+#define FETCHED_TIMES 16 /* responses a message and a command */
 #define LITERAL_MINUS_MAX 4096 /* RFC 7888 §5 */
 
 struct imap *imap_new(struct stream *stream, int64_t timeout_ms)
@@ -277,12 +278,25 @@ static int event_read(struct imap *imap, struct err *err)
 	return rc;
 }
 
+/* Each message may be told in pieces, and of several commands under way; but not more of them than there are, again and again. */
+static int fetched_count(struct imap *imap, struct err *err)
+{
+	const uint64_t most = (uint64_t)imap->selected.exists * FETCHED_TIMES + CHATTER_MAX;
+
+	return ++imap->fetched <= most
+		       ? 0
+		       : err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
+				 "the server tells of more than %llu messages in a mailbox of %u, and does not come to an end",
+				 (unsigned long long)most, imap->selected.exists);
+}
+
 /* Servers that are busy say so now and then, and announce what changes; none does it a hundred thousand times before it answers. */
 static int chatter_count(struct imap *imap, const struct imap_event *event, struct err *err)
 {
 	switch (event->type) {
 	case IMAP_TAGGED:
 		imap->chatter = 0;
+		imap->fetched = 0;
 		return 0;
 	case IMAP_STATUS_LINE:
 	case IMAP_CONTINUE:
@@ -295,7 +309,7 @@ static int chatter_count(struct imap *imap, const struct imap_event *event, stru
 	case IMAP_FETCH:
 		if (event->fetch.uid == 0 && !event->fetch.stream && !event->fetch.continued)
 			break; /* only flags, of whatever it is */
-		return 0;
+		return event->fetch.continued ? 0 : fetched_count(imap, err);
 	default:
 		return 0;
 	}

@@ -52,6 +52,7 @@ struct imap {
 	uint64_t waited_octets;
 	unsigned
 		chatter; /* against servers that flood: responses with nothing in them since a tagged one */
+	uint64_t fetched; /* FETCH responses about messages since a tagged one */
 
 	struct imap_tags tags;
 
