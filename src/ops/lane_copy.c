@@ -17,6 +17,7 @@
 #define SIZE_GUESS 65536 /* octets of a message whose size the source did not tell */
 #define SEEN_LEAST \
 	3 /* messages that must all have turned before the server, not a reader, is to blame */
+#define HIDDEN_NAMED 100 /* findings about single messages a mailbox */
 #define SPEND_STEP (16u << 20) /* octets after which the journal learns what was carried */
 
 struct flight { /* what must be known of a message when its answer comes */
@@ -47,6 +48,7 @@ struct copy {
 	size_t doubts, doubts_room;
 	struct uidset turned; /* unseen when scanned, \Seen when fetched */
 	uint64_t unseen; /* messages fetched that were unseen when scanned */
+	struct uidset gone; /* the source says it does not have them any more */
 	/* 0, or: the quota had no room for a message of this size, and none as large is tried any more */
 	uint64_t full_size;
 	struct err full_err;
@@ -488,6 +490,7 @@ static int take_message(struct copy *copy, const struct message *message, struct
 		work_lock(copy->pass);
 		copy->pass->work->tally.vanished++;
 		work_unlock(copy->pass);
+		uidset_add(&copy->gone, copy->pass->arena, message->uid, message->uid);
 		copy->settled++;
 		return 0;
 	case MESSAGE_REFUSED:
@@ -555,6 +558,50 @@ static int finish(struct copy *copy, int rc, struct err *err)
 	if (settle(copy, true, &late) < 0 && late.scope == ERR_LOCAL)
 		*err = late;
 	return rc;
+}
+
+static void report_hidden(struct copy *copy)
+{
+	const uint64_t count = uidset_size(&copy->gone);
+
+	work_lock(copy->pass);
+	copy->pass->work->tally.vanished -= count;
+	copy->pass->work->tally.unknown += count;
+	work_unlock(copy->pass);
+	for (uint64_t i = 0; i < count && i < HIDDEN_NAMED; i++)
+		report_finding(copy->lane->run->job->report, FINDING_UNKNOWN,
+			lane_mailbox_of(copy->pass), uidset_at(&copy->gone, i),
+			"the source neither shows this message nor counts one less");
+	if (count > HIDDEN_NAMED)
+		report_finding(copy->lane->run->job->report, FINDING_UNKNOWN,
+			lane_mailbox_of(copy->pass), 0,
+			"%llu more messages are neither shown nor gone",
+			(unsigned long long)(count - HIDDEN_NAMED));
+}
+
+/*
+ * Rule 12: silence about a message is no proof that it is gone, not even a search that is silent as well. The count has to agree with what a
+ * search for all gives; else something is hidden there.
+ */
+static int check_gone(struct copy *copy, struct err *err)
+{
+	struct box *box = copy->pass->src_box;
+	struct uidset there = { 0 };
+	bool hidden = false;
+
+	if (copy->gone.count == 0 || !(store_caps(copy->lane->src) & STORE_CAP_SEARCH))
+		return 0;
+	if (box_search(box, "ALL", copy->pass->arena, &there, err) < 0) {
+		if (err->scope >= ERR_CONN)
+			return err_wrap(err, "source");
+		err_clear(err);
+		hidden = true;
+	}
+	for (uint64_t i = 0; i < uidset_size(&copy->gone) && !hidden; i++)
+		hidden = uidset_has(&there, uidset_at(&copy->gone, i));
+	if (hidden || uidset_size(&there) != box_facts(box)->messages)
+		report_hidden(copy);
+	return 0;
 }
 
 static void judge_rest(struct copy *copy)
@@ -651,6 +698,8 @@ int lane_copy_items(struct lane *lane, struct pass *pass, const struct item *ite
 		pass->again = true; /* whatever the reason: nothing is left out silently */
 	if (rc == 0)
 		judge_rest(copy);
+	if (rc == 0)
+		rc = check_gone(copy, err);
 	if (rc == 0)
 		rc = check_doubts(copy, err);
 	if (rc == 0)

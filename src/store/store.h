@@ -169,7 +169,8 @@ int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out,
 enum store_mode { STORE_READ, STORE_WRITE }; /* EXAMINE, SELECT */
 
 struct box_facts {
-	uint32_t messages, uidvalidity, uidnext;
+	uint32_t messages; /* when it was opened, or at the last box_search() */
+	uint32_t uidvalidity, uidnext;
 	uint64_t modseq; /* 0 = not kept */
 	flags_t permanent; /* what can be stored; meaningful with has_permanent */
 	bool has_permanent, any_keyword, read_only, uid_not_sticky;

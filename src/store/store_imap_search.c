@@ -205,6 +205,7 @@ int imap_box_search(struct box *base, const char *expression, struct arena *aren
 				*err = local;
 			return err_wrap(err, "mailbox %s: search", base->name);
 		}
+		box_imap_of(base)->box.facts.messages = imap_selected(imap)->exists;
 		*out = uids;
 		return 0;
 	}

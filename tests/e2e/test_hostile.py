@@ -26,7 +26,7 @@ MEMORY = 64 * MIB       # what a server may make us take beyond a run with nothi
 BODY = r"FETCH .*BODY(\.PEEK)?\[\]"
 SCAN = r"UID FETCH (?!.*BODY)"
 DATE = b'INTERNALDATE "01-Jan-2024 12:00:00 +0000"'
-BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 class Run(Result):
@@ -189,6 +189,19 @@ def test_endless_untagged(attack, user, line):
         fake.on(SCAN, lambda s: stream(s, line, 1 << 40))
         result = copy(attack, fake, dst, user, "--timeout=1s", "--retries=0", codes=(3, 4))
         assert not dst.messages(), result
+
+
+@pytest.mark.parametrize("where", [SCAN, BODY])
+def test_endless_fetches(attack, user, where):
+    """A mailbox of one message, and no end of answers about others."""
+    with Fake({"INBOX": notes(1)}) as fake, Fake() as dst:
+        def flood(session):
+            for first in range(1000, 1 << 31, 1000):
+                session.send(b"".join(b"* %d FETCH (UID %d FLAGS () %s RFC822.SIZE 5 BODY[] {3}\r\nA\r\n)\r\n" % (uid, uid, DATE)
+                                      for uid in range(first, first + 1000)))
+        fake.on(where, flood)
+        result = copy(attack, fake, dst, user, "--retries=0", codes=(3, 4))
+        assert not dst.messages() and "does not come to an end" in result.err, result
 
 
 @pytest.mark.parametrize("where", ["^LIST", "^AUTHENTICATE", "^EXAMINE", BODY])
@@ -513,6 +526,32 @@ def test_expunged_meanwhile(attack, user, dst):
         result = copy(attack, fake, dst, user, codes=(0,))
         assert result.report.vanished == 1, result
         assert arrived(dst, user) == shas([messages[0], messages[2]])
+
+
+@pytest.mark.parametrize("search", [True, False], ids=["searched", "hidden"])
+def test_left_out_for_ever(attack, user, dst, search):
+    """A message that no FETCH of bodies gives out, and nobody expunged: it is not called vanished, whether a search for it
+    finds it, or is as silent while the count stays."""
+    messages = notes(3)
+    with Fake({"INBOX": messages}) as fake:
+        hidden = []
+
+        def without(session):
+            whole = session.box.messages
+            session.box.messages = [stored for stored in whole if stored.uid != 2]
+            session.default()
+            session.box.messages = whole
+            hidden.append(1)
+        fake.on(BODY, without)
+        fake.on("^UID SEARCH", lambda s: without(s) if hidden and not search else s.default())
+        result = copy(attack, fake, dst, user, codes=(3,))
+        assert arrived(dst, user) == shas([messages[0], messages[2]])
+        report = result.report
+        assert report.vanished == 0 and report.failed + report.unknown == 1 and report.verdict == "incomplete", result
+        assert [finding["uid"] for finding in report.findings] == [2]
+        fake.rules.clear()
+        copy(attack, fake, dst, user)
+        assert arrived(dst, user) == shas(messages)
 
 
 @pytest.mark.parametrize("size", [0, 1, 10_000_000, 4_294_967_295, 99_999_999_999])
