@@ -8,9 +8,9 @@
 
 #define DAY_S 86400
 
-static bool is_imap(const struct checkup *checkup)
+static bool is_server(const struct checkup *checkup)
 {
-	return strcmp(account_scheme(checkup->account), "imap") == 0;
+	return !account_path(checkup->account);
 }
 
 static void fail(struct checkup *checkup, const char *step)
@@ -43,7 +43,7 @@ static const char *missing_step(const struct checkup *checkup)
 {
 	const struct imap_facts *facts = &checkup->facts;
 
-	if (!is_imap(checkup))
+	if (!is_server(checkup))
 		return "open";
 	if (is_direct(checkup) && facts->dial.address_count == 0)
 		return "resolve";
@@ -227,7 +227,7 @@ size_t checkup_steps(const struct checkup *checkup, struct checkup_step step[CHE
 	const char *tls =
 		arena_print(checkup->arena, "TLS %s, %s", facts->tls.version, facts->tls.cipher);
 
-	if (!is_imap(checkup)) {
+	if (!is_server(checkup)) {
 		add_step(&steps, "open", 0, "");
 		return steps.count;
 	}

@@ -24,7 +24,7 @@ static void warn(const struct account *account)
 	const char *tls = account_get(account, ACCOUNT_TLS);
 	const char *name = account_name(account);
 
-	if (strcmp(account_scheme(account), "imap") != 0)
+	if (account_path(account))
 		return;
 	if (tls && strcmp(tls, "none") == 0) {
 		if (!is_here(account_get(account, ACCOUNT_HOST)) &&

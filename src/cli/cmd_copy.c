@@ -23,11 +23,14 @@ struct copy {
 /* Passwords are asked for now: a prompt and a progress line don't go together. */
 static int ask_secrets(struct account *account, struct err *err)
 {
-	struct imap_options options;
+	struct pop3_options pop3;
+	struct imap_options imap;
 
+	if (strcmp(account_scheme(account), "pop3") == 0)
+		return account_pop3_options(account, false, &pop3, err);
 	if (strcmp(account_scheme(account), "imap") != 0)
 		return 0;
-	return account_imap_options(account, false, &options, err);
+	return account_imap_options(account, false, &imap, err);
 }
 
 static int open_accounts(struct copy *copy, struct err *err)

@@ -52,7 +52,7 @@ unsigned job_choose_lanes(const struct run *run, const struct lane *first)
 	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
 	unsigned lanes = run->settings->jobs, waiting = 0;
 	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),
-		LANES_MAX };
+		store_caps(first->src) & STORE_CAP_ALONE ? 1 : LANES_MAX };
 
 	if (!lanes)
 		lanes = src_us > FAR_US || dst_us > FAR_US ? LANES_FAR : LANES_NEAR;

@@ -56,9 +56,12 @@ struct side_scan {
 
 static int scan_all(struct side_scan *side)
 {
-	struct box_scan scan = { .digests = side->digests };
+	const struct settings *settings = side->lane->run->settings;
+	struct box_scan scan = { .digests = side->digests,
+		.dates = side->is_src &&
+			 (settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN) };
 
-	scan_fields(side->lane->run->settings, &scan);
+	scan_fields(settings, &scan);
 	if (side->is_src) {
 		scan.tick = tick;
 		scan.tick_context = side->lane->run->job->meter;

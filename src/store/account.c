@@ -182,7 +182,9 @@ static void fill_mechanisms(struct account *account)
 	while (account_list_next(&rest, &word)) {
 		if (span_equal(word, SPAN("preauth")))
 			account->preauth = true;
-		else if (!span_equal(word, SPAN("apop")))
+		else if (span_equal(word, SPAN("apop")))
+			account->apop = true;
+		else
 			account->mechanisms[account->mechanism_count++] =
 				arena_text(account->arena, word);
 	}

@@ -13,6 +13,7 @@
 #include "base/must.h"
 #include "base/span.h"
 #include "imap/imap.h"
+#include "pop3/pop3.h"
 
 struct arena;
 struct config;
@@ -129,6 +130,9 @@ bool account_same(const struct account *a, const struct account *b);
  * fresh_token: run token-cmd or read token-file again. Errors: ERR_LOCAL kind USAGE or AUTH.
  */
 int account_imap_options(struct account *account, bool fresh_token, struct imap_options *out,
+	struct err *err) MUST_CHECK;
+/* The same for pop3_open(). */
+int account_pop3_options(struct account *account, bool fresh_token, struct pop3_options *out,
 	struct err *err) MUST_CHECK;
 /*
  * The UIDs of a place that has none of its own: opened at the first call and shared by all who use the account; closed by account_free(). state_dir NULL: they

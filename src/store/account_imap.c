@@ -1,4 +1,4 @@
-/* An account's secrets, and what imap_open() wants to know of it. */
+/* An account's secrets, and what imap_open() and pop3_open() want to know of it. */
 #include "store/account_parts.h"
 
 #include "base/arena.h"
@@ -209,28 +209,38 @@ static struct sasl_options sasl_options_of(const struct account *account)
 		.password = account->password,
 		.token = account->token,
 		.host = host ? host : "localhost",
-		.service = "imap",
+		.service = account->location.kind == LOCATION_POP3 ? "pop" : "imap",
 		.port = account->port,
+	};
+}
+
+static int64_t timeout_of(const struct account *account)
+{
+	struct err unused = ERR_INIT;
+	int64_t timeout_ms;
+
+	return text_parse_duration(get(account, ACCOUNT_TIMEOUT), &timeout_ms, &unused) < 0
+		       ? 60000
+		       : timeout_ms;
+}
+
+static struct dial_options dial_options_of(const struct account *account)
+{
+	return (struct dial_options){
+		.host = get(account, ACCOUNT_HOST),
+		.port = account->port,
+		.proxy = get(account, ACCOUNT_PROXY),
+		.proxy_password = account->proxy_password,
+		.tunnel = get(account, ACCOUNT_TUNNEL),
+		.trace_label = account->role,
+		.timeout_ms = timeout_of(account),
 	};
 }
 
 static void options_fill(struct account *account, struct imap_options *out)
 {
-	struct err unused = ERR_INIT;
-	int64_t timeout_ms = 60000;
-
-	if (text_parse_duration(get(account, ACCOUNT_TIMEOUT), &timeout_ms, &unused) < 0)
-		timeout_ms = 60000;
 	*out = (struct imap_options){
-		.dial = {
-			.host = get(account, ACCOUNT_HOST),
-			.port = account->port,
-			.proxy = get(account, ACCOUNT_PROXY),
-			.proxy_password = account->proxy_password,
-			.tunnel = get(account, ACCOUNT_TUNNEL),
-			.trace_label = account->role,
-			.timeout_ms = timeout_ms,
-		},
+		.dial = dial_options_of(account),
 		.tls = account->tls,
 		.tls_options = tls_options_of(account),
 		.sasl = sasl_options_of(account),
@@ -239,7 +249,28 @@ static void options_fill(struct account *account, struct imap_options *out)
 		.preauth = account->preauth,
 		.compress = strcmp(get(account, ACCOUNT_COMPRESS), "yes") == 0,
 		.disable = account->disable,
-		.timeout_ms = timeout_ms,
+		.timeout_ms = timeout_of(account),
+	};
+}
+
+static void pop3_options_fill(struct account *account, struct pop3_options *out)
+{
+	static const enum pop3_tls tls[] = {
+		[IMAP_TLS_IMPLICIT] = POP3_TLS_IMPLICIT,
+		[IMAP_TLS_STARTTLS] = POP3_TLS_STLS,
+		[IMAP_TLS_NONE] = POP3_TLS_NONE,
+	};
+
+	*out = (struct pop3_options){
+		.dial = dial_options_of(account),
+		.tls = tls[account->tls],
+		.tls_options = tls_options_of(account),
+		.sasl = sasl_options_of(account),
+		.mechanisms = account->mechanisms,
+		.mechanism_count = account->mechanism_count,
+		.apop = account->apop,
+		.disable = account->disable,
+		.timeout_ms = timeout_of(account),
 	};
 }
 
@@ -255,6 +286,22 @@ int account_imap_options(
 	rc = account_secrets_load(account, fresh_token, err);
 	if (rc == 0)
 		options_fill(account, out);
+	(void)pthread_mutex_unlock(&account->lock);
+	return rc;
+}
+
+int account_pop3_options(
+	struct account *account, bool fresh_token, struct pop3_options *out, struct err *err)
+{
+	int rc;
+
+	if (account->location.kind != LOCATION_POP3)
+		return err_set_kind(
+			err, ERR_LOCAL, ERR_KIND_USAGE, "%s is no POP3 server", account->name);
+	(void)pthread_mutex_lock(&account->lock);
+	rc = account_secrets_load(account, fresh_token, err);
+	if (rc == 0)
+		pop3_options_fill(account, out);
 	(void)pthread_mutex_unlock(&account->lock);
 	return rc;
 }

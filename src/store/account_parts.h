@@ -56,7 +56,7 @@ struct account {
 	enum imap_tls tls;
 	const char **mechanisms; /* without preauth and apop */
 	size_t mechanism_count;
-	bool preauth;
+	bool preauth, apop;
 	const char **pins;
 	size_t pin_count;
 	const char *disable; /* capabilities, or NULL */

@@ -24,7 +24,7 @@ base_dir = {run}
 state_dir = {run}
 log_path = {dir}/log
 info_log_path = {dir}/log
-protocols = imap
+protocols = {protocols}
 listen = 127.0.0.1
 default_internal_user = {user}
 default_internal_group = {group}
@@ -90,12 +90,32 @@ service imap-login {{
 service imap {{
   service_count = 100
 }}
+{pop3}
 protocol imap {{
   mail_plugins = {imap_plugins}
   imap_id_send = name *
 }}
 plugin {{
 {plugin}
+}}
+"""
+
+POP3 = """
+service pop3-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 0
+  inet_listener pop3 {{
+    port = {port}
+  }}
+  inet_listener pop3s {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+protocol pop3 {{
+  mail_max_userip_connections = 1
+  pop3_no_flag_updates = yes
 }}
 """
 
@@ -126,6 +146,7 @@ class Dovecot(Server):
     connections     mail_max_userip_connections
     compress        offer COMPRESS=DEFLATE
     special_use     offer Drafts, Sent, Trash, Junk, Archive with their special use
+    pop3            serve POP3 too, one connection a user: STLS on `pop3_port`, TLS on `pop3s_port`
     settings        further lines for the configuration
     """
 
@@ -133,7 +154,8 @@ class Dovecot(Server):
 
     def __init__(self, format="sdbox", separator="/", prefix="", cert=None, cleartext=True, tls_min="TLSv1.2",
                  capabilities=None, auth="plain login", users=None, master=None, quota=None, connections=100,
-                 compress=True, fsync="never", special_use=True, auth_delay=0, settings=""):
+                 compress=True, fsync="never", special_use=True, auth_delay=0,
+                 pop3=False, settings=""):
         super().__init__()
         self.format = format
         self.separator = separator
@@ -151,8 +173,9 @@ class Dovecot(Server):
         self.fsync = fsync
         self.special_use = special_use
         self.auth_delay = auth_delay
+        self.pop3 = pop3
         self.settings = settings
-        self.tls_port = None
+        self.tls_port = self.pop3_port = self.pop3s_port = None
 
     @classmethod
     def available(cls):
@@ -196,7 +219,9 @@ class Dovecot(Server):
             auth=self.auth, auth_delay=self.auth_delay, separator=self.separator, prefix=self.prefix,
             ssl="no" if not self.cert else "yes" if self.cleartext else "required",
             special_use=SPECIAL_USE if self.special_use else "", port=self.port,
-            tls_port=self.tls_port if self.cert else 0, extra="\n".join(extra))
+            tls_port=self.tls_port if self.cert else 0, protocols="imap pop3" if self.pop3 else "imap",
+            pop3=POP3.format(port=self.pop3_port, tls_port=self.pop3s_port if self.cert else 0) if self.pop3 else "",
+            extra="\n".join(extra))
         return text + self._passdbs() + USERDB.format(
             user=user, group=group, home=self.dir + "/home") + self.settings + "\n"
 
@@ -235,7 +260,7 @@ class Dovecot(Server):
 
     def _start(self):
         user, group, uid, gid = unprivileged()
-        self.port, self.tls_port = free_ports(2)
+        self.port, self.tls_port, self.pop3_port, self.pop3s_port = free_ports(4)
         for name in ("run", "home"):
             os.mkdir(os.path.join(self.dir, name))
         self._secrets()
@@ -260,6 +285,10 @@ class Dovecot(Server):
             return argv
         _, _, uid, gid = unprivileged()
         return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % gid, "--clear-groups", "--pdeathsig=KILL", *argv]
+
+    def pop3_url(self, user, port=None, **keys):
+        """The location of an account's INBOX by POP3, in clear text unless keys say otherwise."""
+        return "pop3" + self.url(user, port=port or self.pop3_port, **keys)[len("imap"):]
 
     def remove_user(self, user):
         """Removes an account's mail."""
