@@ -18,6 +18,7 @@ static const char *const kind_names[] = {
 	[PLAN_REFUSED] = "refused",
 	[PLAN_SKIP] = "skip",
 	[PLAN_UNKNOWN] = "unknown",
+	[PLAN_EXTRA] = "extra",
 };
 
 const char *plan_kind_name(enum plan_kind kind)
@@ -341,6 +342,19 @@ static void add_actions(struct plan *plan, unsigned kinds)
 	}
 }
 
+static void add_extra(struct plan *plan)
+{
+	for (size_t row = 0; row < plan->in.dst->count; row++) {
+		if (plan_claim(plan, row) != CLAIM_EXTRA)
+			continue;
+		plan->action[plan->count++] = (struct plan_action){
+			.kind = PLAN_EXTRA,
+			.dst_uid = plan->in.dst->uid[row],
+			.dst_flags = plan->in.dst->flags[row],
+		};
+	}
+}
+
 static void reverse(struct plan_action *action, size_t count)
 {
 	for (size_t i = 0; i < count / 2; i++) {
@@ -357,6 +371,7 @@ void plan_finish(struct plan *plan, bool newest_first)
 	size_t start, room = plan->in.src->count;
 
 	plan_settle(plan);
+	room += plan_mark_extra(plan);
 	plan->base = mem_array(pairs->flag_texts + 1, sizeof(*plan->base));
 	for (size_t i = 0; i < pairs->flag_texts; i++)
 		plan->base[i] = flags_parse(plan->in.flags, span_of(pairs->flag_text[i]));
@@ -373,6 +388,7 @@ void plan_finish(struct plan *plan, bool newest_first)
 	add_gone(plan);
 	add_actions(plan, 1u << PLAN_GONE_DST);
 	add_actions(plan, 1u << PLAN_SKIP);
+	add_extra(plan);
 	release_steps(plan);
 }
 

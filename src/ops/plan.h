@@ -6,7 +6,8 @@
  *	2. by digest    what is left on both sides: equal header digest and equal size, as a multiset
  *	3. by content   where sizes or multiplicities differ, or no Message-ID tells: the bodies decide
  *
- * What stays unmatched at the source is copied. N identical messages stay N.
+ * What stays unmatched at the source is copied. N identical messages stay N. With policy.extra, what is at the destination and certainly no
+ * copy of any source message, selected or not, is EXTRA (plan_extra.c).
  *
  * Owner: the lane. Lifetime: plan_free(). Threads: one at a time.
  *
@@ -31,6 +32,7 @@ struct plan_policy {
 	enum match_by match;
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
+	bool extra; /* what only the destination has is wanted: PLAN_EXTRA */
 	/* --add-flags, --remove-flags: change what the source is seen as having */
 	flags_t add, remove;
 	bool has_permanent, any_keyword;
@@ -45,6 +47,7 @@ struct plan_input {
 	 */
 	const struct snapshot *src, *dst;
 	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
+	const uint8_t *dst_reason; /* likewise of dst: only what is selected can be EXTRA */
 	const struct journal_pairs *pairs; /* may be NULL */
 	const struct plan_policy *policy;
 	/* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
@@ -62,6 +65,8 @@ enum plan_kind {
 	PLAN_SKIP, /* not selected; dst_uid: of its recorded pair */
 	/* may be at the destination or not, and nobody could look: neither copied nor given up; to be reported */
 	PLAN_UNKNOWN,
+	/* dst_uid only: the destination has it, and the source does not. Only if both snapshots are complete and no message is unknown. */
+	PLAN_EXTRA,
 };
 
 enum plan_proof { PROOF_NONE, PROOF_RECORD, PROOF_DIGEST, PROOF_CONTENT };
@@ -98,7 +103,7 @@ void plan_by_digest(struct plan *plan);
 bool plan_wants_content(
 	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_content(struct plan *plan);
-/* Orders the actions: kept and adopted by UID, copies by UID (or newest first), unknown, gone, skipped ones. */
+/* Orders the actions: kept and adopted by UID, copies by UID (or newest first), unknown, gone, skipped, extra ones. */
 void plan_finish(struct plan *plan, bool newest_first);
 size_t plan_count(const struct plan *plan);
 const struct plan_action *plan_action(const struct plan *plan, size_t index);

@@ -78,7 +78,7 @@ static bool is_resumed(const struct plan *plan, struct sizes *sizes)
 {
 	const struct snapshot *dst = plan->in.dst;
 
-	if (plan->in.baseline == 0 || plan->widened || plan->sizes_differ)
+	if (plan->in.baseline == 0 || plan->widened || plan->sizes_differ || plan->policy.extra)
 		return false;
 	for (size_t row = 0; row < dst->count; row++) {
 		if (plan_is_offered(plan, row) && dst->uid[row] < plan->in.baseline)
@@ -93,8 +93,7 @@ static bool is_resumed(const struct plan *plan, struct sizes *sizes)
 	return true;
 }
 
-/* Puts a row into the set of those whose digest is asked for. */
-static void ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena,
+void plan_ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena,
 	struct uidset *set)
 {
 	if (plan_has(snapshot, row, SNAPSHOT_HAS_DIGEST) || (*state & ROW_ASKED))
@@ -116,11 +115,11 @@ static void ask_digests(
 		if (plan->narrow && plan_fate(plan, row) == FATE_FRESH &&
 			!sizes_fit(plan, &sizes, src->size[row]))
 			continue;
-		ask(src, row, &plan->src_state[row], arena, src_set);
+		plan_ask(src, row, &plan->src_state[row], arena, src_set);
 	}
 	for (size_t row = 0; row < dst->count; row++) {
 		if (plan_is_offered(plan, row))
-			ask(dst, row, &plan->dst_state[row], arena, dst_set);
+			plan_ask(dst, row, &plan->dst_state[row], arena, dst_set);
 	}
 	mem_free(sizes.size);
 }
@@ -144,9 +143,12 @@ bool plan_wants_digests(
 		return false;
 	if (plan->rounds == 0)
 		mark_candidates(plan);
-	if (!both_sides(plan))
+	if (both_sides(plan))
+		ask_digests(plan, arena, src, dst);
+	else if (!plan->policy.extra)
 		return false;
-	ask_digests(plan, arena, src, dst);
+	if (plan->policy.extra)
+		plan_ask_extra(plan, arena, src, dst);
 	if (src->count == 0 && dst->count == 0) {
 		if (plan->rounds++ == 0) /* all known already */
 			plan_by_digest(plan);
@@ -261,7 +263,9 @@ void plan_settle(struct plan *plan)
 
 		if (fate == FATE_FRESH)
 			plan->src_state[row] =
-				is_missing(plan, &left, row) ? FATE_FRESH : FATE_UNKNOWN;
+				is_missing(plan, &left, row)
+					? (uint8_t)(FATE_FRESH | (plan->src_state[row] & ROW_ASKED))
+					: FATE_UNKNOWN;
 		else if (fate == FATE_STORED && reason != NULL && reason[row] != SELECT_YES)
 			plan->src_state[row] = FATE_SKIP;
 		else if (fate == FATE_STORED && is_gone(plan, &left, row))

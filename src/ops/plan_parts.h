@@ -1,5 +1,5 @@
 /*
- * What plan.c, plan_ask.c, plan_match.c and plan_flags.c share. For these only.
+ * What plan.c, plan_ask.c, plan_match.c, plan_extra.c and plan_flags.c share. For these only.
  *
  * Owner: the plan. Lifetime: plan_new() to plan_finish(), but for the actions. Threads: one at a time.
  *
@@ -31,6 +31,7 @@ enum plan_claim {
 	CLAIM_NONE,
 	CLAIM_ORPHAN, /* its pair's source message is gone */
 	CLAIM_TAKEN,
+	CLAIM_EXTRA, /* none of the source's */
 };
 
 #define ROW_LOW 0x0f /* fate or claim */
@@ -94,6 +95,18 @@ static inline bool plan_has(const struct snapshot *snapshot, size_t row, enum sn
 void plan_take(struct plan *plan, size_t src_row, size_t dst_row, enum plan_fate fate);
 /* What no step decided: fresh messages stay FRESH only if they are known to be missing. Before the actions are made. */
 void plan_settle(struct plan *plan); /* plan_ask.c */
+
+/* plan_extra.c */
+
+/* Asks for the digests that tell what is extra from what options left out. The scan by sizes alone (is_resumed()) is never enough. */
+void plan_ask_extra(
+	struct plan *plan, struct arena *arena, struct uidset *src_set, struct uidset *dst_set);
+/* After plan_settle(): claims what is extra. Returns how many. */
+size_t plan_mark_extra(struct plan *plan);
+
+/* Puts a row into the set of those whose digest is asked for. */
+void plan_ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena,
+	struct uidset *set);
 
 /* plan_flags.c */
 struct plan_flags;

@@ -214,12 +214,12 @@ static void play(struct player *player)
 	struct scene *scene = &player->scene;
 	struct snapshot src, dst;
 	struct out out = { .len = 0 };
-	uint8_t reason[ROWS] = { 0 };
+	uint8_t reason[ROWS] = { 0 }, dst_reason[ROWS] = { 0 };
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
 		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->flag_text,
 		scene->texts };
-	struct plan_input input = { player->flags, &src, &dst, reason, &pairs, &scene->policy,
-		scene->baseline };
+	struct plan_input input = { player->flags, &src, &dst, reason, dst_reason, &pairs,
+		&scene->policy, scene->baseline };
 	struct plan *plan;
 
 	if (!player->started)
@@ -228,6 +228,8 @@ static void play(struct player *player)
 	fill(&dst, &scene->dst);
 	for (size_t row = 0; row < src.count; row++)
 		reason[row] = find_truth(&scene->src, src.uid[row])->skip;
+	for (size_t row = 0; row < dst.count; row++)
+		dst_reason[row] = find_truth(&scene->dst, dst.uid[row])->skip;
 	plan = plan_new(&input);
 	run_steps(scene, plan, &src, &dst, player->arena, &out);
 	plan_finish(plan, scene->newest_first);
@@ -343,6 +345,8 @@ static void read_policy(struct player *player, char **word, size_t count)
 			scene->baseline = number(player, value);
 		} else if (strcmp(word[i], "recopy") == 0) {
 			policy->recopy = true;
+		} else if (strcmp(word[i], "extra") == 0) {
+			policy->extra = true;
 		} else if (strcmp(word[i], "no-keywords") == 0) {
 			policy->no_keywords = true;
 		} else if (strcmp(word[i], "any-keyword") == 0) {
@@ -611,6 +615,7 @@ static void random_world(struct world *world)
 	world->shift = pick(4) == 0 ? 3 : 0;
 	scene->policy.flags_on_update = (enum flags_on_update)pick(3);
 	scene->policy.recopy = pick(6) == 0;
+	scene->policy.extra = pick(3) == 0;
 	scene->policy.match = pick(3) == 0 ? MATCH_CONTENT : MATCH_AUTO;
 	scene->policy.has_permanent = pick(2);
 	scene->policy.permanent = flags_parse(world->flags, SPAN("\\Seen \\Deleted $A"));
@@ -677,7 +682,7 @@ static struct result run_plan(struct world *world)
 		scene->texts };
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
-	struct plan_input input = { world->flags, &src, &dst, reason, &pairs, &scene->policy,
+	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, &scene->policy,
 		scene->baseline };
 	struct uidset src_set, dst_set;
 	struct result result = { 0 };
@@ -771,6 +776,25 @@ static void check_missing(const struct world *world, const struct plan *plan, co
 			action->src_uid, plan_kind_name(action->kind));
 }
 
+/* Nothing is extra that is what a source message is, unless that one has another or gets one. */
+static void check_extra(const struct world *world, const struct plan *plan, const bool *taken,
+	const struct plan_action *action)
+{
+	const struct scene *scene = &world->scene;
+	const struct truth *dst = find_truth(&scene->dst, action->dst_uid);
+
+	assert_true(scene->policy.extra);
+	assert_false(taken[dst - scene->dst.row]);
+	for (size_t i = 0; i < plan_count(plan); i++) {
+		const struct plan_action *other = plan_action(plan, i);
+		const struct truth *src = find_truth(&scene->src, other->src_uid);
+
+		assert_int_not_equal(other->kind, PLAN_UNKNOWN);
+		if (src != NULL && same_message(src, dst))
+			assert_true(other->dst_uid != 0 || other->kind == PLAN_COPY);
+	}
+}
+
 static void check_plan(const struct world *world, const struct plan *plan)
 {
 	const struct scene *scene = &world->scene;
@@ -783,8 +807,9 @@ static void check_plan(const struct world *world, const struct plan *plan)
 				   *dst = find_truth(&scene->dst, action->dst_uid);
 
 		rows += src != NULL;
-		assert_int_equal(src == NULL, action->kind == PLAN_GONE_SRC);
-		if (dst == NULL || action->kind == PLAN_GONE_SRC)
+		assert_int_equal(
+			src == NULL, action->kind == PLAN_GONE_SRC || action->kind == PLAN_EXTRA);
+		if (dst == NULL || src == NULL)
 			continue;
 		taken[dst - scene->dst.row] = true;
 		if (action->kind != PLAN_ADOPT)
@@ -802,6 +827,8 @@ static void check_plan(const struct world *world, const struct plan *plan)
 		if (action->kind == PLAN_COPY ||
 			(action->kind == PLAN_GONE_DST && has_pair(scene, action->src_uid, 0)))
 			check_missing(world, plan, taken, action);
+		if (action->kind == PLAN_EXTRA)
+			check_extra(world, plan, taken, action);
 		if (action->kind == PLAN_UNKNOWN)
 			assert_true(world->unreadable);
 	}
@@ -824,7 +851,10 @@ static void apply(struct world *world, const struct plan *plan, enum applied how
 
 		if (action->flags)
 			dst->flags = action->dst_flags;
-		if (action->kind == PLAN_GONE_SRC || action->kind == PLAN_GONE_DST) {
+		if (action->kind == PLAN_EXTRA) {
+			if (how == APPLY_ALL)
+				*dst = scene->dst.row[--scene->dst.count];
+		} else if (action->kind == PLAN_GONE_SRC || action->kind == PLAN_GONE_DST) {
 			for (size_t pair = 0; pair < scene->pairs && action->record; pair++) {
 				if (scene->pair_src[pair] == action->src_uid)
 					scene->pair_status[pair] = action->kind == PLAN_GONE_SRC
@@ -884,7 +914,8 @@ static void check_settled(struct world *world)
 	for (size_t i = 0; i < plan_count(second.plan) && !world->unreadable; i++) {
 		const struct plan_action *action = plan_action(second.plan, i);
 
-		assert_true(action->kind != PLAN_COPY && action->kind != PLAN_ADOPT);
+		assert_true(action->kind != PLAN_COPY && action->kind != PLAN_ADOPT &&
+			    action->kind != PLAN_EXTRA);
 		assert_false(action->flags);
 		assert_false(action->record);
 		undecided += action->kind == PLAN_KEEP && action->dst_uid == 0;
@@ -1018,8 +1049,8 @@ static void plan_many(enum likeness likeness, struct journal_pairs *pairs, size_
 	const char *what)
 {
 	struct many many = { .flags = flag_table_new(), .arena = arena_new() };
-	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, pairs, &many.policy,
-		0 };
+	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, NULL, pairs,
+		&many.policy, 0 };
 	struct uidset src_set, dst_set;
 	size_t adopted = 0;
 	int64_t start;
@@ -1079,7 +1110,8 @@ static void test_nothing(void **state)
 			struct arena *arena = arena_new();
 			struct plan_policy policy = { .match = MATCH_HEADER };
 			struct snapshot src, dst;
-			struct plan_input input = { flags, &src, &dst, NULL, NULL, &policy, 0 };
+			struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, &policy,
+				0 };
 			struct uidset src_set, dst_set;
 			struct plan *plan;
 
@@ -1112,7 +1144,7 @@ static void test_unasked(void **state)
 	struct flag_table *flags = flag_table_new();
 	struct plan_policy policy = { 0 };
 	struct snapshot src, dst;
-	struct plan_input input = { flags, &src, &dst, NULL, NULL, &policy, 0 };
+	struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, &policy, 0 };
 	struct plan *plan;
 
 	(void)state;
