@@ -25,12 +25,14 @@ struct command {
 	size_t own_count;
 	size_t least, most; /* arguments */
 	bool hidden; /* listed nowhere */
+	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
+	void (*begin)(struct cli *cli);
 	/* The exit code, or -1 with err. */
 	int (*run)(struct cli *cli, struct err *err);
 };
 
 extern const struct command command_check, command_completion, command_copy, command_help,
-	command_list, command_manual, command_run;
+	command_list, command_manual, command_mirror, command_run;
 
 /* All commands in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

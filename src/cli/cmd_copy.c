@@ -1,4 +1,4 @@
-/* mailhaul copy: two accounts, a report, a progress line, and the job in ops/ between them. */
+/* mailhaul copy and mirror: two accounts, a report, a progress line, and the job in ops/ between them. */
 #include "cli/cmd.h"
 
 #include "base/clock.h"
@@ -44,6 +44,10 @@ static int open_accounts(struct copy *copy, struct err *err)
 	if (account_same(copy->src, copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"source and destination are the same account: %s", account_name(copy->src));
+	if (copy->cli->settings.delete_mailboxes && account_mailbox(copy->src) &&
+		!account_mailbox(copy->dst))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"--delete-mailboxes: the source is only one mailbox and those below it, so the destination has to name one too");
 	if (ask_secrets(copy->src, err) < 0)
 		return -1;
 	return ask_secrets(copy->dst, err);
@@ -53,7 +57,7 @@ static int open_report(struct copy *copy, struct err *err)
 {
 	const struct settings *settings = &copy->cli->settings;
 	struct report_options options = {
-		.command = "copy",
+		.command = copy->cli->command->name,
 		.src = account_name(copy->src),
 		.dst = account_name(copy->dst),
 		.dry_run = settings->dry_run,
@@ -133,5 +137,31 @@ const struct command command_copy = {
 		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
 	.least = 2,
 	.most = 2,
+	.run = copy_run,
+};
+
+static void mirror_begin(struct cli *cli)
+{
+	cli->settings.delete_extra = true;
+	cli->settings.recopy = true;
+}
+
+const struct command command_mirror = {
+	.name = "mirror",
+	.summary = "make the destination equal to the source",
+	.details = "Copies as copy does, again too what was deleted at the destination, and then "
+		   "deletes messages there "
+		   "that the source does not have, after a question or with --yes, and within "
+		   "--max-delete. "
+		   "The source is never changed. Nothing is deleted in a mailbox of which anything "
+		   "failed or is unknown. Mailboxes of the destination that the source does not "
+		   "have stay unless --delete-mailboxes asks for them; --delete-extra=no deletes "
+		   "nothing.",
+	.arguments = "SRC DST",
+	.groups = GROUP_ACCOUNTS | GROUP_RUN | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES |
+		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
+	.least = 2,
+	.most = 2,
+	.begin = mirror_begin,
 	.run = copy_run,
 };

@@ -7,6 +7,7 @@
 
 const struct command *const commands[] = {
 	&command_copy,
+	&command_mirror,
 	&command_check,
 	&command_list,
 	&command_run,
@@ -17,9 +18,9 @@ const struct command *const commands[] = {
 };
 
 /* The contract's other commands (product §2). */
-static const char *const later[] = { "size", "search", "mirror", "sync", "compare", "backup",
-	"restore", "snapshots", "verify", "prune", "migrate", "filter", "dedup", "purge", "trash",
-	"mailbox", "serve" };
+static const char *const later[] = { "size", "search", "sync", "compare", "backup", "restore",
+	"snapshots", "verify", "prune", "migrate", "filter", "dedup", "purge", "trash", "mailbox",
+	"serve" };
 
 const struct command *command_find(const char *name)
 {

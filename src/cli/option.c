@@ -167,8 +167,6 @@ const char *option_later(const char *name, size_t len)
 		{ "src-oauth", "is not there yet: use --src-token-cmd" },
 		{ "dst-oauth", "is not there yet: use --dst-token-cmd" },
 		{ "users", "is not there yet: name one pair of locations a run" },
-		{ "delete-extra", "comes with the command mirror, which is not there yet" },
-		{ "delete-mailboxes", "comes with the command mirror, which is not there yet" },
 		{ "watch", "comes with the command sync, which is not there yet" },
 		{ "rules", "comes with the command filter, which is not there yet" },
 	};
@@ -381,6 +379,7 @@ static int clash(const char *text, struct err *err)
 int option_check_all(const struct cli *cli, struct err *err)
 {
 	const struct settings *s = &cli->settings;
+	const bool deletes = s->delete_source || settings_extra(s) || s->delete_mailboxes;
 	const struct {
 		bool wrong;
 		const char *text;
@@ -394,12 +393,24 @@ int option_check_all(const struct cli *cli, struct err *err)
 			"--root and --into exclude each other: --into names the one mailbox" },
 		{ s->delete_source && s->headers_only, "--delete-source with --headers-only would "
 						       "lose the bodies: give only one of them" },
-		{ s->expunge_all && !s->delete_source,
-			"--expunge-all only means something with --delete-source" },
-		{ s->no_expunge && !s->delete_source,
-			"--no-expunge only means something with --delete-source" },
-		{ s->has_max_delete && !s->delete_source,
-			"--max-delete only means something with --delete-source" },
+		{ s->expunge_all && !deletes,
+			"--expunge-all only means something with --delete-source or --delete-extra" },
+		{ s->no_expunge && !deletes,
+			"--no-expunge only means something with --delete-source or --delete-extra" },
+		{ s->has_max_delete && !deletes,
+			"--max-delete only means something with --delete-source, --delete-extra or "
+			"--delete-mailboxes" },
+		{ s->delete_source && (settings_extra(s) || s->delete_mailboxes),
+			"--delete-source with --delete-extra, --empty-destination or "
+			"--delete-mailboxes (or mirror): the next run would delete at the "
+			"destination what this one has moved there" },
+		{ s->delete_source_mailboxes && !s->delete_source,
+			"--delete-source-mailboxes only means something with --delete-source" },
+		{ s->delete_extra && s->uid_set,
+			"--uid with --delete-extra (mirror): the source's UIDs tell nothing about "
+			"what only the destination has; choose by date, size or flags" },
+		{ s->delete_mailboxes && s->into,
+			"--delete-mailboxes with --into would delete all mailboxes but one" },
 	};
 
 	for (size_t i = 0; i < countof(rules); i++)

@@ -167,6 +167,21 @@ static const struct option deleting[] = {
 	{ "delete-source", NULL, NULL,
 		"delete messages at the source once the destination has confirmed the copy",
 		SETTING(delete_source), NULL, OPTION_SWITCH, 0, false },
+	{ "delete-source-mailboxes", NULL, NULL,
+		"with --delete-source: delete source mailboxes that it leaves empty",
+		SETTING(delete_source_mailboxes), NULL, OPTION_SWITCH, 0, false },
+	{ "delete-extra", NULL, NULL,
+		"delete messages at the destination that are none of the source's, among those "
+		"that the message options select (mirror does unless =no)",
+		SETTING(delete_extra), NULL, OPTION_SWITCH, 0, false },
+	{ "empty-destination", NULL, NULL,
+		"the same, whatever the message options select: nothing but the source's mail "
+		"stays in the mailboxes copied to",
+		SETTING(empty_destination), NULL, OPTION_SWITCH, 0, false },
+	{ "delete-mailboxes", NULL, NULL,
+		"delete mailboxes at the destination that no source mailbox maps to, with what "
+		"is in them",
+		SETTING(delete_mailboxes), NULL, OPTION_SWITCH, 0, false },
 	{ "expunge-all", NULL, NULL,
 		"on servers without UIDPLUS: expunge, though it also removes what others marked",
 		SETTING(expunge_all), NULL, OPTION_SWITCH, 0, false },

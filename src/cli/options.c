@@ -144,7 +144,11 @@ static int add_location(struct cli *cli, char *text)
 static int take_command(struct cli *cli, const char *name, struct err *err)
 {
 	cli->command = command_find(name);
-	return cli->command ? 0 : command_refuse(name, err);
+	if (!cli->command)
+		return command_refuse(name, err);
+	if (cli->command->begin)
+		cli->command->begin(cli);
+	return 0;
 }
 
 /* --config may also stand behind "run NAME". */

@@ -166,14 +166,16 @@ static bool is_unchanged(const struct run *run, const struct work *work)
 	const struct journal_mailbox *record = &work->record;
 
 	return record->id && record->baseline == 0 && record->doubt == 0 && work->pair.existing &&
-	       !run->settings->delete_source && !run->settings->recopy &&
+	       !run->settings->delete_source &&
+	       /* what --recopy is for; a mirror that was reconciled has done it already */
+	       (!run->settings->recopy || settings_extra(run->settings)) &&
 	       record->selection == settings_selection(run->settings) && record->selection != 0 &&
 	       same_source(record, &work->src) && same_destination(run, record, &work->dst);
 }
 
 static int count_unchanged(struct run *run, struct work *work, struct err *err)
 {
-	uint64_t pairs[JOURNAL_REFUSED + 1];
+	uint64_t pairs[JOURNAL_REFUSED + 1], there;
 
 	if (journal_count(run->journal, work->record.id, pairs, err) < 0)
 		return -1;
@@ -182,9 +184,14 @@ static int count_unchanged(struct run *run, struct work *work, struct err *err)
 	work->tally.found = work->src.messages;
 	work->tally.there_record = pairs[JOURNAL_DONE];
 	work->tally.gone_dst = pairs[JOURNAL_GONE_DST];
-	if (work->tally.found > pairs[JOURNAL_DONE] + pairs[JOURNAL_GONE_DST])
-		work->tally.skipped[SELECT_EARLIER] =
-			work->tally.found - pairs[JOURNAL_DONE] - pairs[JOURNAL_GONE_DST];
+	if (run->settings->recopy) { /* what was gone was copied again, and has two pairs since */
+		work->tally.gone_dst = 0;
+		if (work->tally.there_record > work->tally.found)
+			work->tally.there_record = work->tally.found;
+	}
+	there = work->tally.there_record + work->tally.gone_dst;
+	if (work->tally.found > there)
+		work->tally.skipped[SELECT_EARLIER] = work->tally.found - there;
 	return 0;
 }
 
@@ -439,7 +446,7 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 		dir, account_identity(run->job->src), account_identity(run->job->dst), err);
 	if (!run->journal)
 		return -1;
-	log_info("run begins: copy %s to %s, state %s%s", account_name(run->job->src),
+	log_info("run begins: %s to %s, state %s%s", account_name(run->job->src),
 		account_name(run->job->dst), dir ? journal_path(run->journal) : "kept nowhere",
 		settings->dry_run ? ", dry run" : "");
 	if (note_daily_limit(run, &used_up, err) < 0)
@@ -482,9 +489,11 @@ static int finish(struct run *run, struct lane *lane, struct err *err)
 		*err = run->end;
 		return -1;
 	}
-	if (job_close_records(run, lane, err) < 0)
+	if (job_look_again(run, lane, err) < 0 || job_close_records(run, lane, err) < 0)
 		return -1;
 	if (run->settings->delete_source && job_delete_source(run, lane, err) < 0)
+		return -1;
+	if (job_delete_extra(run, lane, err) < 0)
 		return -1;
 	return journal_commit(run->journal, true, &end) < 0 ? (*err = end, -1) : 0;
 }

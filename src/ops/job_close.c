@@ -27,7 +27,7 @@ static void report_replaced(struct run *run, struct work *work)
 		tally->copied + tally->there_record + tally->there_digest + tally->there_content;
 
 	work->reconciled = false;
-	work->deletable = (struct uidset){ 0 };
+	work->deletable = work->extra = (struct uidset){ 0 };
 	if (messages == 0)
 		return;
 	tally->unknown += messages;
@@ -44,8 +44,8 @@ static void reconcile(struct work *work, const struct mailbox_info *info)
 	record->dst_modseq = info->highestmodseq;
 	record->dst_uidnext = info->uidnext;
 	record->dst_messages = info->messages;
-	/* Somebody else was there: look again. */
-	if (info->messages != expected_at_destination(work) ||
+	/* Somebody else was there, or messages will go: look again. */
+	if (work->extra.count > 0 || info->messages != expected_at_destination(work) ||
 		info->uidvalidity != record->dst_uidvalidity)
 		record->dst_messages = record->src_messages = 0;
 }

@@ -180,7 +180,7 @@ static struct tally begin_tally(struct work *work)
 		.altered = earlier.altered,
 	};
 	/* What an earlier pass proved is proved again, or it is not deleted. */
-	work->deletable = (struct uidset){ 0 };
+	work->deletable = work->extra = (struct uidset){ 0 };
 	return earlier;
 }
 
@@ -304,7 +304,7 @@ static void log_work(const struct work *work)
 		(unsigned long long)tally->unknown);
 }
 
-static void work_on(struct lane *lane, struct work *work)
+void lane_work_on(struct lane *lane, struct work *work)
 {
 	struct err err = ERR_INIT, other = ERR_INIT;
 	unsigned attempt = 0, passes = 0;
@@ -367,9 +367,9 @@ void *lane_main(void *argument)
 	if (!may_work(lane))
 		return NULL;
 	while ((work = run_take(lane->run))) {
-		work_on(lane, work);
+		lane_work_on(lane, work);
 		while ((work = work->next) && !run_ended(lane->run))
-			work_on(lane, work);
+			lane_work_on(lane, work);
 		run_leave(lane->run);
 	}
 	lane_help(lane);

@@ -53,7 +53,10 @@ struct work { /* one mailbox pair */
 	char *text; /* why it failed */
 	/* --delete-source: what is proven to be at the destination */
 	struct uidset deletable;
-	struct arena *arena; /* of deletable and text; made when needed */
+	/* --delete-extra: what only the destination has, as the last pass saw it; the source's UIDNEXT then */
+	struct uidset extra;
+	uint32_t src_uidnext;
+	struct arena *arena; /* of these and text; made when needed */
 };
 
 struct run {
@@ -67,6 +70,7 @@ struct run {
 	size_t count;
 	const struct mailbox_list *src_list, *dst_list;
 	bool gmail;
+	bool source_moved; /* the source has mail that this run does not see: nothing is extra */
 	bool shared; /* some destination mailbox holds copies from several of the source's */
 	bool compress; /* what is to be read is lists rather than bodies */
 
@@ -118,6 +122,8 @@ struct pass {
 	/* messages at the destination that are copies of other mailboxes' messages */
 	uint32_t claimed;
 	bool forgotten; /* the records are of other mailboxes: none was loaded */
+	uint8_t *
+		dst_reason; /* of the destination's rows, with --delete-extra; NULL = all selected */
 	/* recorded messages were left out by an option: whether their flags changed was not looked at */
 	bool stale;
 	/* another pass is needed: stored messages whose UID is not known, answers lost */
@@ -128,6 +134,8 @@ struct pass {
 void *lane_main(void *lane); /* a thread; lane->src and ->dst may already be open */
 int lane_connect(struct lane *lane, struct err *err) MUST_CHECK;
 void lane_disconnect(struct lane *lane);
+/* One mailbox until it is settled. */
+void lane_work_on(struct lane *lane, struct work *work);
 /* before the n-th attempt: what the server named, else doubling */
 int64_t lane_pause_ms(const struct err *err, unsigned attempt);
 /* counts as busy until it is done; NULL: nothing left, or the run has ended */
@@ -180,5 +188,31 @@ void job_names_report(struct run *run);
 
 /* job_delete.c: --delete-source, the last phase. The lane's connections are used, and made again if they are gone. */
 int job_delete_source(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+
+/* Removes these messages of a mailbox, or only marks them (--no-expunge). Repeated after a broken line: a UID that is gone already is no error. */
+struct removal {
+	bool at_source;
+	const char *mailbox;
+	uint32_t uidvalidity;
+	const struct uidset *uids;
+};
+int job_remove(struct run *run, struct lane *lane, const struct removal *removal,
+	struct err *err) MUST_CHECK;
+
+/*
+ * job_extra.c: --delete-extra, --empty-destination, --delete-mailboxes. Before the closing list what moved at the source between the scans of two mailboxes
+ * is looked for; after it, last of all, what is still extra then goes.
+ */
+int job_look_again(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+int job_delete_extra(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+
+/* job_mailboxes.c: mailboxes that go. */
+/* Of the destination, deepest first; memory of the arena. The list is the destination's newest. */
+int job_doomed_mailboxes(struct run *run, const struct mailbox_list *list, struct arena *arena,
+	const struct mailbox_info ***out, size_t *count_out, struct err *err) MUST_CHECK;
+int job_delete_mailboxes(struct run *run, struct lane *lane, const struct mailbox_info **doomed,
+	size_t count, struct err *err) MUST_CHECK;
+/* --delete-source-mailboxes: those of this run that hold nothing any more, and have nothing below them. */
+int job_delete_source_mailboxes(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
 
 #endif

@@ -22,7 +22,7 @@ static bool wants_columns(const struct settings *settings)
 {
 	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN ||
 	       settings->larger || settings->smaller || settings->max_size || settings->recopy ||
-	       settings->match != MATCH_AUTO;
+	       settings_extra(settings) || settings->match != MATCH_AUTO;
 }
 
 /* The header fields that --match digests; NULL = the usual ones. */
@@ -297,6 +297,45 @@ static int select_rows(struct lane *lane, struct pass *pass, struct err *err)
 	pass->reason = arena_alloc(pass->arena, pass->src.count + 1);
 	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL,
 		pass->reason);
+	return 0;
+}
+
+/*
+ * What only the destination has may go if the same options select it there: who mirrors the mail of this year leaves the older mail alone.
+ * A destination that cannot tell keeps all of it. --limit counts what is copied, and says nothing of the rest.
+ */
+static int select_extra(struct lane *lane, struct pass *pass, struct err *err)
+{
+	const struct settings *settings = lane->run->settings;
+	const char *expression = select_search(lane->run->select);
+	struct uidset found = { 0 };
+	int rc = 0;
+
+	pass->policy.extra = settings_extra(settings) && pass->dst_box;
+	if (!pass->policy.extra || settings->empty_destination || pass->dst.count == 0)
+		return 0;
+	if (expression && (store_caps(lane->dst) & STORE_CAP_SEARCH))
+		rc = box_search(pass->dst_box, expression, pass->arena, &found, err);
+	else if (expression)
+		rc = err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED, "it cannot search");
+	if (rc < 0 && err->scope >= ERR_CONN)
+		return err_wrap(err, "--search at the destination");
+	if (rc < 0) {
+		pass->policy.extra = false;
+		report_finding(lane->run->job->report, FINDING_UNKNOWN, pass->work->pair.src->name,
+			0,
+			"which messages the options select at the destination cannot be told (%s): nothing is deleted there",
+			err->text);
+		err_clear(err);
+		return 0;
+	}
+	pass->dst_reason = arena_alloc(pass->arena, pass->dst.count + 1);
+	select_messages(lane->run->select, lane->flags, &pass->dst, expression ? &found : NULL,
+		pass->dst_reason);
+	for (size_t row = 0; row < pass->dst.count; row++) {
+		if (pass->dst_reason[row] == SELECT_LIMIT)
+			pass->dst_reason[row] = SELECT_YES;
+	}
 	return 0;
 }
 
@@ -575,7 +614,9 @@ static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err
 	struct uidset own = { 0 }, claimed = { 0 };
 	size_t count, before = pass->dst.count;
 
-	if (!lane->run->shared || !pass->dst_box || before == 0)
+	/* With --delete-extra no two mailboxes go into one, and records of another mailbox are of an earlier run. */
+	if (!lane->run->shared || !pass->dst_box || before == 0 ||
+		settings_extra(lane->run->settings))
 		return 0;
 	if (journal_mailboxes(lane->run->journal, pass->arena, &mailboxes, &count, err) < 0)
 		return -1;
@@ -596,7 +637,7 @@ static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err
 
 static void log_plan(const struct pass *pass)
 {
-	size_t of[PLAN_UNKNOWN + 1] = { 0 }, flags = 0;
+	size_t of[PLAN_EXTRA + 1] = { 0 }, flags = 0;
 	char text[256] = "";
 
 	for (size_t i = 0; i < plan_count(pass->plan); i++) {
@@ -634,11 +675,14 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		return -1;
 
 	make_policy(lane, pass);
+	if (select_extra(lane, pass, err) < 0)
+		return -1;
 	input = (struct plan_input){
 		.flags = lane->flags,
 		.src = &pass->src,
 		.dst = &pass->dst,
 		.src_reason = pass->reason,
+		.dst_reason = pass->dst_reason,
 		.pairs = &pass->pairs,
 		.policy = &pass->policy,
 		/* changed messages have other sizes */

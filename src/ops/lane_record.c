@@ -96,6 +96,24 @@ static int change_flags(struct lane *lane, struct pass *pass, struct err *err)
 	return changes ? send_changes(lane, pass, changes, &count, err) : 0;
 }
 
+/* Of those that --no-expunge has marked already nothing is left to do. */
+static bool may_remove(struct lane *lane, const struct plan_action *action)
+{
+	return !lane->run->settings->no_expunge ||
+	       !flags_has(lane->flags, action->dst_flags, SPAN("\\Deleted"));
+}
+
+static void note_extra(struct lane *lane, struct pass *pass, const struct plan_action *action)
+{
+	struct work *work = pass->work;
+
+	if (!may_remove(lane, action))
+		return;
+	if (!work->arena)
+		work->arena = arena_new();
+	uidset_add(&work->extra, work->arena, action->dst_uid, action->dst_uid);
+}
+
 static int put_known(
 	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
 {
@@ -197,6 +215,9 @@ static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 			tally->skipped[action->reason]++;
 			pass->stale |= action->dst_uid != 0;
 			break;
+		case PLAN_EXTRA:
+			note_extra(lane, pass, action);
+			break;
 		case PLAN_COPY:
 		case PLAN_REFUSED:
 			break;
@@ -244,6 +265,12 @@ static void show_plan(struct lane *lane, struct pass *pass)
 	for (size_t i = 0; i < plan_count(pass->plan); i++) {
 		const struct plan_action *action = plan_action(pass->plan, i);
 
+		if (action->kind == PLAN_EXTRA) {
+			note_extra(lane, pass, action);
+			log_info("would delete UID %u of %s at the destination", action->dst_uid,
+				pass->work->pair.dst);
+			continue;
+		}
 		if (action->kind != PLAN_KEEP && action->kind != PLAN_SKIP)
 			log_info("would %s UID %u of %s",
 				plan_kind_name((enum plan_kind)action->kind), action->src_uid,
@@ -303,6 +330,7 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 	struct journal_mailbox *record = &pass->work->record;
 
 	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown);
+	pass->work->src_uidnext = box_facts(pass->src_box)->uidnext;
 	if (!pass->work->looked)
 		pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
 	if (lane->run->settings->dry_run) {

@@ -188,6 +188,19 @@ static const char *end_route(const struct names *names, const struct name_reques
 	return join(request->dst_root, join(settings->root, name, arena), arena);
 }
 
+bool names_are_below(const struct settings *settings, const char *dst_root, const char *name,
+	struct arena *arena)
+{
+	const char *root = dst_root, *rest;
+
+	if (is_text(settings->root))
+		root = join(dst_root, name_canonical(settings->root), arena);
+	if (!is_text(root))
+		return true;
+	rest = below(span_of(root), name);
+	return rest != NULL && rest[0] != '\0';
+}
+
 static bool is_noselect(const struct mailbox_info *mailbox)
 {
 	return mailbox->noselect || mailbox->nonexistent;
@@ -282,7 +295,8 @@ const char *names_apply(const struct names *names, const struct name_request *re
 	return end_route(names, request, automap, &route, arena);
 }
 
-static int refuse_meeting(const struct name_pair *a, const struct name_pair *b, struct err *err)
+static int refuse_meeting(const struct settings *settings, const struct name_pair *a,
+	const struct name_pair *b, struct err *err)
 {
 	char first[TEXT_SHOWN], second[TEXT_SHOWN], target[TEXT_SHOWN];
 
@@ -291,8 +305,11 @@ static int refuse_meeting(const struct name_pair *a, const struct name_pair *b, 
 	text_shown(span_of(b->dst), target);
 	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 		"mailboxes \"%s\" and \"%s\" would both go to \"%s\": give one another name with "
-		"--map or --rename, or let them meet with --merge",
-		first, second, target);
+		"--map or --rename%s",
+		first, second, target,
+		settings_extra(settings)
+			? "; with --delete-extra (mirror) two mailboxes cannot meet"
+			: ", or let them meet with --merge");
 }
 
 /* Two sources with one target. */
@@ -302,7 +319,8 @@ static int find_meetings(const struct settings *settings, struct name_pair *pair
 	struct map *targets;
 	int rc = 0;
 
-	if (settings->merge || settings->into != NULL)
+	/* With --delete-extra each source would take the others' messages for extra. */
+	if ((settings->merge || settings->into != NULL) && !settings_extra(settings))
 		return 0;
 	targets = map_new(arena);
 	for (size_t i = 0; i < count && rc == 0; i++) {
@@ -312,7 +330,7 @@ static int find_meetings(const struct settings *settings, struct name_pair *pair
 			continue;
 		other = map_set(targets, span_of(pairs[i].dst), &pairs[i]);
 		if (other != NULL)
-			rc = refuse_meeting(other, &pairs[i], err);
+			rc = refuse_meeting(settings, other, &pairs[i], err);
 	}
 	map_free(targets);
 	return rc;

@@ -49,5 +49,8 @@ const char *names_apply(const struct names *names, const struct name_request *re
  */
 int names_pairs(const struct names *names, const struct name_request *request, struct arena *arena,
 	struct name_pair **out, size_t *count_out, struct err *err) MUST_CHECK;
+/* Whether a mailbox of the destination is below what this run's mailboxes go below; without roots all are. */
+bool names_are_below(const struct settings *settings, const char *dst_root, const char *name,
+	struct arena *arena);
 
 #endif

@@ -58,6 +58,7 @@ static const struct {
 	[FINDING_NAME_CHANGED] = { "name-changed", 1, LOG_WARN },
 	[FINDING_ALTERED] = { "altered", 1, LOG_WARN },
 	[FINDING_NOT_SUBSCRIBED] = { "not-subscribed", 1, LOG_WARN },
+	[FINDING_MAILBOX_DELETED] = { "mailbox-deleted", 0, LOG_INFO },
 	[FINDING_NOTE] = { "note", 0, LOG_WARN },
 };
 
@@ -91,6 +92,7 @@ static const struct {
 	{ "flags_changed", TALLY(flags_changed), "flags brought up to date" },
 	{ "flags_lost", TALLY(flags_lost), "with flags the destination cannot hold" },
 	{ "deleted_at_source", TALLY(deleted), "deleted at the source" },
+	{ "deleted_extra", TALLY(deleted_extra), "deleted at the destination: not at the source" },
 	{ "altered", TALLY(altered), "altered" },
 };
 
@@ -100,6 +102,12 @@ static uint64_t tally_get(const struct tally *tally, size_t column)
 
 	memcpy(&value, (const char *)tally + columns[column].offset, sizeof(value));
 	return value;
+}
+
+static bool is_deletion(size_t column)
+{
+	return columns[column].offset == TALLY(deleted) ||
+	       columns[column].offset == TALLY(deleted_extra);
 }
 
 static uint64_t tally_skipped(const struct tally *tally)
@@ -240,8 +248,9 @@ static bool worth_a_row(const struct report_mailbox *mailbox)
 	const struct tally *tally = &mailbox->tally;
 
 	return mailbox->state > REPORT_UNCHANGED || tally->copied || tally->flags_changed ||
-	       tally->deleted || tally->refused || tally->failed || tally->unknown ||
-	       tally->vanished || tally->gone_dst || tally->there_digest || tally->there_content;
+	       tally->deleted || tally->deleted_extra || tally->refused || tally->failed ||
+	       tally->unknown || tally->vanished || tally->gone_dst || tally->there_digest ||
+	       tally->there_content;
 }
 
 static void keep_row(struct report *report, const struct report_mailbox *mailbox)
@@ -511,9 +520,14 @@ static void print_totals(const struct report *report, struct arena *arena, doubl
 	}
 	for (size_t i = 2; i < countof(columns); i++) {
 		if (columns[i].label && tally_get(total, i))
-			printf("  %s %s\n", text_count(arena, tally_get(total, i)),
+			printf("  %s %s%s\n", text_count(arena, tally_get(total, i)),
+				report->options.dry_run && is_deletion(i) ? "to be " : "",
 				columns[i].label);
 	}
+	if (report->by_finding[FINDING_MAILBOX_DELETED])
+		printf("  %s mailboxes %s\n",
+			text_count(arena, report->by_finding[FINDING_MAILBOX_DELETED]),
+			report->options.dry_run ? "to be deleted" : "deleted");
 	for (size_t i = 0; i < report->traffics; i++) {
 		const struct traffic *traffic = &report->traffic[i];
 
@@ -576,6 +590,8 @@ void report_finish(struct report *report, double seconds)
 		json_u64(&json, report->by_state[REPORT_UNCHANGED]);
 		json_key(&json, "mailboxes_failed");
 		json_u64(&json, report->by_state[REPORT_FAILED] + report->by_state[REPORT_UNKNOWN]);
+		json_key(&json, "mailboxes_deleted");
+		json_u64(&json, report->by_finding[FINDING_MAILBOX_DELETED]);
 		add_tally(&json, &report->total);
 		json_key(&json, "seconds");
 		json_u64(&json, (uint64_t)seconds);

@@ -25,6 +25,7 @@ struct tally {
 	uint64_t unknown; /* neither known to be there nor to be missing */
 	uint64_t flags_changed, flags_lost; /* messages */
 	uint64_t deleted; /* at the source */
+	uint64_t deleted_extra; /* at the destination: none of the source's */
 	/* bytes changed by the user's options, or reported as changed by the destination */
 	uint64_t altered;
 };
@@ -54,6 +55,7 @@ enum finding { /* what "finding" says in JSON */
 	/* the destination or an option changed bytes; exit 1 when the destination did */
 	FINDING_ALTERED,
 	FINDING_NOT_SUBSCRIBED, /* exit 1 */
+	FINDING_MAILBOX_DELETED, /* as asked for; exit 0 */
 	FINDING_NOTE, /* worth saying; exit 0 */
 };
 

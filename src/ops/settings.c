@@ -27,6 +27,11 @@ void settings_init(struct settings *settings)
 	};
 }
 
+bool settings_extra(const struct settings *settings)
+{
+	return settings->delete_extra || settings->empty_destination;
+}
+
 bool settings_transform(const struct settings *settings)
 {
 	return settings->headers_only || settings->fix_eol || settings->wrap_lines > 0 ||
@@ -66,6 +71,9 @@ static int add_switches(struct buf *out, const struct settings *settings)
 		{ "skip-deleted", settings->skip_deleted },
 		{ "newest-first", settings->newest_first && settings->limit > 0 },
 		{ "recopy", settings->recopy },
+		{ "delete-extra", settings->delete_extra },
+		{ "empty-destination", settings->empty_destination },
+		{ "no-expunge", settings->no_expunge && settings_extra(settings) },
 		{ "no-keywords", settings->no_keywords },
 		{ "headers-only", settings->headers_only },
 		{ "fix-eol", settings->fix_eol },

@@ -68,6 +68,10 @@ struct settings {
 
 	/* deleting */
 	bool delete_source, expunge_all, no_expunge;
+	bool delete_source_mailboxes; /* … those that this leaves empty */
+	/* what the destination has and the source has not: what the message options select, or all of it */
+	bool delete_extra, empty_destination;
+	bool delete_mailboxes; /* at the destination: those no source mailbox maps to */
 	bool has_max_delete;
 	uint64_t max_delete; /* messages … */
 	double max_delete_percent; /* … or per cent; negative = the other one was given */
@@ -82,6 +86,8 @@ struct settings {
 void settings_init(struct settings *settings); /* the defaults */
 /* Differs whenever options differ that choose messages or change them: what was reconciled under another value is looked at again. */
 uint64_t settings_selection(const struct settings *settings);
+/* messages that only the destination has go */
+bool settings_extra(const struct settings *settings);
 /* content options that change a message */
 bool settings_transform(const struct settings *settings);
 

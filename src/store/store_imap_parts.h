@@ -1,6 +1,6 @@
 /*
  * What the files of the IMAP back end share: store_imap.c (opening), store_imap_names.c (namespace), store_imap_list.c, store_imap_status.c,
- * store_imap_create.c, store_imap_box.c (boxes, reading), store_imap_change.c (flags, removing), store_imap_scan.c, store_imap_pass.c,
+ * store_imap_create.c, store_imap_remove.c (mailboxes), store_imap_box.c (boxes, reading), store_imap_change.c (flags, removing), store_imap_scan.c, store_imap_pass.c,
  * store_imap_search.c, store_imap_append.c. For these only.
  *
  * Owner: the store. Threads: one at a time.
@@ -107,6 +107,12 @@ int imap_store_prepare(struct store *base, struct store_preparation *list, size_
 	struct err *err) MUST_CHECK;
 int imap_store_quota(
 	struct store *base, uint64_t *used_out, uint64_t *limit_out, struct err *err) MUST_CHECK;
+
+/* ---- store_imap_remove.c ---- */
+
+int imap_store_remove_mailbox(struct store *base, const char *name, struct err *err) MUST_CHECK;
+int imap_store_rename_mailbox(
+	struct store *base, const char *from, const char *to, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_box.c ---- */
 

@@ -11,7 +11,7 @@ VERSION = 1
 FATES = ("copied", "there_by_record", "there_by_digest", "there_by_content", "deleted_at_destination", "vanished",
          "refused", "failed", "unknown")
 # Other counts that are sums over mailboxes.
-SUMS = FATES + ("found", "copied_bytes", "flags_changed", "flags_lost", "deleted_at_source", "altered")
+SUMS = FATES + ("found", "copied_bytes", "flags_changed", "flags_lost", "deleted_at_source", "deleted_extra", "altered")
 COMPLETE = {0: "complete", 1: "complete"}
 
 
@@ -67,6 +67,13 @@ class Report:
 def copy(run, source, target, *options, code=0, **kwargs):
     """Runs `copy --json` between two locations and returns its checked report."""
     result = run("copy", source, target, "--json", "--progress=never", *options, **kwargs)
+    assert result.code == code, result
+    return Report(result, "--dry-run" in options or "-n" in options)
+
+
+def mirror(run, source, target, *options, code=0, **kwargs):
+    """The same with `mirror --yes`."""
+    result = run("mirror", source, target, "--json", "--progress=never", "--yes", *options, **kwargs)
     assert result.code == code, result
     return Report(result, "--dry-run" in options or "-n" in options)
 
