@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "imap/imap_parts.h"
+#include "net/redact.h"
 #include "net/secret.h"
 #include "net/wire.h"
 
@@ -319,14 +320,37 @@ static int chatter_count(struct imap *imap, const struct imap_event *event, stru
 				 "the server talks without end and does not answer");
 }
 
+/* The words are in the arena's copy of what was read. */
+static void blot_span(const struct imap *imap, struct span words)
+{
+	redact_apply(wire_redact(imap->wire), (char *)(uintptr_t)words.data, words.len);
+}
+
+/* Some servers say back what was sent to them, and words to people end up in logs and reports. */
+static void blot_out(struct imap *imap)
+{
+	struct imap_event *event = &imap->event;
+
+	if (event->type != IMAP_TAGGED && event->type != IMAP_STATUS_LINE)
+		return;
+	blot_span(imap, event->text);
+	if (event->code.type == IMAP_CODE_OTHER) {
+		blot_span(imap, event->code.name);
+		blot_span(imap, event->code.text);
+	}
+}
+
 static int event_next(struct imap *imap, struct err *err)
 {
 	const struct imap_event *event = &imap->event;
 
 	if (is_late(imap)) /* a flood leaves nothing to wait for */
 		return fail_late(imap, err);
-	if (event_read(imap, err) < 0)
+	if (event_read(imap, err) < 0) {
+		redact_apply(wire_redact(imap->wire), err->text, strlen(err->text));
 		return -1;
+	}
+	blot_out(imap);
 	if (chatter_count(imap, event, err) < 0)
 		return -1;
 	if (event->type == IMAP_TAGGED && tag_answered(imap, event, err) < 0)

@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "base/text.h"
 #include "imap/imap_parts.h"
+#include "net/redact.h"
 #include "net/secret.h"
 #include "net/wire.h"
 
@@ -306,6 +307,7 @@ static uint32_t sasl_begin(
 	if (rc >= 0 && buf_print(&line, "m%u %s%s%s", tag, own ? "" : "AUTHENTICATE ",
 			       login->mechanism->wire, initial ? " " : "") < 0)
 		rc = err_set(err, ERR_LOCAL, "a SASL answer is too long");
+	wire_hide_exact(login->imap->wire, buf_span(&answer));
 	if (rc >= 0 && initial && buf_add(&line, buf_span(&answer)) < 0)
 		rc = err_set(err, ERR_LOCAL, "a SASL answer is too long");
 	if (rc >= 0)
@@ -330,6 +332,7 @@ static int sasl_answer(
 	/* "=" stands for an empty answer only behind AUTHENTICATE itself (RFC 4959 §3). */
 	if (rc >= 0 && first && span_equal(buf_span(&answer), SPAN("=")))
 		buf_clear(&answer);
+	wire_hide_exact(login->imap->wire, buf_span(&answer));
 	if (rc >= 0)
 		rc = sasl_line(login, &answer, err);
 	secret_buf_release(&answer);
@@ -453,6 +456,8 @@ static int enter_authenticate(struct login *login, struct err *err)
 
 	/* What was offered before the login may not be what is offered after it (RFC 3501 §6.2). */
 	imap->told = false;
+	wire_hide(imap->wire, secret_bytes(options.password));
+	wire_hide(imap->wire, secret_bytes(options.token));
 	if (login->mechanism->traits & SASL_LOGIN_COMMAND)
 		rc = login_by_command(login, user, secret_bytes(options.password), &tag, err);
 	else
@@ -625,6 +630,7 @@ int imap_enter(struct imap *imap, const struct imap_options *options, struct ima
 	imap_disable(imap, options->disable);
 	if (enter_greeting(&login, &local) < 0 || enter_starttls(&login, &local) < 0 ||
 		enter_authenticate(&login, &local) < 0 || enter_ready(&login, &local) < 0) {
+		redact_apply(wire_redact(imap->wire), local.text, strlen(local.text));
 		if (err)
 			*err = local;
 		return -1;

@@ -70,6 +70,9 @@ struct stream *stream_deflate_new(struct stream *below);
 struct stream *stream_tee_new(struct stream *below, const char *label);
 /* From now on outgoing octets are traced as ***, until called with false. Finds the tee in the stack, if any. */
 void stream_tee_mask(struct stream *top, bool masked);
+/* What is blotted out of both directions from now on; borrowed until the stack is freed. Finds the tee in the stack, if any. */
+struct redact;
+void stream_tee_redact(struct stream *top, const struct redact *redact);
 /* --trace FILE, 0600, for all tees; NULL closes */
 int stream_trace_open(const char *path, struct err *err) MUST_CHECK;
 bool stream_trace_on(void);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "net/redact.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -34,6 +35,7 @@ struct stream_tee {
 	struct stream stream;
 	char *label;
 	bool masked;
+	const struct redact *redact; /* or NULL */
 	struct tee_side in, out;
 };
 
@@ -106,6 +108,7 @@ static void side_emit(struct stream_tee *tee, struct tee_side *side, const char 
 	const size_t hidden = side->total - side->kept_len;
 	struct buf text;
 
+	redact_apply(tee->redact, side->kept, side->kept_len);
 	buf_init(&text, TEXT_CAP);
 	int rc = stamp_print(&text, tee->label, side->mark);
 	if (rc == 0 && note)
@@ -271,6 +274,13 @@ void stream_tee_mask(struct stream *top, bool masked)
 	for (; top; top = top->below)
 		if (top->ops == &stream_tee_ops)
 			((struct stream_tee *)top)->masked = masked;
+}
+
+void stream_tee_redact(struct stream *top, const struct redact *redact)
+{
+	for (; top; top = top->below)
+		if (top->ops == &stream_tee_ops)
+			((struct stream_tee *)top)->redact = redact;
 }
 
 struct stream *stream_insert_point(struct stream *top)

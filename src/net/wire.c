@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "net/redact.h"
 #include "net/secret.h"
 #include "net/tls.h"
 
@@ -35,6 +36,7 @@ struct wire {
 	bool asked;
 	bool read_failed, write_failed; /* sticky: fault says why */
 	struct err fault;
+	struct redact *redact; /* NULL = nothing is hidden; the trace's tee borrows it */
 	uint64_t bytes_in, bytes_out, turns;
 };
 
@@ -116,6 +118,7 @@ void wire_free(struct wire *wire)
 	if (!wire)
 		return;
 	stream_free(wire->stream);
+	redact_free(wire->redact);
 	mem_free(wire->in.data);
 	mem_free(wire->out.data);
 	mem_free(wire);
@@ -427,6 +430,29 @@ int wire_put_secret(struct wire *wire, struct span bytes, struct err *err)
 	stream_tee_mask(wire->stream, false);
 	secret_wipe(wire->out.data, wire->out.room);
 	return rc;
+}
+
+static struct redact *wire_redactor(struct wire *wire)
+{
+	if (!wire->redact)
+		wire->redact = redact_new();
+	stream_tee_redact(wire->stream, wire->redact);
+	return wire->redact;
+}
+
+void wire_hide(struct wire *wire, struct span secret)
+{
+	redact_secret(wire_redactor(wire), secret);
+}
+
+void wire_hide_exact(struct wire *wire, struct span bytes)
+{
+	redact_add(wire_redactor(wire), bytes);
+}
+
+const struct redact *wire_redact(const struct wire *wire)
+{
+	return wire->redact;
 }
 
 size_t wire_unsent(const struct wire *wire)

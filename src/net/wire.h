@@ -10,6 +10,7 @@
 #include "net/stream.h"
 
 struct wire;
+struct redact;
 struct tls_options;
 struct tls_facts;
 
@@ -50,6 +51,13 @@ bool wire_ready(struct wire *wire); /* input is buffered or arriving right now; 
 int wire_put(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
 /* As wire_put() and wire_flush(), traced as *** and wiped from the queue afterwards: passwords, tokens, SASL responses. */
 int wire_put_secret(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
+/*
+ * What wire_redact() gives is blotted out where the other side says it back, in the trace at once, elsewhere by who reads it. A secret in all its
+ * forms, or these octets only.
+ */
+void wire_hide(struct wire *wire, struct span secret);
+void wire_hide_exact(struct wire *wire, struct span bytes);
+const struct redact *wire_redact(const struct wire *wire); /* NULL = nothing is hidden */
 /* sends what can be sent without waiting */
 int wire_push(struct wire *wire, struct err *err) MUST_CHECK;
 int wire_flush(struct wire *wire, struct err *err) MUST_CHECK; /* sends everything */

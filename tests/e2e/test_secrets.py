@@ -114,6 +114,53 @@ def test_traces_of_tokens(run, user, mechanism, good):
             assert not hits(user, token, result.out, result.err, left_behind(run))
 
 
+ECHOES = {
+    "tagged": b"%TAG% NO [AUTHENTICATIONFAILED] not %s\r\n",
+    "code": b"%TAG% NO [%s] no\r\n",
+    "untagged": b"* NO [ALERT] what is %s\r\n%TAG% NO no\r\n",
+    "bye": b"* BYE %s\r\n",
+    "raw": b"%s\r\n%TAG% NO no\r\n",
+    "star": b"* %s\r\n%TAG% NO no\r\n",
+    "challenge": b"+ %s\r\n%TAG% NO no\r\n",
+    "cut": b"* NO [ALERT] %s" % (b"x" * 960) + b"%s\r\n%TAG% NO no\r\n",
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+@pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5", "xoauth2", "command"])
+def test_servers_that_say_it_back(run, user, mechanism, echo):
+    """The line that carries the secret, or the secret itself, comes back in an answer, and is written down nowhere."""
+    token = mechanism == "xoauth2"
+    secret = "ya29.canary-token_0123456789" if token else CANARY
+    offers = "IMAP4rev1 SASL-IR" + ("" if mechanism == "command" else " AUTH=" + mechanism.upper())
+    with Fake({"INBOX": notes(1)}, capabilities=offers) as fake:
+        said = []
+
+        def reply(session):
+            said.append(bytes(session.line).strip())
+            if mechanism in ("login", "cram-md5"):
+                for challenge in (b"User Name", b"Password") if mechanism == "login" else (b"<1.2@x>",):
+                    session.send(b"+ %s\r\n" % base64.b64encode(challenge))
+                    said.append(session.file.readline().strip())
+            what = said[-1] if mechanism != "command" else secret.encode()
+            session.send(echo.replace(b"%TAG%", session.tag).replace(b"%s", what))
+            session.close()
+        fake.on("^(AUTHENTICATE|LOGIN)", reply)
+        trace = run.home / "trace"
+        path = run.home / "secret"
+        path.write_text(secret + "\n")
+        path.chmod(0o600)
+        options = ["--%s-file=%s" % ("token" if token else "pass", path), "--log=%s" % (run.home / "log")]
+        keys = {} if mechanism == "command" else {"auth": mechanism}
+        result = run("list", "-vv", "--json", "--trace", trace, *options, location(fake, user, None, **keys))
+        assert result.code in (4, 5), result
+        assert said and b"S: " in trace.read_bytes()
+        answer = said[-1].split()[-1]
+        for place in (result.out.encode(), result.err.encode(), left_behind(run)):
+            assert not hits(user, secret, place), result
+            assert mechanism == "command" or answer not in place, (answer, result)
+
+
 def test_login_command_with_literals(run, user):
     """LOGIN with a password that needs a literal: it goes out in pieces, and no piece is in the trace."""
     secret = "canary\"pass\\wörd\x01"
