@@ -14,8 +14,8 @@
  *	!DIGEST                     end of a group
  *
  * Lines are written in groups, one write and one fsync each. A group ends with 16 hex digits of the SHA-256 of the line that ended the one before and of its own
- * lines, so that a group is there whole or not at all, whichever blocks of it a crash left: what follows the last whole group is ignored, and cut off
- * at the next writing. A group that is not whole with others behind it, any line that is not as above, a UID that does not ascend, a WHERE that the back end's
+ * lines, so that a group is there whole or not at all, whichever blocks of it a crash left: what follows the last whole group, without an end or with
+ * NULs in it, is ignored, and cut off at the next writing. Any other group that is not as it was written, any line that is not as above, a UID that does not ascend, a WHERE that the back end's
  * check refuses: ERR_MAILBOX "FILE:LINE: damaged …", and nothing of it is believed. When most of its lines are out of date the file is written anew.
  *
  * Memory: 16 octets a message (UID, flags, place in the file); the rest of a row is read from the file when asked for.
