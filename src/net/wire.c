@@ -38,6 +38,7 @@ struct wire {
 	struct err fault;
 	struct redact *redact; /* NULL = nothing is hidden; the trace's tee borrows it */
 	uint64_t bytes_in, bytes_out, turns;
+	int64_t slept_us;
 };
 
 static size_t queue_used(const struct queue *queue)
@@ -237,8 +238,12 @@ int wire_fill(struct wire *wire, struct err *err)
 
 static int wire_sleep(struct wire *wire, int want, struct err *err)
 {
-	return stream_wait(
+	const int64_t began = clock_us();
+	const int rc = stream_wait(
 		wire->stream, want, wire->timeout_ms > 0 ? clock_ms() + wire->timeout_ms : 0, err);
+
+	wire->slept_us += clock_us() - began;
+	return rc;
 }
 
 int wire_wait(struct wire *wire, struct err *err)
@@ -276,8 +281,10 @@ void wire_consume(struct wire *wire, size_t count)
 
 bool wire_ready(struct wire *wire)
 {
-	return queue_used(&wire->in) > 0 || wire->ended || wire->read_failed ||
-	       (stream_ready(wire->stream, STREAM_READ) & STREAM_READ);
+	if (queue_used(&wire->in) == 0 && (stream_ready(wire->stream, STREAM_READ) & STREAM_READ))
+		(void)wire_drain(wire);
+	/* What a layer says for itself (a TLS ticket, an empty deflate block as Dovecot begins with) is readable and no input. */
+	return queue_used(&wire->in) > 0 || wire->ended || wire->read_failed;
 }
 
 /* One write straight to the stream: octets taken, 0 when it would block, -1 with the fault set. */
@@ -478,4 +485,9 @@ uint64_t wire_bytes_out(const struct wire *wire)
 uint64_t wire_turns(const struct wire *wire)
 {
 	return wire->turns;
+}
+
+int64_t wire_slept_us(const struct wire *wire)
+{
+	return wire->slept_us;
 }

@@ -45,7 +45,7 @@ int wire_fill(struct wire *wire, struct err *err) MUST_CHECK;
 /* Flushes, then waits for more input: 1 = more was added, 0 = the far side closed, -1 = error, deadline, stop, or the cap is reached. */
 int wire_wait(struct wire *wire, struct err *err) MUST_CHECK;
 void wire_consume(struct wire *wire, size_t count);
-bool wire_ready(struct wire *wire); /* input is buffered or arriving right now; never waits */
+bool wire_ready(struct wire *wire); /* input is buffered, reading what is there; never waits */
 
 /* Queues octets; waits only while more than the write cap is unsent (draining input meanwhile). */
 int wire_put(struct wire *wire, struct span bytes, struct err *err) MUST_CHECK;
@@ -68,5 +68,7 @@ uint64_t wire_bytes_in(const struct wire *wire); /* octets of the protocol, befo
 uint64_t wire_bytes_out(const struct wire *wire);
 /* waits that had to sleep for an answer to something sent: round trips as felt */
 uint64_t wire_turns(const struct wire *wire);
+/* microseconds spent asleep, for input or for room: how long the line, or the server, was waited for */
+int64_t wire_slept_us(const struct wire *wire);
 
 #endif

@@ -153,6 +153,26 @@ static void test_fed_with_the_answer(void **state)
 	wire_free(far);
 }
 
+/* Dovecot's compressed half begins with an empty block. Who asks whether there is input, and then waits for it, would wait in vain. */
+static void test_empty_block(void **state)
+{
+	struct wire *near, *far;
+
+	(void)state;
+	wires_new(&near, &far);
+	assert_int_equal(wire_start_deflate(near, NULL), 0);
+	assert_int_equal(wire_put(far, SPAN("\0\0\0\xff\xff"), NULL), 0);
+	assert_int_equal(wire_flush(far, NULL), 0);
+	assert_false(wire_ready(near));
+	assert_int_equal(wire_start_deflate(far, NULL), 0);
+	assert_int_equal(wire_put(far, SPAN("* 3 EXISTS\r\n"), NULL), 0);
+	assert_int_equal(wire_flush(far, NULL), 0);
+	assert_true(wire_ready(near));
+	expect(near, "* 3 EXISTS\r\n");
+	wire_free(near);
+	wire_free(far);
+}
+
 /* 64 MB of zeros in 64 KB: the reader's cap stops it, and nothing else grows. */
 static void test_bomb(void **state)
 {
@@ -205,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_much),
 		cmocka_unit_test(test_octet_by_octet),
 		cmocka_unit_test(test_fed_with_the_answer),
+		cmocka_unit_test(test_empty_block),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_damage),
 	};
