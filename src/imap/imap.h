@@ -98,6 +98,7 @@ struct imap *imap_new(struct stream *stream, int64_t timeout_ms);
  * Switches COMPRESS=DEFLATE on later, when it turns out to pay; nothing may be in flight. Not offered, refused, or on already: 0 and nothing changes.
  */
 int imap_compress(struct imap *imap, struct err *err) MUST_CHECK;
+bool imap_may_compress(const struct imap *imap); /* offered, and not on yet */
 /* LOGOUT if that costs no wait, and frees. Accepts NULL. */
 void imap_close(struct imap *imap);
 

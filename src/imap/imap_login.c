@@ -600,12 +600,17 @@ static int enter_ready(struct login *login, struct err *err)
 	return 0;
 }
 
+bool imap_may_compress(const struct imap *imap)
+{
+	return !imap->compressed && imap_has(imap, IMAP_CAP_COMPRESS);
+}
+
 int imap_compress(struct imap *imap, struct err *err)
 {
 	struct err refusal = ERR_INIT;
 	uint32_t tag;
 
-	if (imap->compressed || !imap_has(imap, IMAP_CAP_COMPRESS))
+	if (!imap_may_compress(imap))
 		return 0;
 	tag = imap_sendf(imap, err, "COMPRESS DEFLATE");
 	if (tag == 0)

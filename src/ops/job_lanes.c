@@ -36,7 +36,7 @@ int job_choose_compression(struct run *run, struct lane *lane, struct err *err)
 }
 
 /* How far the server is. The first commands after the login count too: a proxy answers a connect by itself. */
-static int64_t round_trip_us(const struct store *store)
+int64_t job_round_trip_us(const struct store *store)
 {
 	const struct imap_facts *facts = store_imap_facts(store);
 
@@ -48,7 +48,7 @@ static int64_t round_trip_us(const struct store *store)
 unsigned job_choose_lanes(const struct run *run, const struct lane *first)
 {
 	const struct job *job = run->job;
-	int64_t src_us = round_trip_us(first->src), dst_us = round_trip_us(first->dst);
+	int64_t src_us = job_round_trip_us(first->src), dst_us = job_round_trip_us(first->dst);
 	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
 	unsigned lanes = run->settings->jobs, waiting = 0;
 	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),

@@ -84,21 +84,25 @@ void lane_disconnect(struct lane *lane)
 
 int lane_connect(struct lane *lane, struct err *err)
 {
-	struct store_request request = { .timeout_ms = lane->run->settings->timeout_ms,
-		.state_dir = lane->run->state_dir,
-		.flags = lane->flags,
-		.compress_scan = lane->run->compress };
+	struct run *run = lane->run;
+	struct store_request request = { .timeout_ms = run->settings->timeout_ms,
+		.state_dir = run->state_dir,
+		.flags = lane->flags };
 	struct store_request dst_request = request;
 
 	request.want_utf8 = true;
-	request.names = lane->run->src_list;
-	dst_request.names = lane->run->dst_list;
+	request.names = run->src_list;
+	dst_request.names = run->dst_list;
+	pthread_mutex_lock(&run->lock);
+	request.compress_scan = run->compress || run->compress_bodies[0] == PAYS;
+	dst_request.compress_scan = run->compress || run->compress_bodies[1] == PAYS;
+	pthread_mutex_unlock(&run->lock);
 	if (!lane->src)
-		lane->src = store_open(lane->run->job->src, &request, err);
+		lane->src = store_open(run->job->src, &request, err);
 	if (!lane->src)
 		return -1;
 	if (!lane->dst)
-		lane->dst = store_open(lane->run->job->dst, &dst_request, err);
+		lane->dst = store_open(run->job->dst, &dst_request, err);
 	return lane->dst ? 0 : -1;
 }
 

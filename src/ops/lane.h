@@ -35,6 +35,8 @@ enum work_state { WORK_WAITING, WORK_UNCHANGED, WORK_DONE, WORK_FAILED, WORK_INT
 #define SHARE_LEAST \
 	64 /* copies from which a mailbox is shared between lanes, where that is done at all */
 
+enum pays { PAYS_NOT_KNOWN, PAYS, PAYS_NEVER };
+
 struct work { /* one mailbox pair */
 	struct name_pair pair;
 	struct journal_mailbox record; /* as the journal has it, kept up to date */
@@ -80,11 +82,18 @@ struct run {
 	struct share *shares; /* mailboxes whose owner wants help */
 	unsigned busy; /* lanes at work on a mailbox of their own */
 	unsigned lanes; /* alive */
+	enum pays compress_bodies[2]; /* source, destination: what the lines showed (lane_pace.c) */
 	/* octets carried that the journal does not know of yet, for --daily-limit */
 	uint64_t unspent;
 	uint64_t errors;
 	bool ended; /* no further mailbox is begun: `end` says why */
 	struct err end;
+};
+
+/* What one connection has done while bodies flowed. */
+struct pace {
+	uint64_t octets, turns;
+	int64_t waited_us;
 };
 
 struct lane {
@@ -99,6 +108,9 @@ struct lane {
 	unsigned progress; /* what this lane settled: a retry after progress is the first retry */
 	/* appends whose answer was lost: to be looked for before anything is sent again */
 	unsigned unsettled;
+	/* lane_pace.c: source and destination, in the window that is open, and where they stood when last looked at */
+	struct pace pace[2], pace_mark[2];
+	int64_t pace_us, pace_mark_us;
 	/* of connections closed: source, destination */
 	uint64_t traffic_in[2], traffic_out[2], turns[2];
 	unsigned connections[2];
@@ -151,10 +163,23 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 /* lane_copy.c: flags, copies, records. */
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 
+enum lane_side { LANE_SRC = 1, LANE_DST = 2 }; /* bits */
+
+/*
+ * lane_pace.c: whether compressing bodies pays, told by what the connections carry between begin and end. lane_pace() is called between messages. Both
+ * it and begin give the sides that are to compress as soon as nothing is under way there: then lane_compress().
+ */
+unsigned lane_pace_begin(struct lane *lane);
+unsigned lane_pace(struct lane *lane);
+void lane_pace_end(struct lane *lane);
+int lane_compress(struct lane *lane, unsigned sides, struct err *err) MUST_CHECK;
+bool pace_pays(const struct pace *pace, int64_t us, int64_t round_trip_us); /* pure */
+
 #define LANES_MAX 64
 
 /* job_lanes.c: the lanes of a run. */
 int job_choose_compression(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+int64_t job_round_trip_us(const struct store *store); /* how far the server is; 0 = not known */
 /* How many lanes to begin with; the first one is connected. */
 unsigned job_choose_lanes(const struct run *run, const struct lane *first);
 void lane_init(struct lane *lane, struct run *run, unsigned number);

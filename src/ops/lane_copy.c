@@ -52,6 +52,7 @@ struct copy {
 	/* 0, or: the quota had no room for a message of this size, and none as large is tried any more */
 	uint64_t full_size;
 	struct err full_err;
+	unsigned slow; /* sides that are to compress: LANE_SRC, LANE_DST */
 	struct err trouble; /* an answer that asks for a pause, or poisons more than its message */
 };
 
@@ -511,15 +512,37 @@ static int take_message(struct copy *copy, const struct message *message, struct
 	return 0;
 }
 
+/*
+ * Between two messages, when a line turned out slow: the destination compresses once all is settled; the source asks for nothing more until all
+ * that was asked is answered (drained).
+ */
+static int compress_slow(struct copy *copy, bool drained, struct err *err)
+{
+	copy->slow |= lane_pace(copy->lane);
+	if (copy->slow & LANE_DST) {
+		copy->slow &= ~(unsigned)LANE_DST;
+		if (settle(copy, true, err) < 0 || lane_compress(copy->lane, LANE_DST, err) < 0)
+			return -1;
+	}
+	if ((copy->slow & LANE_SRC) && drained) {
+		copy->slow &= ~(unsigned)LANE_SRC;
+		return lane_compress(copy->lane, LANE_SRC, err);
+	}
+	return 0;
+}
+
 /* The heart: ask ahead, pull, push, settle what has arrived. */
 static int stream_copies(struct copy *copy, struct err *err)
 {
 	struct pass *pass = copy->pass;
 	struct message message;
-	int rc;
+	int rc = 0;
 
+	copy->slow = lane_pace_begin(copy->lane);
 	for (;;) {
-		if (ask_more(copy, err) < 0)
+		if (compress_slow(copy, rc == 0, err) < 0)
+			return -1;
+		if (!(copy->slow & LANE_SRC) && ask_more(copy, err) < 0)
 			return -1;
 		if (!box_fetch_ready(pass->src_box) && store_append_flush(copy->lane->dst, err) < 0)
 			return err_wrap(err, "destination");
@@ -690,6 +713,7 @@ int lane_copy_items(struct lane *lane, struct pass *pass, const struct item *ite
 	copy->items = count;
 	rc = stream_copies(copy, err);
 	rc = finish(copy, rc, err);
+	lane_pace_end(lane);
 	if (rc == 0 && copy->trouble.scope != ERR_NONE) {
 		*err = copy->trouble;
 		rc = -1;

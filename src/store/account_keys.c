@@ -68,7 +68,7 @@ const struct account_key_info account_keys[ACCOUNT_KEYS] = {
 	[ACCOUNT_TUNNEL] = { "tunnel", KEY_COMMAND, NULL, "COMMAND",
 		"a command that speaks IMAP on its standard streams", FOR_IMAP },
 	[ACCOUNT_COMPRESS] = { "compress", KEY_CHOICE, "auto|yes|no", "HOW",
-		"compress the connection", FOR_IMAP },
+		"compress the connection; auto = where it pays", FOR_IMAP },
 	[ACCOUNT_TIMEOUT] = { "timeout", KEY_DURATION, NULL, "TIME",
 		"longest silence of the server (default: 60s)", FOR_ALL },
 	[ACCOUNT_CONNECTIONS] = { "connections", KEY_NUMBER, NULL, "N",

@@ -112,6 +112,11 @@ void store_traffic(
 		store->ops->traffic(store, in_out, out_out, turns_out);
 }
 
+int64_t store_waited_us(const struct store *store)
+{
+	return store->ops->waited_us ? store->ops->waited_us(store) : 0;
+}
+
 int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out,
 	struct err *err)
 {

@@ -44,6 +44,7 @@ enum store_cap {
 	STORE_CAP_ALONE = 16384, /* one connection at a time (POP3) */
 	STORE_CAP_FILES =
 		32768, /* kept in local files: no round trips, appends are committed in groups */
+	STORE_CAP_COMPRESS = 65536, /* store_compress() would change something */
 };
 
 enum store_use { /* RFC 6154, 8457; a mailbox may have several: the first counts */
@@ -87,7 +88,7 @@ enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UN
 struct store_request {
 	/* ENABLE UTF8=ACCEPT if offered: internationalised headers come as they are (RFC 6855 §3); for reading only */
 	bool want_utf8;
-	/* this connection is for scanning: compress it if offered and not forbidden */
+	/* this connection is for scanning, or known to be slow: compress it if offered and not forbidden */
 	bool compress_scan;
 	int64_t timeout_ms;
 	const char *
@@ -114,6 +115,8 @@ struct mailbox_style store_style(const struct store *store);
 /* Octets and round trips so far (wire_turns()). */
 void store_traffic(
 	const struct store *store, uint64_t *in_out, uint64_t *out_out, uint64_t *turns_out);
+/* Microseconds that this connection was waited for so far. */
+int64_t store_waited_us(const struct store *store);
 
 /* All mailboxes of the user (personal namespace, INBOX, and what LIST shows), or -1: then nothing is known. want: enum store_list_want bits. */
 int store_list(struct store *store, unsigned want, struct arena *arena, struct mailbox_list *out,

@@ -5,16 +5,21 @@
 #include "base/map.h"
 #include "net/wire.h"
 
-/* COMPRESS cannot be switched off again (RFC 4978), and bodies rarely gain from it: by itself only for scans. */
+static bool may_compress(const struct account *account)
+{
+	const char *value = account_get(account, ACCOUNT_COMPRESS);
+
+	return value == NULL || strcmp(value, "no") != 0;
+}
+
+/* COMPRESS cannot be switched off again (RFC 4978) and costs time on a fast line: only where the caller knows that it pays. */
 static bool wants_compression(const struct account *account, const struct store_request *request)
 {
 	const char *value = account_get(account, ACCOUNT_COMPRESS);
 
 	if (value != NULL && strcmp(value, "yes") == 0)
 		return true;
-	if (value != NULL && strcmp(value, "no") == 0)
-		return false;
-	return request->compress_scan;
+	return request->compress_scan && may_compress(account);
 }
 
 static void log_connection(const struct store_imap *store, bool compressed)
@@ -89,10 +94,9 @@ static void close_store(struct store *base)
 
 static int compress_store(struct store *base, struct err *err)
 {
-	const char *value = account_get(base->account, ACCOUNT_COMPRESS);
 	struct store_imap *store = store_imap_of(base);
 
-	if (value != NULL && strcmp(value, "no") == 0)
+	if (!may_compress(base->account))
 		return 0;
 	if (imap_names_settle(store, err) < 0)
 		return -1;
@@ -137,6 +141,8 @@ static unsigned caps_of(const struct store *base)
 	}
 	if (imap_qresync(store->imap))
 		caps |= STORE_CAP_VANISHED;
+	if (may_compress(base->account) && imap_may_compress(store->imap))
+		caps |= STORE_CAP_COMPRESS;
 	return caps;
 }
 
@@ -177,6 +183,11 @@ static void traffic(
 	*turns_out = wire_turns(wire);
 }
 
+static int64_t waited_us(const struct store *base)
+{
+	return wire_slept_us(imap_wire(store_imap_of(base)->imap));
+}
+
 const struct store_ops store_imap_ops = {
 	.scheme = "imap",
 	.store_size = sizeof(struct store_imap),
@@ -188,6 +199,7 @@ const struct store_ops store_imap_ops = {
 	.imap_facts = facts_of,
 	.style = style_of,
 	.traffic = traffic,
+	.waited_us = waited_us,
 	.list = imap_store_list,
 	.status = imap_store_status,
 	.create = imap_store_create,

@@ -38,6 +38,7 @@ struct store_ops {
 	struct mailbox_style (*style)(const struct store *store);
 	void (*traffic)(const struct store *store, uint64_t *in_out, uint64_t *out_out,
 		uint64_t *turns_out);
+	int64_t (*waited_us)(const struct store *store);
 
 	int (*list)(struct store *store, unsigned want, struct arena *arena,
 		struct mailbox_list *out, struct err *err);
