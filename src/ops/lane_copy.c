@@ -425,7 +425,7 @@ static int copy_message(
 	flight->has_nul = facts.has_nul;
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");
-	if (date.instant == DATE_UNKNOWN)
+	if (date.instant == DATE_UNKNOWN && (store_caps(lane->src) & STORE_CAP_DATES))
 		report_finding(lane->run->job->report, FINDING_ALTERED, lane_mailbox_of(copy->pass),
 			message->uid,
 			"the source gives no INTERNALDATE that can be read: the destination sets its own");

@@ -126,7 +126,7 @@ static int read_rows(struct store_pop3 *store, struct reading *reading, struct p
 		if (reply.status == POP3_OK) {
 			rc = read_one(store, reading, row, err);
 		} else {
-			rc = pop3_run_refused(store, &reply, err);
+			rc = pop3_run_refused(store, &reply, NULL, err);
 			if (rc == 0)
 				uidset_add(unknown, arena, row->uid, row->uid);
 		}

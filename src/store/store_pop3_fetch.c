@@ -178,6 +178,7 @@ static int slot_load(struct box_pop3 *box, struct pop3_slot *slot, struct err *e
 static int slot_start(struct box_pop3 *box, struct pop3_slot *slot, struct err *err)
 {
 	struct store_pop3 *store = store_pop3_of(box->box.store);
+	struct err why = ERR_INIT;
 	struct pop3_reply reply;
 
 	if (box->first == box->end)
@@ -198,13 +199,12 @@ static int slot_start(struct box_pop3 *box, struct pop3_slot *slot, struct err *
 	}
 	if (reply.status == POP3_OK)
 		return 1;
-	if (pop3_run_refused(store, &reply, err) < 0)
+	if (pop3_run_refused(store, &reply, &why, err) < 0)
 		return -1;
 	slot->message.outcome = MESSAGE_REFUSED;
 	slot_end(slot);
 	(void)snprintf(slot->message.text, sizeof(slot->message.text),
-		"refused by the source: %.200s", err->text);
-	err_clear(err);
+		"refused by the source: %.200s", why.text);
 	return 1;
 }
 

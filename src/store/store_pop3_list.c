@@ -53,10 +53,20 @@ int pop3_run_next(
 	return pop3_next(run->store->pop3, reply, err) < 0 ? -1 : 1;
 }
 
-int pop3_run_refused(struct store_pop3 *store, const struct pop3_reply *reply, struct err *err)
+int pop3_run_refused(
+	struct store_pop3 *store, const struct pop3_reply *reply, struct err *why, struct err *err)
 {
-	(void)pop3_refusal(store->pop3, reply, err);
-	return err->scope > ERR_MAILBOX ? -1 : 0;
+	struct err local = ERR_INIT;
+
+	(void)pop3_refusal(store->pop3, reply, &local);
+	if (local.scope > ERR_MAILBOX) {
+		if (err)
+			*err = local;
+		return -1;
+	}
+	if (why)
+		*why = local;
+	return 0;
 }
 
 /* ---- LIST and UIDL ---- */
@@ -129,6 +139,14 @@ struct digest128 pop3_uidl_key(struct span id, uint64_t size)
 	return key;
 }
 
+/* Servers that number messages from 1 in each session and call that UIDL: the next message gets the number of the last. */
+static bool is_number(struct span id, uint32_t number)
+{
+	uint32_t value;
+
+	return span_u32(id, &value) && value == number;
+}
+
 /* Lines that are none leave their messages without a key: those are known by their header. */
 static int read_uidl(struct store_pop3 *store, struct err *err)
 {
@@ -140,12 +158,46 @@ static int read_uidl(struct store_pop3 *store, struct err *err)
 		struct pop3_row *row =
 			pop3_uidl_parse(line, &number, &id) ? row_of_number(store, number) : NULL;
 
-		if (!row)
+		if (!row || is_number(id, number))
 			continue;
 		row->key = pop3_uidl_key(id, row->size);
 		row->by_uidl = true;
 	}
 	return rc;
+}
+
+static int compare_keys(const void *a, const void *b, void *context)
+{
+	const struct pop3_row *rows = context;
+
+	return digest128_compare(rows[*(const uint32_t *)a].key, rows[*(const uint32_t *)b].key);
+}
+
+/*
+ * Identical copies may share a UIDL (RFC 1939 §7), and then any of them stands for any other. Whether those that do are identical is not taken
+ * on trust: they are known by their header.
+ */
+static void distrust_doubles(struct store_pop3 *store)
+{
+	uint32_t *order = mem_array(store->count + 1, sizeof(*order));
+	struct pop3_row *rows = store->row;
+
+	for (size_t i = 0; i < store->count; i++)
+		order[i] = (uint32_t)i;
+	if (store->count > 1)
+		qsort_r(order, store->count, sizeof(*order), compare_keys, rows);
+	for (size_t i = 0, end; i < store->count; i = end) {
+		const struct digest128 key = rows[order[i]].key;
+
+		for (end = i + 1; end < store->count && digest128_equal(key, rows[order[end]].key);
+			end++)
+			;
+		for (size_t at = i; at < end && end - i > 1; at++) {
+			rows[order[at]].key = (struct digest128){ 0 };
+			rows[order[at]].by_uidl = false;
+		}
+	}
+	mem_free(order);
 }
 
 /* ---- messages without UIDL ---- */
@@ -202,8 +254,7 @@ static int read_keys(
 
 	while ((rc = pop3_run_next(&run, &row, &reply, err)) > 0) {
 		if (reply.status != POP3_OK) {
-			rc = pop3_run_refused(store, &reply, err);
-			err_clear(err);
+			rc = pop3_run_refused(store, &reply, NULL, err);
 		} else {
 			rc = read_message(store, scan,
 				top ? HEADER_LIMIT : pop3_size_limit(row->size), &facts, err);
@@ -353,7 +404,7 @@ static int ask_uidl(struct store_pop3 *store, struct err *err)
 	if (reply.status == POP3_OK)
 		return read_uidl(store, err);
 	pop3_set(store->pop3, POP3_CAP_UIDL, false);
-	return pop3_run_refused(store, &reply, err);
+	return pop3_run_refused(store, &reply, NULL, err);
 }
 
 static int ask_all(struct store_pop3 *store, struct err *err)
@@ -376,12 +427,11 @@ int pop3_list(struct store_pop3 *store, struct err *err)
 	struct err local = ERR_INIT;
 
 	store->listed = false;
-	if (ask_all(store, &local) == 0 && find_keys(store, &local) == 0 &&
-		assign_uids(store, &local) == 0) {
-		store->listed = true;
-		return 0;
+	if (ask_all(store, &local) == 0) {
+		distrust_doubles(store);
+		store->listed = find_keys(store, &local) == 0 && assign_uids(store, &local) == 0;
 	}
-	if (err)
+	if (!store->listed && err)
 		*err = local;
-	return -1;
+	return store->listed ? 0 : -1;
 }

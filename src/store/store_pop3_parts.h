@@ -114,9 +114,9 @@ struct pop3_run {
 };
 int pop3_run_next(struct pop3_run *run, struct pop3_row **row_out, struct pop3_reply *reply,
 	struct err *err) MUST_CHECK;
-/* What a refusal of one of them means: 0 = this message alone, -1 = more than that. */
-int pop3_run_refused(
-	struct store_pop3 *store, const struct pop3_reply *reply, struct err *err) MUST_CHECK;
+/* What a refusal of one of them means: 0 = this message alone (why: what the server says, NULL allowed), -1 = more than that. */
+int pop3_run_refused(struct store_pop3 *store, const struct pop3_reply *reply, struct err *why,
+	struct err *err) MUST_CHECK;
 
 /* ---- store_pop3_box.c ---- */
 

@@ -70,20 +70,40 @@ exec_prefix=/usr
 bindir=/usr/bin
 sbindir=/usr/sbin
 umask 022
+{pop3}
 exec /usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=200 -maxperip=200 -nodnslookup -noidentlookup \\
 	{port} /usr/lib/courier/courier/imaplogin /usr/bin/imapd Maildir
 """
 
 
+POP3 = """
+. /etc/courier/pop3d
+POP3_STARTTLS=NO
+POP3_TLS_REQUIRED=0
+/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=200 -maxperip=200 -nodnslookup -noidentlookup \\
+	{port} /usr/lib/courier/courier/courierpop3login /usr/lib/courier/courier/courierpop3d Maildir &
+"""
+
+
 class Courier(Chrooted):
+    """pop3: serves POP3 too, at `pop3_port`."""
+
     name = "courier"
     separator = "."
     prefix = "INBOX."
     roots = ("courier-imap", "courier-base", "courier-authlib", "courier-authdaemon", "courier-authlib-pipe",
              "libcourier-unicode4")
 
+    def __init__(self, pop3=False):
+        super().__init__()
+        self.pop3 = pop3
+        self.pop3_port = None
+        if pop3:
+            self.name = "courierpop"    # other packages, kept in a place of their own
+            self.roots = (*self.roots, "courier-pop")
+
     def files(self):
-        self.port, = free_ports(1)
+        self.port, self.pop3_port = free_ports(2)
         return {
             "/etc/courier/authdaemonrc": (AUTHDAEMON, 0o644),
             "/etc/courier/authProg": ("#!/usr/bin/python3\nPASSWORD = %r\n%s" % (PASSWORD, AUTH), 0o755),
@@ -92,7 +112,11 @@ class Courier(Chrooted):
         }
 
     def script(self):
-        return START.format(port=self.port)
+        return START.format(port=self.port, pop3=POP3.format(port=self.pop3_port) if self.pop3 else "")
+
+    def pop3_url(self, user, port=None, **keys):
+        """The location of an account's INBOX by POP3, in clear text."""
+        return "pop3" + self.url(user, port=port or self.pop3_port, **keys)[len("imap"):]
 
 
 def _users():
