@@ -14,6 +14,8 @@
 #include "ops/meter.h"
 #include "ops/transform.h"
 
+#define EMPTIED_LEAST 10 /* messages: fewer are deleted by hand, all at once */
+
 /* One side of the first lane while it is opened: both at once, each in a thread of its own. */
 struct opening {
 	struct account *account;
@@ -375,6 +377,22 @@ static void chain_works(struct run *run)
 	arena_free(arena);
 }
 
+/*
+ * What its owner deleted is not copied again, and that is no failure. But who deletes everything may be somebody else, or the server: then
+ * "complete" would be understood as "it is there".
+ */
+static void report_emptied(struct run *run, const struct work *work)
+{
+	const struct tally *tally = &work->tally;
+
+	if ((work->state != WORK_DONE && work->state != WORK_UNCHANGED) ||
+		tally->gone_dst < EMPTIED_LEAST || tally->there_record > 0)
+		return;
+	report_finding(run->job->report, FINDING_EMPTIED, work->pair.src->name, 0,
+		"none of the %llu messages copied there before is at the destination any more: they count as deleted by their owner and are not copied again; if that was not meant, use --recopy",
+		(unsigned long long)tally->gone_dst);
+}
+
 static void report_works(struct run *run)
 {
 	static const enum report_state states[] = {
@@ -397,6 +415,7 @@ static void report_works(struct run *run)
 
 		if (line.state == REPORT_DONE && work->tally.unknown)
 			line.state = REPORT_UNKNOWN;
+		report_emptied(run, work);
 		report_mailbox(run->job->report, &line);
 	}
 }

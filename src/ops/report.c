@@ -59,6 +59,7 @@ static const struct {
 	[FINDING_ALTERED] = { "altered", 1, LOG_WARN },
 	[FINDING_NOT_SUBSCRIBED] = { "not-subscribed", 1, LOG_WARN },
 	[FINDING_MAILBOX_DELETED] = { "mailbox-deleted", 0, LOG_INFO },
+	[FINDING_EMPTIED] = { "emptied", 0, LOG_WARN },
 	[FINDING_NOTE] = { "note", 0, LOG_WARN },
 };
 

@@ -56,6 +56,7 @@ enum finding { /* what "finding" says in JSON */
 	FINDING_ALTERED,
 	FINDING_NOT_SUBSCRIBED, /* exit 1 */
 	FINDING_MAILBOX_DELETED, /* as asked for; exit 0 */
+	FINDING_EMPTIED, /* the destination has none of what was copied there before; exit 0 */
 	FINDING_NOTE, /* worth saying; exit 0 */
 };
 

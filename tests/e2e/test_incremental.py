@@ -41,6 +41,25 @@ def test_deleted_at_the_destination(src, dst, run, user):
     assert sorted(subjects(dst, user)) == [*range(1, 11), 20]
 
 
+@pytest.mark.parametrize("mailboxes", [["INBOX"], ["INBOX", "Other"]])
+def test_emptied_destination(src, dst, run, user, mailboxes):
+    """All that was copied is gone at the destination. It is not copied again, as any deletion; but "complete" alone would be read as
+    "it is there", so it is said of the mailbox, in every run, and of no other."""
+    first(run, src, dst, user)
+    load.fill(src, user, [(name, notes(12, first=50), True) for name in mailboxes[1:]])
+    assert not copy(run, src.url(user), dst.url(user)).findings
+    load.expunge(dst, user, "INBOX", "1:9")
+    assert not copy(run, src.url(user), dst.url(user)).findings
+    load.expunge(dst, user, "INBOX", "1:*")
+    for options in ([], [], ["--dry-run"]):
+        report = copy(run, src.url(user), dst.url(user), *options)
+        assert (report.copied, report.deleted_at_destination) == (0, 10)
+        [(mailbox, _, text)] = report.found_out("emptied")
+        assert mailbox == "INBOX" and "none of the 10 messages" in text and "--recopy" in text
+    assert copy(run, src.url(user), dst.url(user), "--recopy").copied == 10
+    assert not copy(run, src.url(user), dst.url(user)).findings
+
+
 def test_deleted_again_after_recopy(src, dst, run, user):
     first(run, src, dst, user, 5)
     load.expunge(dst, user, "INBOX", "2")
