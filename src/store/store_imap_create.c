@@ -181,17 +181,22 @@ static size_t list_strict(struct store_imap *store, const struct place *place, s
  * What stands under another name than the one wanted is only taken if it was made for it: now, in an earlier run, or by one that was killed before its
  * first message. Mail of two mailboxes is never poured together.
  */
-static int check_ours(const struct store_preparation *one, const char *raw,
-	const struct attempt *attempt, struct err *err)
+static int check_ours(struct store_imap *store, const struct store_preparation *one,
+	const char *raw, const struct attempt *attempt, struct err *err)
 {
 	char shown[TEXT_SHOWN];
+	struct arena *arena;
 
 	if (one->ours || !attempt->there || (attempt->counted && attempt->messages == 0))
 		return 0;
-	text_shown(span_of(raw), shown);
+	arena = arena_new();
+	text_shown(span_of(mailbox_display(&store->style, span_of(raw), arena)), shown);
+	arena_free(arena);
 	return err_set(err, ERR_MAILBOX,
-		"the server refuses the name, and \"%s\", the name it would have there, is another "
-		"mailbox that holds mail: rename that one, or choose a name with --map",
+		"the server refuses the name, and \"%s\", the name it would have there, is a mailbox "
+		"that holds mail: if an earlier run put it there whose records are lost (or "
+		"--state none), name it as the target with --map; if not, rename it, or choose "
+		"another name with --map",
 		shown);
 }
 
@@ -220,7 +225,7 @@ static int create_strict(struct store_imap *store, struct store_preparation *one
 			*err = attempt.err;
 			return -1;
 		}
-		if (check_ours(one, name[i], &attempt, err) < 0)
+		if (check_ours(store, one, name[i], &attempt, err) < 0)
 			return -1;
 		take_name(store, one, name[i]);
 		if (store->names.escaped == NULL)
@@ -299,7 +304,7 @@ static int create(struct store_imap *store, struct store_preparation *one, struc
 		rc = create_or_find(store, raw, one->use, &attempt);
 	}
 	if (rc == 0) {
-		if (moved && check_ours(one, raw, &attempt, err) < 0)
+		if (moved && check_ours(store, one, raw, &attempt, err) < 0)
 			return err_wrap(err, "cannot create mailbox %s", one->name);
 		one->changed = changed;
 		if (changed)

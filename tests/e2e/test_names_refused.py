@@ -71,6 +71,28 @@ def test_they_arrive_under_another_name(src, run, user, lanes):
         assert len(fake.boxes[STRICT].messages) == 4
 
 
+def test_without_state(src, run, user):
+    """--state none: whose the mail under the other name is, is not known, and nothing is poured into it. What the message says to do
+    does it, for every name that was refused."""
+    load.fill(src, user, [(name, notes(2, first=10 * i), True) for i, name in enumerate(REFUSED)])
+    with picky(Fake({"INBOX": []})) as fake:
+        assert copy(run, src.url(user), fake.url(user), "--state=none", code=1).copied == 2 * len(REFUSED)
+        there = {name: len(box.messages) for name, box in fake.boxes.items()}
+        report = copy(run, src.url(user), fake.url(user), "--state=none", code=3)
+        failed = report.found_out("mailbox-failed")
+        assert {name for name, _, _ in failed} == set(REFUSED)
+        lines = []
+        for name, _, text in failed:
+            assert "--state none" in text
+            lines.append("%s: %s" % (name, re.search(r'and "(.*)", the name', text).group(1)))
+        table = run.home / "map"
+        table.write_text("".join(line + "\n" for line in lines))
+        for _ in range(2):
+            report = copy(run, src.url(user), fake.url(user), "--state=none", "--map", table)
+            assert (report.copied, report.there_by_digest) == (0, 2 * len(REFUSED))
+        assert {name: len(box.messages) for name, box in fake.boxes.items()} == there
+
+
 def test_a_run_killed_after_creating(src, run, user):
     """Created, and no record of it: an empty mailbox under the name is taken."""
     fill(src, user, {EMOJI: notes(3)})
