@@ -17,12 +17,17 @@ static void tick(void *context, uint64_t messages)
 	meter_scanned(context, messages);
 }
 
-/* Options that look at dates or sizes: then a row rebuilt from the journal, which has neither, will not do. */
+/* Options that look at dates, or at the destination's sizes: then a row rebuilt from the journal, which has neither, will not do. */
 static bool wants_columns(const struct settings *settings)
 {
 	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN ||
-	       settings->larger || settings->smaller || settings->max_size || settings->recopy ||
-	       settings_extra(settings) || settings->match != MATCH_AUTO;
+	       settings->recopy || settings_extra(settings) || settings->match != MATCH_AUTO;
+}
+
+/* The source's sizes, which the journal has. */
+static bool wants_sizes(const struct settings *settings)
+{
+	return settings->larger || settings->smaller || settings->max_size;
 }
 
 /* The header fields that --match digests; NULL = the usual ones. */
@@ -71,13 +76,18 @@ static int scan_all(struct side_scan *side)
 	return box_scan(side->box, &scan, side->snapshot, side->arena, side->unknown, &side->err);
 }
 
-/* Adds a row for each recorded message that is still there; those in the snapshot already are newer and win. */
+/*
+ * Adds a row for each recorded message that is still there; those in the snapshot already are newer and win. Where sizes are wanted, one of
+ * unknown size is left to be asked for, and so are some more: forget_if_strange() needs what the server says, not what is recorded.
+ */
 static void add_recorded(struct side_scan *side, const struct uidset *there)
 {
 	const struct journal_pairs *pairs = &side->pass->pairs;
 	const uint32_t *uid = side->is_src ? pairs->src_uid : pairs->dst_uid;
 	const uint16_t *flags = side->is_src ? pairs->src_flags : pairs->dst_flags;
 	flags_t *set = arena_array(side->arena, pairs->flag_texts + 1, sizeof(*set));
+	const bool sizes = side->is_src && wants_sizes(side->lane->run->settings);
+	size_t sampled = 0;
 
 	for (size_t i = 0; i < pairs->flag_texts; i++)
 		set[i] = flags_parse(side->lane->flags, span_of(pairs->flag_text[i]));
@@ -86,10 +96,12 @@ static void add_recorded(struct side_scan *side, const struct uidset *there)
 
 		if (!uid[i] || !uidset_has(there, uid[i]))
 			continue;
+		if (sizes && (pairs->size[i] == 0 || sampled++ < SAMPLE))
+			continue;
 		row = snapshot_add(side->snapshot, uid[i]);
 		side->snapshot->flags[row] = set[flags[i]];
 		side->snapshot->instant[row] = DATE_UNKNOWN;
-		side->snapshot->size[row] = UINT32_MAX;
+		side->snapshot->size[row] = sizes ? pairs->size[i] : UINT32_MAX;
 	}
 	snapshot_finish(side->snapshot, true);
 }

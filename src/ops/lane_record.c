@@ -117,6 +117,7 @@ static void note_extra(struct lane *lane, struct pass *pass, const struct plan_a
 static int put_known(
 	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
 {
+	const size_t row = snapshot_find(&pass->src, action->src_uid);
 	struct journal_pair pair = {
 		.src_uid = action->src_uid,
 		.dst_uid = action->dst_uid,
@@ -125,6 +126,9 @@ static int put_known(
 		.status = JOURNAL_DONE,
 	};
 
+	/* Content options change what the snapshot says of it. */
+	if (row != SIZE_MAX && pass->src.size[row] != UINT32_MAX && !lane->transform)
+		pair.size = pass->src.size[row];
 	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
 }
 

@@ -76,6 +76,7 @@ struct journal_pairs {
 	uint32_t *src_uid, *dst_uid;
 	uint16_t *src_flags, *dst_flags; /* indexes into flag_text */
 	uint8_t *status;
+	uint32_t *size; /* as the source claimed it; 0 = not known, or more than fits */
 	const char **flag_text;
 	size_t flag_texts;
 };
@@ -127,7 +128,7 @@ int journal_spend(struct journal *journal, int64_t now, uint64_t octets, uint64_
 
 /*
  * Queues an insert or replacement by (mailbox, src_uid); texts are copied. Commits by itself when the group is full. A pair (src, dst) that is recorded
- * already is updated, and others of that src_uid stay. With src_uid 0 (copied the other way, UID here not known) the key is dst_uid.
+ * already is updated (size and digests stay where the new one knows none), and others of that src_uid stay. With src_uid 0 (copied the other way, UID here not known) the key is dst_uid.
  */
 int journal_put_pair(struct journal *journal, int64_t mailbox, const struct journal_pair *pair,
 	struct err *err) MUST_CHECK;

@@ -83,15 +83,18 @@ static const struct {
 	{ SQL_SPENT,
 		"SELECT ifnull(sum(octets), 0) FROM spent WHERE hour > ?1 - 24 AND hour <= ?1" },
 	{ SQL_PAIR_LIST,
-		"SELECT uid_$, uid_@, flags_$, flags_@, status FROM pair WHERE mailbox = ?1"
+		"SELECT uid_$, uid_@, flags_$, flags_@, status, size FROM pair WHERE mailbox = ?1"
 		" ORDER BY uid_a, uid_b" },
 	{ SQL_PAIR_REACH, "SELECT ifnull(max(uid), 0), ifnull(min(uid), 1) = 0 FROM"
 			  " (SELECT max(uid_$) AS uid FROM pair WHERE mailbox = ?1"
 			  " UNION ALL SELECT min(uid_$) FROM pair WHERE mailbox = ?1)" },
 	{ SQL_PAIR_FIND, "SELECT uid_@ FROM pair WHERE mailbox = ?1 AND uid_$ = ?2" },
-	{ SQL_PAIR_PUT,
-		"INSERT OR REPLACE INTO pair(mailbox, uid_$, uid_@, flags_$, flags_@, status, size,"
-		" head_digest, body_digest) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)" },
+	{ SQL_PAIR_PUT, "INSERT INTO pair(mailbox, uid_$, uid_@, flags_$, flags_@, status, size,"
+			" head_digest, body_digest) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+			" ON CONFLICT DO UPDATE SET flags_$ = ?4, flags_@ = ?5, status = ?6,"
+			" size = CASE WHEN ?7 > 0 THEN ?7 ELSE size END,"
+			" head_digest = ifnull(?8, head_digest),"
+			" body_digest = ifnull(?9, body_digest)" },
 	{ SQL_PAIR_DROP, "DELETE FROM pair WHERE mailbox = ?1 AND uid_$ = ?2" },
 	{ SQL_PAIR_DROP_ONE, "DELETE FROM pair WHERE mailbox = ?1 AND uid_$ = ?2 AND uid_@ = ?3" },
 	{ SQL_PAIR_DROP_ALL, "DELETE FROM pair WHERE mailbox = ?1" },

@@ -327,6 +327,7 @@ static int load_row(struct loader *loader, struct err *err)
 		return -1;
 	out->src_uid[at] = (uint32_t)src_uid;
 	out->dst_uid[at] = (uint32_t)dst_uid;
+	out->size[at] = db_u64(list, 5) <= UINT32_MAX ? (uint32_t)db_u64(list, 5) : 0;
 	out->status[at] = turn_status(loader->journal, (enum journal_status)status) & 0xff;
 	out->count++;
 	return 0;
@@ -352,6 +353,7 @@ static void pair_swap(struct journal_pairs *pairs, size_t i, size_t j)
 	SWAP(pairs->src_flags, i, j);
 	SWAP(pairs->dst_flags, i, j);
 	SWAP(pairs->status, i, j);
+	SWAP(pairs->size, i, j);
 }
 
 static void pair_sift(struct journal_pairs *pairs, size_t at, size_t end)
@@ -418,6 +420,7 @@ static int load_pairs(struct journal *journal, int64_t mailbox, struct arena *ar
 	pairs.src_flags = arena_array(arena, loader.room, sizeof(*pairs.src_flags));
 	pairs.dst_flags = arena_array(arena, loader.room, sizeof(*pairs.dst_flags));
 	pairs.status = arena_array(arena, loader.room, sizeof(*pairs.status));
+	pairs.size = arena_array(arena, loader.room, sizeof(*pairs.size));
 	loader.keys = arena_new();
 	loader.places = map_new(loader.keys);
 	const int rc = load_rows(&loader, mailbox, err);

@@ -344,6 +344,36 @@ def test_a_search_that_lags_behind(run):
         assert intact(dst, notes(5))
 
 
+@pytest.mark.parametrize("options", [("--smaller=450",), ("--larger=450",), ("--max-size=450",)])
+def test_sizes_from_the_records(run, options):
+    """Options that look at sizes need no scan of what is recorded: only a sample of it is asked for, and what is new."""
+    messages = [note(i + 1, size=300 + i) for i in range(300)]
+    with Fake({"INBOX": messages}, capabilities=SINGLE + " CONDSTORE ENABLE") as src, Fake(capabilities=SINGLE) as dst:
+        src.on("^(EXAMINE|SELECT)", lambda session: edited(
+            session, lambda data: b"* OK [HIGHESTMODSEQ 5] kept\r\n" + data if data.startswith(b"* FLAGS") else data))
+        src.on("CHANGEDSINCE", b"%TAG% OK nothing changed\r\n")
+        assert copy(run, src, dst).copied == 300
+        for message in (note(401, size=200), note(402, size=900)):
+            src.store(src.boxes["INBOX"], message.body)
+        # A date needs the whole scan, which knows all sizes.
+        whole = copy(run, src, dst, "--dry-run", "--before=2100-01-01", *options)
+        told = []
+
+        def fetch(session):
+            if b"CHANGEDSINCE" in session.line:
+                session.send(session.tag + b" OK nothing changed\r\n")
+                return
+            send, session.send = session.send, lambda data: (told.append(data), send(data))
+            session.default()
+            session.send = send
+        src.rules[:] = [rule for rule in src.rules if "CHANGEDSINCE" not in str(rule[0].pattern)]
+        src.on("^UID FETCH", fetch)
+        report = copy(run, src, dst, *options)
+        assert (report.found, report.copied, report.there_by_record, report.skipped) == (
+            302, 1, whole.there_by_record, whole.skipped) and not report.findings
+        assert len([data for data in told if b" FETCH (" in data]) < 50
+
+
 def test_busy_at_a_reconnect(run):
     """The connection to the destination breaks during an append, and the server turns the first reconnect away as busy: that
     is waited for."""

@@ -370,6 +370,33 @@ static void test_place(void **state)
 	assert_int_equal(err.scope, ERR_LOCAL);
 }
 
+/* A later record of a pair that knows less of the message takes nothing away. */
+static void test_sizes_stay(void **state)
+{
+	struct arena *arena = arena_new();
+	struct err err = ERR_INIT;
+	struct journal *journal = open_pair("z", "a"); /* the source is side b */
+	struct journal_mailbox box = full_box;
+	struct journal_pair pair = { .src_uid = 2, .dst_uid = 1, .size = 700 };
+	struct journal_pairs pairs;
+
+	(void)state;
+	assert_int_equal(journal_put_mailbox(journal, &box, false, &err), 0);
+	assert_int_equal(journal_put_pair(journal, box.id, &pair, &err), 0);
+	pair.size = 0;
+	pair.dst_flags = "\\Seen";
+	assert_int_equal(journal_put_pair(journal, box.id, &pair, &err), 0);
+	pair = (struct journal_pair){ .src_uid = 1, .dst_uid = 2, .size = UINT64_C(1) << 33 };
+	assert_int_equal(journal_put_pair(journal, box.id, &pair, &err), 0);
+	assert_int_equal(journal_pairs(journal, box.id, arena, &pairs, &err), 0);
+	assert_int_equal(pairs.count, 2);
+	assert_int_equal(pairs.size[0], 0); /* more than the column holds */
+	assert_int_equal(pairs.size[1], 700);
+	assert_string_equal(pairs.flag_text[pairs.dst_flags[1]], "\\Seen");
+	close_good(journal);
+	arena_free(arena);
+}
+
 /* A file of the first schema, which knew of no doubts. */
 static void test_older_schema(void **state)
 {
@@ -752,6 +779,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_uidvalidity, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_older_schema, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sizes_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_locked, set_up, tear_down),
 		cmocka_unit_test(test_in_memory),
 		cmocka_unit_test(test_many_flags),

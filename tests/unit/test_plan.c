@@ -216,8 +216,8 @@ static void play(struct player *player)
 	struct out out = { .len = 0 };
 	uint8_t reason[ROWS] = { 0 }, dst_reason[ROWS] = { 0 };
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
-		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->flag_text,
-		scene->texts };
+		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
+		scene->flag_text, scene->texts };
 	struct plan_input input = { player->flags, &src, &dst, reason, dst_reason, &pairs,
 		&scene->policy, scene->baseline };
 	struct plan *plan;
@@ -678,8 +678,8 @@ static struct result run_plan(struct world *world)
 {
 	struct scene *scene = &world->scene;
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
-		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->flag_text,
-		scene->texts };
+		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
+		scene->flag_text, scene->texts };
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
 	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, &scene->policy,
@@ -1083,7 +1083,8 @@ static void test_many(void **state)
 	static uint16_t flags[MANY];
 	static uint8_t status[MANY];
 	const char *text[] = { "\\Seen" };
-	struct journal_pairs pairs = { MANY, src_uid, dst_uid, flags, flags, status, text, 1 };
+	struct journal_pairs pairs = { MANY, src_uid, dst_uid, flags, flags, status, NULL, text,
+		1 };
 
 	(void)state;
 	for (uint32_t i = 0; i < MANY; i++) {
