@@ -38,6 +38,7 @@ enum err_kind {
 	ERR_KIND_SAFETY, /* exit 6 */
 	ERR_KIND_QUOTA, /* destination full: the mailbox or account takes no more */
 	ERR_KIND_UNSUPPORTED, /* the far side lacks or refuses a feature: fall back */
+	ERR_KIND_STATE, /* this one record of what was copied: in use, damaged; others may be fine */
 	ERR_KIND_BUSY, /* the server asked for a pause, or refused one more connection */
 };
 

@@ -25,6 +25,7 @@ static const char *const names[] = {
 static atomic_int level_now = LOG_WARN;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int file = -1; /* changed under the lock */
+static _Thread_local const char *label_now;
 static void (*screen_before)(void);
 static void (*screen_after)(void);
 
@@ -36,6 +37,16 @@ void log_set_level(enum log_level level)
 enum log_level log_level_now(void)
 {
 	return (enum log_level)atomic_load(&level_now);
+}
+
+void log_set_label(const char *label)
+{
+	label_now = label;
+}
+
+const char *log_label(void)
+{
+	return label_now;
 }
 
 static void log_replace(int fd)
@@ -112,12 +123,18 @@ void log_write(enum log_level level, const char *fmt, ...)
 	const bool on_screen = level <= log_level_now();
 	char raw[LINE_MAX_BYTES];
 	struct buf text;
+	size_t len = 0;
 	va_list args;
 
 	if (!on_screen && atomic_load(&file) < 0)
 		return;
+	if (label_now) {
+		const int label_len = snprintf(raw, sizeof(raw) / 2, "%s: ", label_now);
+
+		len = (size_t)label_len < sizeof(raw) / 2 ? (size_t)label_len : sizeof(raw) / 2 - 1;
+	}
 	va_start(args, fmt);
-	vsnprintf(raw, sizeof(raw), fmt, args);
+	vsnprintf(raw + len, sizeof(raw) - len, fmt, args);
 	va_end(args);
 	buf_init(&text, HARMLESS_GROWTH * LINE_MAX_BYTES);
 	if (text_harmless(span_of(raw), &text) < 0)

@@ -21,6 +21,12 @@ int log_open(const char *path, struct err *err) MUST_CHECK;
 void log_close(void);
 /* Called around each stderr line, so that a progress line can be wiped and painted again. */
 void log_set_screen(void (*before)(void), void (*after)(void));
+/*
+ * Whose work the calling thread does, "anna": stands in front of each of its lines; NULL = nobody's. Borrowed, until it is set again. A thread that works for
+ * another is given the other's.
+ */
+void log_set_label(const char *label);
+const char *log_label(void);
 void log_write(enum log_level level, const char *fmt, ...) MUST_FORMAT(2, 3);
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)

@@ -251,9 +251,9 @@ static int lock_contended(int fd, struct err *err)
 	uint32_t pid;
 
 	if (got > 0 && span_u32(span_trim(span_make(text, (size_t)got)), &pid))
-		return err_set(
-			err, ERR_LOCAL, "state is locked by another run (pid %u)", (unsigned)pid);
-	return err_set(err, ERR_LOCAL, "state is locked by another run");
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE,
+			"state is locked by another run (pid %u)", (unsigned)pid);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE, "state is locked by another run");
 }
 
 static int lock_fill(int fd)

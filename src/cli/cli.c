@@ -4,8 +4,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cli/options.h"
+#include "store/users.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 static bool is_here(const char *host)
 {
@@ -43,6 +45,17 @@ static void warn(const struct account *account)
 			name);
 }
 
+/* A prompt would have to say whose turn it is, to somebody who waits for it. */
+static void take_line(const struct user_side *side, struct account_request *request)
+{
+	request->location = side->location ? side->location : request->location;
+	request->user = side->user;
+	request->line = &side->values;
+	request->line_secret = side->secret;
+	request->line_secret_is_token = side->token;
+	request->may_prompt = false;
+}
+
 struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err)
 {
 	const unsigned side = strcmp(role, "dst") == 0;
@@ -57,10 +70,27 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 	if (cli_config(cli, err) < 0)
 		return NULL;
 	request.config = cli->config;
+	if (cli->user)
+		take_line(&cli->user->side[side], &request);
+	if (cli->user && strcmp(request.location, "-") == 0) {
+		(void)err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"the location is \"-\", and the line names none");
+		return NULL;
+	}
 	account = account_new(&request, err);
 	if (!account)
 		return NULL;
-	account_wipe_argument(cli->location[index]);
-	warn(account);
+	if (!cli->user) /* else it is needed for the next one, and wiped at the end */
+		account_wipe_argument(cli->location[index]);
+	if (!cli->warned)
+		warn(account);
 	return account;
+}
+
+enum progress_when cli_progress(const struct cli *cli)
+{
+	if (cli->progress == PROGRESS_AUTO &&
+		(cli->settings.quiet || (cli->settings.json && isatty(STDOUT_FILENO))))
+		return PROGRESS_NEVER;
+	return (enum progress_when)cli->progress;
 }

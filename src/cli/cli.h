@@ -13,6 +13,8 @@
 
 struct arena;
 struct command;
+struct shared;
+struct user;
 struct config;
 struct err;
 
@@ -51,11 +53,18 @@ struct cli {
 	bool help, version;
 	int progress; /* enum progress_when */
 	const char *log_file, *trace_file, *config_file;
+	const char *users_file; /* or NULL */
+	int users_format; /* enum users_format */
 
 	const struct command *command; /* NULL: none was named */
 	char **location; /* what stands behind the command and is no option */
 	size_t locations;
 	struct config *config;
+
+	/* Set for one user's turn of a run over many (many.h), else NULL. */
+	const struct user *user;
+	const struct shared *shared;
+	bool warned; /* what cli_account() has to say was said */
 };
 
 /*
@@ -63,5 +72,7 @@ struct cli {
  * certificate that is not checked, a password on the command line). NULL: usage error, exit 2.
  */
 struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err);
+/* Whether to show progress: JSON lines and a progress line on one terminal would tear each other apart. */
+enum progress_when cli_progress(const struct cli *cli);
 
 #endif

@@ -12,6 +12,12 @@
 #include "cli/cli.h"
 #include "cli/option.h"
 
+enum command_many { /* --users */
+	MANY_NEVER, /* refused */
+	MANY_IN_TURN, /* one user after another, each under a heading */
+	MANY_TOGETHER, /* side by side, with a report over all of them (many.h) */
+};
+
 struct command {
 	const char *name;
 	const char *summary; /* one line, as in "mailhaul --help" */
@@ -25,6 +31,7 @@ struct command {
 	size_t own_count;
 	size_t least, most; /* arguments */
 	bool hidden; /* listed nowhere */
+	enum command_many many;
 	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
 	void (*begin)(struct cli *cli);
 	/* The exit code, or -1 with err. */

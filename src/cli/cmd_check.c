@@ -91,5 +91,6 @@ const struct command command_check = {
 	.own_count = countof(own),
 	.least = 1,
 	.most = SIZE_MAX,
+	.many = MANY_IN_TURN,
 	.run = check_run,
 };

@@ -5,13 +5,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "cli/many.h"
 #include "cli/progress.h"
 #include "cli/prompt.h"
 #include "ops/job.h"
 #include "ops/meter.h"
 #include "ops/report.h"
-
-#include <unistd.h>
+#include "store/users.h"
 
 struct copy {
 	struct cli *cli;
@@ -64,23 +64,17 @@ static int open_report(struct copy *copy, struct err *err)
 		.json = settings->json,
 		.quiet = settings->quiet,
 		.file = settings->report_file,
+		.user = copy->cli->user ? copy->cli->user->name : NULL,
+		.over = copy->cli->shared ? copy->cli->shared->report : NULL,
 	};
 
 	copy->report = report_new(&options, err);
 	return copy->report ? 0 : -1;
 }
 
-/* JSON lines and a progress line on one terminal would tear each other apart. */
-static enum progress_when progress_wanted(const struct cli *cli)
-{
-	if (cli->progress == PROGRESS_AUTO &&
-		(cli->settings.quiet || (cli->settings.json && isatty(STDOUT_FILENO))))
-		return PROGRESS_NEVER;
-	return (enum progress_when)cli->progress;
-}
-
 static int work(struct copy *copy, struct err *err)
 {
+	const struct shared *shared = copy->cli->shared;
 	const int64_t began = clock_ms();
 	struct job job = {
 		.settings = &copy->cli->settings,
@@ -88,14 +82,18 @@ static int work(struct copy *copy, struct err *err)
 		.dst = copy->dst,
 		.report = copy->report,
 		.meter = copy->meter,
+		.messages = shared ? shared->messages : NULL,
+		.bytes = shared ? shared->bytes : NULL,
 		.confirm = prompt_confirm,
 	};
 	int rc;
 
-	progress_start(copy->meter, progress_wanted(copy->cli));
+	if (!shared)
+		progress_start(copy->meter, cli_progress(copy->cli));
 	rc = job_copy(&job, err);
-	progress_stop();
-	if (rc < 0 && err->kind == ERR_KIND_USAGE)
+	if (!shared)
+		progress_stop();
+	if (rc < 0 && err->kind == ERR_KIND_USAGE && !shared)
 		return -1;
 	if (rc < 0) {
 		report_error(copy->report, err);
@@ -104,20 +102,25 @@ static int work(struct copy *copy, struct err *err)
 	/* Whatever a stop brought about, such as a question left unanswered, it is the stop that tells why. */
 	if (stop_requested() && report_exit_code(copy->report) != EXIT_DONE)
 		report_code(copy->report, EXIT_INTERRUPTED);
+	progress_hide(); /* with --users it goes on */
 	report_finish(copy->report, (double)(clock_ms() - began) / 1000);
+	progress_show();
 	return report_exit_code(copy->report);
 }
 
 static int copy_run(struct cli *cli, struct err *err)
 {
 	struct copy copy = { .cli = cli };
+	struct meter *own = NULL;
 	int code = -1;
 
 	if (open_accounts(&copy, err) == 0 && open_report(&copy, err) == 0) {
-		copy.meter = meter_new();
+		if (!cli->shared)
+			own = meter_new();
+		copy.meter = own ? own : cli->shared->meter;
 		code = work(&copy, err);
 	}
-	meter_free(copy.meter);
+	meter_free(own);
 	report_free(copy.report);
 	account_free(copy.dst);
 	account_free(copy.src);
@@ -137,6 +140,7 @@ const struct command command_copy = {
 		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
 	.least = 2,
 	.most = 2,
+	.many = MANY_TOGETHER,
 	.run = copy_run,
 };
 
@@ -163,5 +167,6 @@ const struct command command_mirror = {
 	.least = 2,
 	.most = 2,
 	.begin = mirror_begin,
+	.many = MANY_TOGETHER,
 	.run = copy_run,
 };

@@ -70,5 +70,6 @@ const struct command command_list = {
 	.own_count = countof(own),
 	.least = 1,
 	.most = 1,
+	.many = MANY_IN_TURN,
 	.run = list_run,
 };

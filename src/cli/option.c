@@ -166,7 +166,6 @@ const char *option_later(const char *name, size_t len)
 		{ "oauth", "is not there yet: use token-cmd" },
 		{ "src-oauth", "is not there yet: use --src-token-cmd" },
 		{ "dst-oauth", "is not there yet: use --dst-token-cmd" },
-		{ "users", "is not there yet: name one pair of locations a run" },
 		{ "watch", "comes with the command sync, which is not there yet" },
 		{ "rules", "comes with the command filter, which is not there yet" },
 	};
@@ -386,6 +385,8 @@ int option_check_all(const struct cli *cli, struct err *err)
 	} rules[] = {
 		{ s->seen && s->unseen,
 			"--seen and --unseen exclude each other: no message is both" },
+		{ cli->users_format != 0 && !cli->users_file,
+			"--users-format only means something with --users" },
 		{ s->quiet && cli->verbose > 0, "--quiet and --verbose exclude each other" },
 		{ s->expunge_all && s->no_expunge,
 			"--expunge-all and --no-expunge exclude each other" },

@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/option_values.h"
+#include "store/users.h"
 
 #define AT(member) offsetof(struct cli, member)
 #define SETTING(member) offsetof(struct cli, settings.member)
@@ -61,6 +62,12 @@ static const struct option run[] = {
 		SETTING(state_dir), take_state, OPTION_OTHER, 0, false },
 	{ "report", "FILE", NULL, "write the report to this file too, as JSON lines",
 		SETTING(report_file), NULL, OPTION_TEXT, 0, false },
+	{ "users", "FILE", NULL,
+		"do it for each user of this file, a line each; %u in a location is the user",
+		AT(users_file), NULL, OPTION_TEXT, 0, false },
+	{ "users-format", "LAYOUT", USERS_FORMATS,
+		"how the lines of --users are laid out (escaped)", AT(users_format), NULL,
+		OPTION_CHOICE, 0, false },
 	{ "keep-order", NULL, NULL, "store the messages of a mailbox in the order of the source",
 		SETTING(keep_order), NULL, OPTION_SWITCH, 0, false },
 };

@@ -11,6 +11,13 @@
 
 static int failed; /* errno of the first write that failed */
 
+static const char *user_now;
+
+void print_set_user(const char *user)
+{
+	user_now = user;
+}
+
 static void note_failure(bool failure)
 {
 	if (failure && failed == 0)
@@ -76,6 +83,10 @@ struct json *print_json_begin(struct print_json *line, struct buf *buffer, const
 	json_u64(&line->json, PRINTER_VERSION);
 	json_key(&line->json, "type");
 	json_text(&line->json, type);
+	if (user_now) {
+		json_key(&line->json, "user");
+		json_string(&line->json, span_of(user_now));
+	}
 	return &line->json;
 }
 

@@ -31,6 +31,8 @@ struct print_json {
 	struct buf *out;
 	struct json json;
 };
+/* Whose lines these are: each carries the name; NULL = nobody's. Borrowed. For one thread at a time. */
+void print_set_user(const char *user);
 struct json *print_json_begin(struct print_json *line, struct buf *buffer, const char *type);
 void print_json_end(struct print_json *line);
 

@@ -68,6 +68,14 @@ static const char *amounts(struct arena *arena, const struct meter_view *view)
 		       : "";
 }
 
+static const char *users(struct arena *arena, const struct meter_view *view)
+{
+	if (view->users_total == 0)
+		return "";
+	return arena_print(arena, "%s/%s users, %s at work", text_count(arena, view->users),
+		text_count(arena, view->users_total), text_count(arena, view->users_running));
+}
+
 static const char *octets(struct arena *arena, const struct meter_view *view)
 {
 	if (view->bytes_total == 0)
@@ -109,6 +117,7 @@ void progress_line(const struct meter_view *view, size_t width, char out[PROGRES
 	size_t name = width / 3 < MAILBOX_COLUMNS ? width / 3 : MAILBOX_COLUMNS;
 
 	out[0] = 0;
+	append(out, width, users(arena, view));
 	if (view->mailboxes_total > 1)
 		append(out, width,
 			arena_print(arena, "[%s/%s]", text_count(arena, view->mailboxes),

@@ -25,6 +25,7 @@ struct opening {
 	struct store *store;
 	struct mailbox_list list;
 	struct err err;
+	const char *label; /* log_label() */
 	pthread_t thread;
 };
 
@@ -41,6 +42,7 @@ static void *open_side(void *argument)
 {
 	struct opening *opening = argument;
 
+	log_set_label(opening->label);
 	for (unsigned attempt = 1;; attempt++) {
 		const struct err *err = &opening->err;
 
@@ -75,6 +77,7 @@ static int open_both(struct run *run, struct lane *lane, struct first *first, st
 			.want = STORE_LIST_STATUS,
 			.retries = run->settings->retries,
 			.arena = arena_new(),
+			.label = log_label(),
 		};
 	}
 	threaded = pthread_create(&first->dst.thread, NULL, open_side, &first->dst) == 0;
@@ -560,8 +563,10 @@ static void run_release(struct run *run)
 		arena_free(run->work[i].arena);
 	mem_free(run->work);
 	select_free(run->select);
-	rate_free(run->messages);
-	rate_free(run->bytes);
+	if (!run->job->messages)
+		rate_free(run->messages);
+	if (!run->job->bytes)
+		rate_free(run->bytes);
 	pthread_cond_destroy(&run->changed);
 	pthread_mutex_destroy(&run->lock);
 }
@@ -571,8 +576,8 @@ int job_copy(struct job *job, struct err *err)
 	struct run run = {
 		.job = job,
 		.settings = job->settings,
-		.messages = rate_new(job->settings->rate),
-		.bytes = rate_new((double)job->settings->bandwidth),
+		.messages = job->messages ? job->messages : rate_new(job->settings->rate),
+		.bytes = job->bytes ? job->bytes : rate_new((double)job->settings->bandwidth),
 	};
 	struct first first = { .arena = arena_new() };
 	struct err late = ERR_INIT;

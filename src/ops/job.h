@@ -15,6 +15,7 @@
 struct account;
 struct err;
 struct meter;
+struct rate;
 struct report;
 
 struct job {
@@ -22,6 +23,7 @@ struct job {
 	struct account *src, *dst;
 	struct report *report;
 	struct meter *meter;
+	struct rate *messages, *bytes; /* of several jobs together, or NULL: the settings' own */
 	int (*confirm)(void *context, const char *question); /* 1 = yes; NULL: only --yes counts */
 	void *confirm_context;
 };

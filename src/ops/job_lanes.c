@@ -1,6 +1,7 @@
 /* How many connections a run has, whether they compress, and what they carried. */
 #include "ops/lane.h"
 
+#include "base/log.h"
 #include "base/must.h"
 #include "ops/transform.h"
 
@@ -73,6 +74,7 @@ void lane_init(struct lane *lane, struct run *run, unsigned number)
 {
 	*lane = (struct lane){ .run = run,
 		.number = number,
+		.label = log_label(),
 		.flags = flag_table_new(),
 		.header = header_scan_new(false) };
 	if (settings_transform(run->settings))

@@ -368,6 +368,7 @@ void *lane_main(void *argument)
 	struct lane *lane = argument;
 	struct work *work;
 
+	log_set_label(lane->label);
 	if (!may_work(lane))
 		return NULL;
 	while ((work = run_take(lane->run))) {

@@ -99,6 +99,7 @@ struct pace {
 struct lane {
 	struct run *run;
 	unsigned number;
+	const char *label; /* log_label() of all that works for it */
 	pthread_t thread;
 	struct flag_table *flags;
 	struct store *src, *dst;

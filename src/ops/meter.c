@@ -98,6 +98,28 @@ void meter_mailbox_done(struct meter *meter)
 	pthread_mutex_unlock(&meter->lock);
 }
 
+void meter_users(struct meter *meter, uint64_t total)
+{
+	pthread_mutex_lock(&meter->lock);
+	meter->now.users_total = total;
+	pthread_mutex_unlock(&meter->lock);
+}
+
+void meter_user(struct meter *meter)
+{
+	pthread_mutex_lock(&meter->lock);
+	meter->now.users_running++;
+	pthread_mutex_unlock(&meter->lock);
+}
+
+void meter_user_done(struct meter *meter)
+{
+	pthread_mutex_lock(&meter->lock);
+	meter->now.users_running--;
+	meter->now.users++;
+	pthread_mutex_unlock(&meter->lock);
+}
+
 void meter_note(struct meter *meter, const char *note)
 {
 	pthread_mutex_lock(&meter->lock);
@@ -111,6 +133,9 @@ static int64_t time_left(const struct meter *meter, const struct meter_view *vie
 	double left = 0;
 
 	if (view->scanned < view->scanned_total || meter->samples < 4)
+		return -1;
+	/* What users hold whose turn has not come is not known. */
+	if (view->users + view->users_running < view->users_total)
 		return -1;
 	if (view->bytes_total > view->bytes) {
 		if (view->bytes_per_second < 1)

@@ -17,6 +17,8 @@ struct meter_view {
 	uint64_t bytes, bytes_total;
 	uint64_t scanned, scanned_total;
 	uint64_t errors;
+	uint64_t users, users_total; /* of --users: done, in all; 0 = there are none */
+	uint64_t users_running;
 	double bytes_per_second, messages_per_second; /* of the last ten seconds */
 	int64_t left_s; /* truthful: -1 while not known */
 	char mailbox[256]; /* being worked on, display form, harmless */
@@ -32,6 +34,9 @@ void meter_scanned(struct meter *meter, uint64_t messages);
 void meter_error(struct meter *meter, uint64_t count);
 void meter_mailbox(struct meter *meter, const char *name); /* starts */
 void meter_mailbox_done(struct meter *meter);
+void meter_users(struct meter *meter, uint64_t total);
+void meter_user(struct meter *meter); /* starts */
+void meter_user_done(struct meter *meter);
 void meter_note(struct meter *meter, const char *note); /* NULL = none */
 void meter_view(struct meter *meter, struct meter_view *out);
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "ops/report_users.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,8 @@ struct report {
 	struct traffic traffic[4];
 	size_t traffics;
 	char error[768]; /* the first error that ended something */
+	uint64_t users_done, users_failed; /* of options.users; done: whatever became of them */
+	struct user_rows *user_rows;
 };
 
 static const struct {
@@ -139,28 +142,34 @@ static void tally_add(struct tally *into, const struct tally *from)
 /* The buffered line goes out: to stdout when that is JSON's, and to the report file. Errors are exit 7, said once. */
 static void put_line(struct report *report)
 {
+	struct report *over = report->options.over;
+	struct report *out = over ? over : report;
 	struct span rest = buf_span(&report->line);
 
-	if (report->options.json && fwrite(rest.data, 1, rest.len, stdout) != rest.len)
-		report->codes[7] = true;
-	while (report->fd >= 0 && rest.len > 0) {
-		ssize_t n = os_write(report->fd, rest.data, rest.len);
+	if (over)
+		pthread_mutex_lock(&over->lock);
+	if (out->options.json && fwrite(rest.data, 1, rest.len, stdout) != rest.len)
+		out->codes[7] = true;
+	while (out->fd >= 0 && rest.len > 0) {
+		ssize_t n = os_write(out->fd, rest.data, rest.len);
 
 		if (n < 0) {
-			log_error("cannot write %s: %s", report->options.file, strerror(errno));
-			report->codes[7] = true;
-			os_close(report->fd);
-			report->fd = -1;
+			log_error("cannot write %s: %s", out->options.file, strerror(errno));
+			out->codes[7] = true;
+			os_close(out->fd);
+			out->fd = -1;
 			break;
 		}
 		rest = span_from(rest, (size_t)n);
 	}
+	if (over)
+		pthread_mutex_unlock(&over->lock);
 	buf_clear(&report->line);
 }
 
 static bool wants_json(const struct report *report)
 {
-	return report->options.json || report->fd >= 0;
+	return report->options.json || report->options.file;
 }
 
 static void begin_line(struct report *report, struct json *json, const char *type)
@@ -172,6 +181,10 @@ static void begin_line(struct report *report, struct json *json, const char *typ
 	json_u64(json, REPORT_VERSION);
 	json_key(json, "type");
 	json_text(json, type);
+	if (report->options.user) {
+		json_key(json, "user");
+		json_string(json, span_of(report->options.user));
+	}
 }
 
 static void end_line(struct report *report, struct json *json)
@@ -205,7 +218,9 @@ struct report *report_new(const struct report_options *options, struct err *err)
 	report->fd = -1;
 	pthread_mutex_init(&report->lock, NULL);
 	buf_init(&report->line, REPORT_LINE_MAX);
-	if (options->file) {
+	if (options->users)
+		report->user_rows = user_rows_new();
+	if (options->file && !options->over) {
 		report->fd =
 			os_open(options->file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 		if (report->fd < 0) {
@@ -226,6 +241,10 @@ struct report *report_new(const struct report_options *options, struct err *err)
 		json_text(&json, options->dst);
 		json_key(&json, "dry_run");
 		json_bool(&json, options->dry_run);
+		if (options->users) {
+			json_key(&json, "users");
+			json_u64(&json, options->users);
+		}
 		end_line(report, &json);
 	}
 	return report;
@@ -238,6 +257,7 @@ void report_free(struct report *report)
 	if (report->fd >= 0)
 		os_close(report->fd);
 	buf_release(&report->line);
+	user_rows_free(report->user_rows);
 	arena_free(report->arena);
 	mem_free(report->row);
 	pthread_mutex_destroy(&report->lock);
@@ -452,8 +472,9 @@ static bool is_complete(const struct report *report)
 	int code = exit_code(report);
 
 	return (code == 0 || code == 1) && !report->options.dry_run && !total->refused &&
-	       !total->failed && !total->unknown && !report->by_state[REPORT_FAILED] &&
-	       !report->by_state[REPORT_UNKNOWN] && !report->by_state[REPORT_INTERRUPTED];
+	       !total->failed && !total->unknown && report->users_done == report->options.users &&
+	       !report->by_state[REPORT_FAILED] && !report->by_state[REPORT_UNKNOWN] &&
+	       !report->by_state[REPORT_INTERRUPTED];
 }
 
 static void print_rows(const struct report *report, struct arena *arena)
@@ -498,6 +519,9 @@ static void print_totals(const struct report *report, struct arena *arena, doubl
 {
 	const struct tally *total = &report->total;
 
+	if (report->options.users)
+		printf("%s of %s users\n", text_count(arena, report->users_done),
+			text_count(arena, report->options.users));
 	printf("%s messages in %s mailboxes (%s of them unchanged since the last run)\n",
 		text_count(arena, total->found), text_count(arena, report->mailboxes),
 		text_count(arena, report->by_state[REPORT_UNCHANGED]));
@@ -548,6 +572,19 @@ static const char *verdict(const struct report *report)
 	return is_complete(report) ? "complete" : "incomplete";
 }
 
+/* The end of an INCOMPLETE line. */
+static void print_misses(const struct report *report)
+{
+	const struct tally *total = &report->total;
+
+	printf("%llu refused, %llu failed, %llu unknown; %llu mailboxes failed%s%s\n",
+		(unsigned long long)total->refused, (unsigned long long)total->failed,
+		(unsigned long long)total->unknown,
+		(unsigned long long)(report->by_state[REPORT_FAILED] +
+				     report->by_state[REPORT_UNKNOWN]),
+		report->error[0] ? "; " : "", report->error);
+}
+
 static void print_verdict(const struct report *report)
 {
 	const struct tally *total = &report->total;
@@ -557,19 +594,72 @@ static void print_verdict(const struct report *report)
 	} else if (report->options.dry_run && exit_code(report) <= 1) {
 		puts("dry run: nothing was changed");
 	} else if (is_complete(report)) {
-		fputs("complete: every selected message is at the destination", stdout);
+		if (report->options.users)
+			printf("complete: every selected message of %llu users is at the destination",
+				(unsigned long long)report->options.users);
+		else
+			fputs("complete: every selected message is at the destination", stdout);
 		if (total->gone_dst)
 			printf(", but for %llu that were deleted there",
 				(unsigned long long)total->gone_dst);
 		puts(exit_code(report) == 0 ? "" : "; some metadata it could not hold");
 	} else {
-		printf("INCOMPLETE: %llu refused, %llu failed, %llu unknown; %llu mailboxes failed%s%s\n",
-			(unsigned long long)total->refused, (unsigned long long)total->failed,
-			(unsigned long long)total->unknown,
-			(unsigned long long)(report->by_state[REPORT_FAILED] +
-					     report->by_state[REPORT_UNKNOWN]),
-			report->error[0] ? "; " : "", report->error);
+		fputs("INCOMPLETE: ", stdout);
+		if (report->options.users)
+			printf("%llu of %llu users failed or were left out: ",
+				(unsigned long long)(report->options.users - report->users_done +
+						     report->users_failed),
+				(unsigned long long)report->options.users);
+		print_misses(report);
 	}
+}
+
+/* A user's end: his line, and his part in the report of all. */
+static void finish_user(struct report *report, struct arena *arena)
+{
+	struct report *over = report->options.over;
+	const struct tally *total = &report->total;
+	const int code = exit_code(report);
+	const struct user_row row = {
+		.name = text_harmless_copy(arena, span_of(report->options.user)),
+		.verdict = verdict(report),
+		.text = report->error,
+		.copied = total->copied,
+		.copied_bytes = total->copied_bytes,
+		.there = tally_there(total),
+		.skipped = tally_skipped(total) + total->gone_dst + total->vanished,
+		.failed = total->refused + total->failed + total->unknown,
+	};
+
+	pthread_mutex_lock(&over->lock);
+	over->users_done++;
+	over->users_failed += code > 1;
+	over->interrupted |= report->interrupted;
+	if (code < CODE_BITS)
+		over->codes[code] = true;
+	over->codes[3] |= code == 2; /* of one user, it is no usage error of the whole */
+	tally_add(&over->total, total);
+	over->mailboxes += report->mailboxes;
+	for (size_t i = 0; i < countof(over->by_state); i++)
+		over->by_state[i] += report->by_state[i];
+	if (report->error[0] && !over->error[0])
+		snprintf(over->error, sizeof(over->error), "%s: %.600s", row.name, report->error);
+	user_rows_add(over->user_rows, &row);
+	if (!over->options.json && !over->options.quiet)
+		user_row_print(&row, arena);
+	pthread_mutex_unlock(&over->lock);
+}
+
+static void print_end(const struct report *report, struct arena *arena, double seconds)
+{
+	if (!report->options.json && !report->options.quiet) {
+		if (report->user_rows)
+			user_rows_print(report->user_rows, arena);
+		print_rows(report, arena);
+		print_totals(report, arena, seconds);
+	}
+	if (!report->options.json)
+		print_verdict(report);
 }
 
 void report_finish(struct report *report, double seconds)
@@ -598,15 +688,20 @@ void report_finish(struct report *report, double seconds)
 		json_u64(&json, (uint64_t)seconds);
 		json_key(&json, "error");
 		json_text(&json, report->error[0] ? report->error : NULL);
+		if (report->options.users) {
+			json_key(&json, "users");
+			json_u64(&json, report->options.users);
+			json_key(&json, "users_done");
+			json_u64(&json, report->users_done);
+			json_key(&json, "users_failed");
+			json_u64(&json, report->users_failed);
+		}
 		end_line(report, &json);
 	}
-	if (!report->options.json && !report->options.quiet) {
-		print_rows(report, arena);
-		print_totals(report, arena, seconds);
-	}
-	if (!report->options.json) {
-		print_verdict(report);
-	}
+	if (report->options.over)
+		finish_user(report, arena);
+	else
+		print_end(report, arena, seconds);
 	if (fflush(stdout) != 0)
 		report->codes[7] = true;
 	log_info(

@@ -69,6 +69,13 @@ struct report_options {
 	bool dry_run, json; /* json: findings and mailboxes go to stdout as JSON lines at once */
 	bool quiet; /* of the closing lines only the verdict */
 	const char *file; /* --report, or NULL */
+	/*
+	 * --users: each user has a report of his own over one of all users (src, dst: as typed), which owns the file. His lines go there and carry his
+	 * name; at his end a line tells how it went, and his counts and his exit code go to the one above.
+	 */
+	const char *user; /* whose report this is, or NULL */
+	struct report *over; /* the one of all users, or NULL; outlives this one */
+	uint64_t users; /* of the one of all users: how many there are; 0 = it is of one run */
 };
 
 struct report *report_new(const struct report_options *options, struct err *err);

@@ -80,7 +80,7 @@ static int db_fail_system(struct db *db, const char *verb, int number, struct er
 
 int db_damaged(const struct db *db, struct err *err)
 {
-	return err_set(err, ERR_LOCAL,
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE,
 		"%s is damaged; move it away and run again: what is at the destination will be "
 		"adopted",
 		shown_path(db));
@@ -105,7 +105,8 @@ static int db_fail(struct db *db, int code, struct err *err)
 		return db_damaged(db, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return err_set(err, ERR_LOCAL, "%s is locked by another run", shown_path(db));
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE, "%s is locked by another run",
+			shown_path(db));
 	case SQLITE_NOMEM:
 		(void)mem_array(SIZE_MAX, 1);
 	}
@@ -382,13 +383,13 @@ int db_migrate(
 		return -1;
 	const bool empty = version == 0 && mark == 0 && objects == 0;
 	if (!empty && mark != (int32_t)application)
-		return err_set(err, ERR_LOCAL,
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE,
 			"%s was not written by mailhaul; move it away and run again",
 			shown_path(db));
 	if (version < 0 || (version == 0 && !empty))
 		return db_damaged(db, err);
 	if (version > count)
-		return err_set(err, ERR_LOCAL,
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE,
 			"%s was written by a newer mailhaul (schema %d, known here: %d); use that "
 			"one, or move the file away",
 			shown_path(db), (int)version, count);

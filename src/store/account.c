@@ -12,11 +12,11 @@
 #include <string.h>
 
 /* Where a value may come from, nearest first. */
-enum place { PLACE_OPTION, PLACE_LOCATION, PLACE_CONFIG, PLACES };
+enum place { PLACE_LINE, PLACE_OPTION, PLACE_LOCATION, PLACE_CONFIG, PLACES };
 
 struct layers {
 	struct account_values values[PLACES];
-	bool has_password; /* in PLACE_LOCATION */
+	bool has_password[PLACES]; /* besides the values: in PLACE_LINE and PLACE_LOCATION */
 };
 
 static int usage(struct err *err, const char *what)
@@ -43,8 +43,10 @@ static int place_fill(struct account *account, const struct account_values *from
 		const bool path = account_keys[i].type == KEY_FILE;
 		const char *value = from->value[i];
 
-		if (value && (path || i == ACCOUNT_USER))
+		if (value && (path || i == ACCOUNT_USER)) {
 			value = location_put_user(value, user, path, account->arena, err);
+			account->depends_on_user |= i == ACCOUNT_USER && value != from->value[i];
+		}
 		if (value && account_value_check((enum account_key)i, value, err) < 0)
 			return -1;
 		if (from->value[i] && !value)
@@ -62,6 +64,25 @@ static int fill_options(struct account *account, const struct account_request *r
 	if (place_fill(account, request->options, request->user, &layers->values[PLACE_OPTION],
 		    err) < 0)
 		return err_wrap(err, "options%s%s", *account->role ? " --" : "", account->role);
+	return 0;
+}
+
+static int fill_line(struct account *account, const struct account_request *request,
+	struct layers *layers, struct err *err)
+{
+	struct account_values *values = &layers->values[PLACE_LINE];
+
+	if (!request->line)
+		return 0;
+	if (place_fill(account, request->line, request->user, values, err) < 0)
+		return err_wrap(err, "users file");
+	layers->has_password[PLACE_LINE] = request->line_secret != NULL;
+	if (account->location.kind == LOCATION_FILE) {
+		layers->has_password[PLACE_LINE] = false;
+		for (size_t key = 0; key < ACCOUNT_KEYS; key++)
+			if (account_key_group((enum account_key)key) == GROUP_LOGIN)
+				values->value[key] = NULL;
+	}
 	return 0;
 }
 
@@ -102,6 +123,7 @@ static int fill_config(struct account *account, const struct account_request *re
 	}
 
 	struct location inner;
+	account->depends_on_user |= strstr(text, "%u") != NULL;
 	if (location_parse(text, request->user, account->arena, &inner, err) < 0)
 		return err_wrap(err, "account %s", location->name);
 	if (inner.password || inner.kind == LOCATION_NAME) { /* config_open() refused both */
@@ -119,15 +141,14 @@ static int fill_config(struct account *account, const struct account_request *re
 /* A name's query was read before its kind was known. */
 static int check_layers(const struct account *account, const struct layers *layers, struct err *err)
 {
-	static const char *const places[PLACES] = { [PLACE_OPTION] = "options",
+	static const char *const places[PLACES] = { [PLACE_LINE] = "users file",
+		[PLACE_OPTION] = "options",
 		[PLACE_LOCATION] = "location",
 		[PLACE_CONFIG] = "configuration" };
 
 	for (size_t i = 0; i < PLACES; i++) {
-		const bool has_password = i == PLACE_LOCATION && layers->has_password;
-
-		if (account_values_check(&layers->values[i], has_password, account->location.kind,
-			    NULL, err) < 0)
+		if (account_values_check(&layers->values[i], layers->has_password[i],
+			    account->location.kind, NULL, err) < 0)
 			return err_wrap(
 				err, "%s%s%s", account->role, *account->role ? " " : "", places[i]);
 	}
@@ -138,7 +159,7 @@ static int check_layers(const struct account *account, const struct layers *laye
 static size_t group_place(const struct layers *layers, enum account_group group)
 {
 	for (size_t place = 0; place < PLACES; place++) {
-		if (group == GROUP_LOGIN && place == PLACE_LOCATION && layers->has_password)
+		if (group == GROUP_LOGIN && layers->has_password[place])
 			return place;
 		for (size_t key = 0; key < ACCOUNT_KEYS; key++)
 			if (layers->values[place].value[key] &&
@@ -170,6 +191,31 @@ static void merge(struct account *account, const struct layers *layers)
 	if (account->location.password && group_place(layers, GROUP_LOGIN) == PLACE_LOCATION) {
 		account->password = account->location.password;
 		account->location.password = NULL;
+	}
+}
+
+/* What the line of --users adds besides values. */
+static void merge_line(
+	struct account *account, const struct account_request *request, const struct layers *layers)
+{
+	const struct account_values *line = &layers->values[PLACE_LINE];
+	const char **user = &account->values.value[ACCOUNT_USER];
+
+	if (!request->line || account->location.kind == LOCATION_FILE)
+		return;
+	if (layers->has_password[PLACE_LINE]) {
+		struct secret *copy = secret_new(secret_bytes(request->line_secret));
+
+		if (request->line_secret_is_token)
+			account->token = copy;
+		else
+			account->password = copy;
+	}
+	if (group_place(layers, GROUP_LOGIN) == PLACE_LINE)
+		account->values.value[ACCOUNT_ADMIN] = line->value[ACCOUNT_ADMIN];
+	if (!*user && request->user) {
+		*user = arena_strdup(account->arena, request->user);
+		account->depends_on_user = true;
 	}
 }
 
@@ -222,6 +268,21 @@ static unsigned usual_port(enum location_kind kind, enum imap_tls tls)
 	if (kind == LOCATION_POP3)
 		return tls == IMAP_TLS_IMPLICIT ? 995 : 110;
 	return tls == IMAP_TLS_IMPLICIT ? 993 : 143;
+}
+
+/* A secret in a line of --users is what the mechanisms named take. */
+static void fill_token(struct account *account)
+{
+	for (size_t i = 0; i < account->mechanism_count; i++) {
+		const struct sasl_mechanism *mechanism = sasl_find(account->mechanisms[i]);
+
+		if (!mechanism || !(mechanism->traits & SASL_NEEDS_TOKEN))
+			return;
+	}
+	if (account->mechanism_count > 0 && !account->token) {
+		account->token = account->password;
+		account->password = NULL;
+	}
 }
 
 static void fill_defaults(struct account *account)
@@ -309,20 +370,23 @@ static int fill(struct account *account, const struct account_request *request, 
 {
 	struct layers layers = { 0 };
 
+	account->depends_on_user = strstr(request->location, "%u") != NULL;
 	if (location_parse(
 		    request->location, request->user, account->arena, &account->location, err) < 0)
 		return wrap_location(account, err);
 	layers.values[PLACE_LOCATION] = account->location.values;
-	layers.has_password = account->location.password != NULL;
-	account->password_in_location = layers.has_password;
+	layers.has_password[PLACE_LOCATION] = account->location.password != NULL;
+	account->password_in_location = account->location.password != NULL;
 	if (account->location.kind == LOCATION_NAME &&
 		fill_config(account, request, &layers, err) < 0)
 		return wrap_location(account, err);
 	account->mailbox = account->location.mailbox;
 	if (fill_options(account, request, &layers, err) < 0 ||
+		fill_line(account, request, &layers, err) < 0 ||
 		check_layers(account, &layers, err) < 0)
 		return -1;
 	merge(account, &layers);
+	merge_line(account, request, &layers);
 	if (account->location.kind == LOCATION_FILE) {
 		account_name_fill(account);
 		return 0;
@@ -330,6 +394,8 @@ static int fill(struct account *account, const struct account_request *request, 
 	if (account->location.kind == LOCATION_POP3 && account->mailbox)
 		return usage(err, "POP3 has no mailboxes: leave out what follows the name");
 	fill_defaults(account);
+	if (layers.has_password[PLACE_LINE])
+		fill_token(account);
 	if (check_server(account, err) < 0)
 		return wrap_location(account, err);
 	account_name_fill(account);
@@ -344,6 +410,11 @@ struct account *account_new(const struct account_request *request, struct err *e
 	(void)pthread_mutex_init(&account->lock, NULL);
 	account->role = arena_strdup(account->arena, request->role ? request->role : "");
 	account->may_prompt = request->may_prompt;
+	account->trace_label = account->role;
+	if (request->line && request->user)
+		account->trace_label = text_harmless_copy(
+			account->arena, span_of(arena_print(account->arena, "%s(%s)", account->role,
+						request->user)));
 	if (fill(account, request, err) < 0) {
 		account_free(account);
 		return NULL;
@@ -413,6 +484,11 @@ bool account_verifies(const struct account *account)
 	const char *value = get(account, ACCOUNT_TLS_VERIFY);
 
 	return !value || account_value_bool(value);
+}
+
+bool account_depends_on_user(const struct account *account)
+{
+	return account->depends_on_user;
 }
 
 bool account_password_in_location(const struct account *account)

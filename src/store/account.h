@@ -97,7 +97,14 @@ struct account_request {
 	const char *location; /* as typed */
 	const struct account_values *options; /* may be NULL */
 	const struct config *config; /* may be NULL */
-	const char *user; /* what %u stands for, or NULL */
+	const char *user; /* what %u stands for, and who logs in if nothing else says; or NULL */
+	/*
+	 * What a line of --users says, nearer than anything else, or NULL. With a secret of its own there the user logs in for himself: an admin named
+	 * elsewhere does not count. Files take no secrets, and leave them.
+	 */
+	const struct account_values *line;
+	const struct secret *line_secret; /* copied; or NULL */
+	bool line_secret_is_token; /* also one where auth names mechanisms for tokens only */
 	const char *role; /* "src", "dst", "" for messages and traces */
 	bool may_prompt; /* ask on the terminal when no secret is named */
 };
@@ -123,6 +130,8 @@ const char *account_role(const struct account *account);
 unsigned account_connections(const struct account *account); /* the cap; 0 = not given */
 bool account_verifies(const struct account *account); /* false: tls-verify=no, the caller warns */
 bool account_password_in_location(const struct account *account);
+/* False: another user would get the same account. */
+bool account_depends_on_user(const struct account *account);
 /* True when both texts name the same account: copying onto itself is refused. */
 bool account_same(const struct account *a, const struct account *b);
 /*

@@ -232,7 +232,7 @@ static struct dial_options dial_options_of(const struct account *account)
 		.proxy = get(account, ACCOUNT_PROXY),
 		.proxy_password = account->proxy_password,
 		.tunnel = get(account, ACCOUNT_TUNNEL),
-		.trace_label = account->role,
+		.trace_label = account->trace_label,
 		.timeout_ms = timeout_of(account),
 	};
 }

@@ -51,7 +51,9 @@ struct account {
 	struct location location; /* of the configuration's, if the location was a name */
 	struct account_values values; /* what holds */
 	const char *role, *name, *identity, *mailbox;
+	const char *trace_label; /* "src", "src(anna)" */
 	bool may_prompt, password_in_location;
+	bool depends_on_user;
 	uint16_t port;
 	enum imap_tls tls;
 	const char **mechanisms; /* without preauth and apop */

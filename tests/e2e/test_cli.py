@@ -91,7 +91,7 @@ def test_later_commands_say_so(run, name):
     (["lsit", "a"], "did you mean list?"),
     (["copy", "a"], "copy needs SRC DST"),
     (["copy", "--exlude", "x", "a", "b"], "did you mean --exclude?"),
-    (["copy", "--users", "f", "a", "b"], "--users is not there yet"),
+    (["copy", "--users", "f", "a", "b"], "--users: cannot open f"),
     (["copy", "--seen", "--unseen", "a", "b"], "exclude each other"),
     (["copy", "a", "b"], "no account a in the configuration"),
     (["copy", "--src-port=x", "imap://u@h", "imap://u@i"], "port"),
@@ -571,7 +571,7 @@ def test_log_of_a_clean_run(run, src, dst, user, tmp_path):
     result = run("copy", "--log", log, src.url(user), dst.url(user), check=0)
     assert result.err == ""
     text = log.read_text()
-    for line in (r"info: run begins: copy imap\S+ to imap\S+, state \S+\.db$", r"connected to 127\.0\.0\.1 \(.*Dovecot.*\), login by \S+, ",
+    for line in (r"info: run begins: imap\S+ to imap\S+, state \S+\.db$", r"connected to 127\.0\.0\.1 \(.*Dovecot.*\), login by \S+, ",
                  r"debug: INBOX: plan for 1 messages, 0 at the destination, copy 1, ", r"info: INBOX: done: 1 messages found, 1 copied, ",
                  r"info: run ends: complete, exit code 0: 2 messages found, 2 copied, "):
         assert re.search(line, text, re.M), (line, text)

@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "cli/arguments.h"
 #include "cli/cmd.h"
+#include "cli/many.h"
 #include "cli/options.h"
 #include "cli/printer.h"
 #include "cli/signals.h"
@@ -54,7 +55,7 @@ static int run(struct cli *cli, struct arguments *arguments, struct err *err)
 	}
 	if (start_talk(cli, err) < 0)
 		return -1;
-	return cli->command->run(cli, err);
+	return cli->users_file ? many_run(cli, err) : cli->command->run(cli, err);
 }
 
 /* The exit code of a run, its error said. */

@@ -244,7 +244,9 @@ class Dovecot(Server):
             shutil.copyfile(self.cert.cert, os.path.join(self.dir, "tls.pem"))
             shutil.copyfile(self.cert.key, os.path.join(self.dir, "tls.key"))
         users = self.users or {"any": PASSWORD}
-        files = {"users": "".join("%s:{PLAIN}%s\n" % item for item in users.items())}
+        # A colon would end the password's field.
+        files = {"users": "".join("%s:{PLAIN.b64}%s\n" % (name, base64.b64encode(word.encode()).decode())
+                                  for name, word in users.items())}
         if self.master:
             files["masters"] = "%s:{PLAIN}%s\n" % tuple(self.master)
         if "oauth" in self.auth:
