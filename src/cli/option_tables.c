@@ -39,7 +39,7 @@ static const struct option run[] = {
 	{ "yes", NULL, NULL, "answer every question with yes", SETTING(yes), NULL, OPTION_SWITCH, 0,
 		false },
 	{ "jobs", "N", NULL,
-		"use this many pairs of connections at once (chosen by the round trip)",
+		"use this many pairs of connections at once (chosen by the round trip, and more while it pays)",
 		SETTING(jobs), take_jobs, OPTION_OTHER, 'j', false },
 	{ "retries", "N", NULL,
 		"reconnect this often without any progress before a mailbox is given up (5)",

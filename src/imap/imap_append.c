@@ -19,11 +19,17 @@ struct imap_append *imap_append_new(struct imap *imap, const char *server_name)
 
 	append->imap = imap;
 	append->flight_end = &append->flight;
+	append->flight_most = APPEND_FLIGHT_BYTES;
 	imap_command_init(&append->command, "APPEND");
 	imap_command_mailbox(&append->command, server_name);
 	imap_command_init(&append->head, "");
 	buf_init(&append->line, LINE_MAX);
 	return append;
+}
+
+void imap_append_window(struct imap_append *append, size_t bytes)
+{
+	append->flight_most = bytes;
 }
 
 static void free_all(struct append_batch *batch)
@@ -111,7 +117,7 @@ static bool has_room(const struct imap_append *append, uint64_t size)
 	if (append->flights == 0)
 		return true;
 	return append->flights < (multi ? APPEND_BATCHES : APPEND_SINGLES) &&
-	       append->flight_kept + kept <= APPEND_FLIGHT_BYTES;
+	       append->flight_kept + kept <= append->flight_most;
 }
 
 /* No command is half out here, so that refused batches get on. */

@@ -47,6 +47,8 @@ struct imap_append_result {
 
 struct imap_append *imap_append_new(struct imap *imap, const char *server_name);
 void imap_append_free(struct imap_append *append); /* accepts NULL */
+/* Octets kept of what is in flight, 2.5 MiB unless set: what there is memory for. A batch is always let go. */
+void imap_append_window(struct imap_append *append, size_t bytes);
 /*
  * Starts a message of exactly size octets. flags: names between blanks ("" = none); date: INTERNALDATE text or NULL. May wait for room (settling
  * internally). ERR_LOCAL, ERR_MAILBOX, ERR_MESSAGE: an argument cannot be sent, and nothing was begun.

@@ -81,7 +81,7 @@ struct imap_append {
 	struct append_batch *open; /* takes messages, or is being sent */
 	struct append_batch *flight, **flight_end; /* sent whole, oldest first */
 	size_t flights;
-	size_t flight_kept; /* octets */
+	size_t flight_kept, flight_most; /* octets */
 	struct append_batch *spare;
 	size_t spares;
 	bool go_on; /* a '+' came */

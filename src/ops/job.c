@@ -540,11 +540,9 @@ static int run_copy(struct run *run, struct first *first, struct err *err)
 	if (rc == 0) {
 		count = job_choose_lanes(run, &lanes[0]);
 		count = count ? count : 1;
-		for (unsigned i = 1; i < count; i++)
-			lane_init(&lanes[i], run, i);
 		run->shared = shares_targets(run, first);
 		chain_works(run);
-		job_work_lanes(run, lanes, count);
+		count = job_work_lanes(run, lanes, count);
 		rc = finish(run, &lanes[0], err);
 	}
 	for (unsigned i = 0; i < count; i++) {

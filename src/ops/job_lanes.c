@@ -1,12 +1,18 @@
 /* How many connections a run has, whether they compress, and what they carried. */
 #include "ops/lane.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "ops/transform.h"
 
 #define LANES_NEAR 2 /* measured: two connections fill two servers' cores */
 #define LANES_FAR 3 /* and three hide the round trips of a far one */
+#define LANES_RAISED 8 /* as far as it goes by itself: many servers allow ten */
+#define WINDOW_MS 1000
+#define LEFT_LEAST 20 /* messages */
+#define GROWTH 1.1 /* what one lane more has to bring */
+#define STRIKES 2 /* windows without growth: one alone may be a slow mailbox */
 #define COMPRESS_LEAST 2000 /* messages to compare before compressing is worth a round trip */
 #define FAR_US 10000 /* a round trip that takes longer is far */
 
@@ -46,17 +52,15 @@ int64_t job_round_trip_us(const struct store *store)
 	return facts->dial.connect_us > facts->ready_us ? facts->dial.connect_us : facts->ready_us;
 }
 
-unsigned job_choose_lanes(const struct run *run, const struct lane *first)
+/* So many of these lanes as there is work for, and as the accounts allow. */
+static unsigned count_lanes(const struct run *run, const struct lane *first, unsigned lanes)
 {
 	const struct job *job = run->job;
-	int64_t src_us = job_round_trip_us(first->src), dst_us = job_round_trip_us(first->dst);
 	bool shares = !(store_caps(first->dst) & STORE_CAP_STREAMS) && !run->settings->keep_order;
-	unsigned lanes = run->settings->jobs, waiting = 0;
+	unsigned waiting = 0;
 	const unsigned caps[] = { account_connections(job->src), account_connections(job->dst),
 		store_caps(first->src) & STORE_CAP_ALONE ? 1 : LANES_MAX };
 
-	if (!lanes)
-		lanes = src_us > FAR_US || dst_us > FAR_US ? LANES_FAR : LANES_NEAR;
 	for (size_t i = 0; i < run->count; i++) {
 		if (run->work[i].state != WORK_WAITING)
 			continue;
@@ -68,6 +72,17 @@ unsigned job_choose_lanes(const struct run *run, const struct lane *first)
 	for (size_t i = 0; i < countof(caps); i++)
 		lanes = caps[i] && lanes > caps[i] ? caps[i] : lanes;
 	return waiting < lanes ? waiting : lanes;
+}
+
+unsigned job_choose_lanes(const struct run *run, const struct lane *first)
+{
+	int64_t src_us = job_round_trip_us(first->src), dst_us = job_round_trip_us(first->dst);
+	bool far = src_us > FAR_US || dst_us > FAR_US;
+
+	return count_lanes(run, first,
+		run->settings->jobs ? run->settings->jobs
+		: far               ? LANES_FAR
+				    : LANES_NEAR);
 }
 
 void lane_init(struct lane *lane, struct run *run, unsigned number)
@@ -88,23 +103,118 @@ void lane_release(struct lane *lane)
 	transform_free(lane->transform);
 }
 
-/* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
-void job_work_lanes(struct run *run, struct lane *lanes, unsigned count)
+/* One lane more, in a thread of its own. With the lock. */
+static bool start_lane(struct run *run)
 {
-	unsigned started = 1;
+	struct team *team = &run->team;
+	struct lane *lane = &team->lane[team->count];
 
-	run->lanes = count;
-	for (unsigned i = 1; i < count; i++) {
-		if (pthread_create(&lanes[i].thread, NULL, lane_main, &lanes[i]) != 0)
-			break;
-		started++;
+	lane_init(lane, run, team->count);
+	if (pthread_create(&lane->thread, NULL, lane_main, lane) != 0) {
+		lane_release(lane);
+		team->settled = true;
+		return false;
 	}
+	team->count++;
+	team->connecting++;
+	run->lanes++;
+	return true;
+}
+
+static unsigned team_count(struct run *run)
+{
+	unsigned count;
+
 	pthread_mutex_lock(&run->lock);
-	run->lanes -= count - started;
+	count = run->team.count;
+	pthread_mutex_unlock(&run->lock);
+	return count;
+}
+
+unsigned job_work_lanes(struct run *run, struct lane *lanes, unsigned count)
+{
+	const struct settings *settings = run->settings;
+
+	pthread_mutex_lock(&run->lock);
+	/* Our own limits would be taken for the servers'. */
+	run->team = (struct team){
+		.lane = lanes,
+		.count = 1,
+		.settled = settings->jobs || settings->rate > 0 || settings->bandwidth,
+		.most = count_lanes(run, &lanes[0], LANES_RAISED),
+		.usual = count,
+	};
+	run->lanes = 1;
+	while (run->team.count < count && start_lane(run))
+		;
 	pthread_mutex_unlock(&run->lock);
 	lane_main(&lanes[0]);
-	for (unsigned i = 1; i < started; i++)
+	/* Only lanes start lanes: when the last one that was there is joined, no more can come. */
+	for (unsigned i = 1; i < team_count(run); i++)
 		pthread_join(lanes[i].thread, NULL);
+	return team_count(run);
+}
+
+/* Enough that nobody works on yet to be worth a login. With the lock. */
+static bool work_left(const struct run *run)
+{
+	uint64_t messages = 0;
+
+	for (size_t i = run->next; i < run->count; i++) {
+		if (!run->work[i].chained && run->work[i].state == WORK_WAITING)
+			messages += run->work[i].src.messages;
+	}
+	return messages >= LEFT_LEAST || run->shares != NULL;
+}
+
+static void open_window(struct team *team)
+{
+	team->since_ms = clock_ms();
+	team->carried_then = team->carried;
+}
+
+/* What the window that is over says: true, one lane more may pay. */
+static bool pays_more(struct team *team, double rate)
+{
+	if (rate > team->rate * GROWTH) {
+		team->rate = rate;
+		team->strikes = 0;
+		return true;
+	}
+	if (++team->strikes == STRIKES) {
+		team->settled = true;
+		log_info("%u pairs of connections carry %.2f MB/s: one more would not pay",
+			team->count, rate / 1000);
+	}
+	return false;
+}
+
+void job_consider_lane(struct run *run)
+{
+	struct team *team = &run->team;
+	double rate;
+
+	if (team->settled || team->connecting || team->count >= team->most || run->ended)
+		return;
+	if (team->since_ms == 0)
+		open_window(team);
+	if (clock_ms() - team->since_ms < WINDOW_MS)
+		return;
+	rate = (double)(team->carried - team->carried_then) / (double)(clock_ms() - team->since_ms);
+	open_window(team);
+	if (rate <= 0 || !work_left(run) || !pays_more(team, rate) || !start_lane(run))
+		return;
+	log_info("%u pairs of connections carry %.2f MB/s: trying one more", team->count - 1,
+		rate / 1000);
+}
+
+void job_lane_ready(struct run *run, bool refused)
+{
+	pthread_mutex_lock(&run->lock);
+	run->team.connecting--;
+	run->team.since_ms = 0;
+	run->team.settled |= refused;
+	pthread_mutex_unlock(&run->lock);
 }
 
 void job_report_lanes(struct run *run, struct lane *lanes, unsigned count)

@@ -14,6 +14,8 @@
 #define WAIT_MAX_MS (15 * 60 * 1000) /* the longest pause a server is granted at once */
 #define QUIET_STEP_MS 250
 #define QUIET_MAX_MS 60000 /* a mailbox that never comes to rest is not waited for longer */
+#define WINDOW_BEYOND \
+	(640u << 10) /* octets kept by a lane beyond the usual ones: memory has its goal too */
 #define PASSES_MAX 100 /* of one mailbox without an error: more never settle */
 
 bool run_ended(struct run *run)
@@ -44,7 +46,7 @@ struct work *run_take(struct run *run)
 	while (!run->ended && !stop_requested() && run->next < run->count && !work) {
 		struct work *next = &run->work[run->next++];
 
-		if (next->state == WORK_WAITING && !next->chained)
+		if (!next->chained && next->state == WORK_WAITING)
 			work = next;
 	}
 	run->busy += work != NULL;
@@ -93,6 +95,8 @@ int lane_connect(struct lane *lane, struct err *err)
 	request.want_utf8 = true;
 	request.names = run->src_list;
 	dst_request.names = run->dst_list;
+	if (lane->number > 0 && lane->number >= run->team.usual)
+		dst_request.append_window = WINDOW_BEYOND;
 	pthread_mutex_lock(&run->lock);
 	request.compress_scan = run->compress || run->compress_bodies[0] == PAYS;
 	dst_request.compress_scan = run->compress || run->compress_bodies[1] == PAYS;
@@ -272,6 +276,10 @@ static int recover(struct lane *lane, struct err *why, unsigned *attempt, struct
 
 	if (why->scope >= ERR_ACCOUNT || (why->scope < ERR_CONN && !busy))
 		return -1;
+	/* Whatever it was, more connections would not help. */
+	pthread_mutex_lock(&lane->run->lock);
+	lane->run->team.settled = true;
+	pthread_mutex_unlock(&lane->run->lock);
 	if (why->scope == ERR_CONN)
 		lane_disconnect(lane);
 	if (lane->progress) {
@@ -350,8 +358,13 @@ static bool may_work(struct lane *lane)
 	struct err err = ERR_INIT;
 	bool alone;
 
-	if (lane->number == 0 || lane_connect(lane, &err) == 0)
+	if (lane->number == 0)
 		return true;
+	if (lane_connect(lane, &err) == 0) {
+		job_lane_ready(lane->run, false);
+		return true;
+	}
+	job_lane_ready(lane->run, true);
 	lane_disconnect(lane);
 	pthread_mutex_lock(&lane->run->lock);
 	alone = lane->run->lanes == 1;

@@ -61,6 +61,23 @@ struct work { /* one mailbox pair */
 	struct arena *arena; /* of these and text; made when needed */
 };
 
+/*
+ * The lanes of a run, and whether one more pays: one is added as long as the last one made the run carry more, until a server refuses anything or
+ * slows us down (job_lanes.c).
+ */
+struct team {
+	struct lane *lane; /* LANES_MAX of them */
+	unsigned count; /* begun; they stay until the run's end */
+	unsigned usual; /* it began with; those beyond keep less in memory */
+	unsigned most;
+	unsigned connecting; /* of them, and nothing is measured meanwhile */
+	bool settled; /* none is added any more */
+	uint64_t carried, carried_then; /* octets confirmed: now, when the window was opened */
+	int64_t since_ms; /* 0 = no window is open */
+	double rate; /* octets a millisecond, the best window */
+	unsigned strikes;
+};
+
 struct run {
 	const struct job *job;
 	const struct settings *settings;
@@ -82,6 +99,7 @@ struct run {
 	struct share *shares; /* mailboxes whose owner wants help */
 	unsigned busy; /* lanes at work on a mailbox of their own */
 	unsigned lanes; /* alive */
+	struct team team;
 	enum pays compress_bodies[2]; /* source, destination: what the lines showed (lane_pace.c) */
 	/* octets carried that the journal does not know of yet, for --daily-limit */
 	uint64_t unspent;
@@ -185,8 +203,15 @@ int64_t job_round_trip_us(const struct store *store); /* how far the server is; 
 unsigned job_choose_lanes(const struct run *run, const struct lane *first);
 void lane_init(struct lane *lane, struct run *run, unsigned number);
 void lane_release(struct lane *lane);
-/* Lets the lanes work until nothing is left; the first one runs in the caller's thread. */
-void job_work_lanes(struct run *run, struct lane *lanes, unsigned count);
+/*
+ * Lets lanes work until nothing is left, so many to begin with; the first one runs in the caller's thread. Returns how many there were in the end, to be
+ * released.
+ */
+unsigned job_work_lanes(struct run *run, struct lane *lanes, unsigned count);
+/* While bodies flow, with the lock: adds a lane when that may pay. */
+void job_consider_lane(struct run *run);
+/* A lane that was started is connected, or was refused. */
+void job_lane_ready(struct run *run, bool refused);
 void job_report_lanes(struct run *run, struct lane *lanes, unsigned count);
 
 /*

@@ -15,6 +15,7 @@
 #define ASK_BYTES (1u << 20) /* octets one FETCH asks for */
 #define ASK_MESSAGES 2048
 #define SIZE_GUESS 65536 /* octets of a message whose size the source did not tell */
+#define MESSAGE_WORTH 1024 /* octets that carrying any message is worth, when speed is measured */
 #define SEEN_LEAST \
 	3 /* messages that must all have turned before the server, not a reader, is to blame */
 #define HIDDEN_NAMED 100 /* findings about single messages a mailbox */
@@ -221,6 +222,7 @@ static int take_stored(struct copy *copy, const struct flight *flight,
 	work->dst_stored++;
 	work->tally.copied++;
 	work->tally.copied_bytes += flight->size;
+	pass->run->team.carried += flight->size + MESSAGE_WORTH;
 	work->tally.altered += copy->lane->transform != NULL;
 	lane_lost_flags(copy->lane, pass, item->uid, item->lost);
 	work_note_stored(work, item->uid);

@@ -121,6 +121,7 @@ unsigned lane_pace(struct lane *lane)
 		lane->pace[0] = lane->pace[1] = (struct pace){ 0 };
 	}
 	due = sides_due(lane);
+	job_consider_lane(lane->run);
 	pthread_mutex_unlock(&lane->run->lock);
 	return due;
 }

@@ -662,6 +662,29 @@ static void print_end(const struct report *report, struct arena *arena, double s
 		print_verdict(report);
 }
 
+static void json_traffic(const struct report *report, struct json *json)
+{
+	json_key(json, "traffic");
+	json_begin_array(json);
+	for (size_t i = 0; i < report->traffics; i++) {
+		const struct traffic *traffic = &report->traffic[i];
+
+		json_begin_object(json);
+		json_key(json, "side");
+		json_text(json, traffic->side);
+		json_key(json, "connections");
+		json_u64(json, traffic->connections);
+		json_key(json, "read");
+		json_u64(json, traffic->in);
+		json_key(json, "written");
+		json_u64(json, traffic->out);
+		json_key(json, "round_trips");
+		json_u64(json, traffic->turns);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
 void report_finish(struct report *report, double seconds)
 {
 	struct arena *arena = arena_new();
@@ -686,6 +709,7 @@ void report_finish(struct report *report, double seconds)
 		add_tally(&json, &report->total);
 		json_key(&json, "seconds");
 		json_u64(&json, (uint64_t)seconds);
+		json_traffic(report, &json);
 		json_key(&json, "error");
 		json_text(&json, report->error[0] ? report->error : NULL);
 		if (report->options.users) {

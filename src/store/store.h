@@ -90,6 +90,8 @@ struct store_request {
 	bool want_utf8;
 	/* this connection is for scanning, or known to be slow: compress it if offered and not forbidden */
 	bool compress_scan;
+	/* octets of appends kept until they are confirmed; 0 = enough to fill a fast line to a far server */
+	size_t append_window;
 	int64_t timeout_ms;
 	const char *
 		state_dir; /* for UIDs of places that have none (state/ledger.h); NULL = forget them */

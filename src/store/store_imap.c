@@ -62,6 +62,7 @@ static int open_store(struct store *base, const struct store_request *request, s
 	store->arena = arena_new();
 	store->answer = arena_new();
 	store->given = request->names;
+	store->append_window = request->append_window;
 	store->style.prefix = "";
 	rc = open_session(store, request, false, err);
 	if (rc < 0 && store->facts.token_expired) {

@@ -16,8 +16,11 @@ int imap_store_append_to(struct store *base, const char *name, struct err *err)
 	store->append = NULL;
 	arena = arena_new();
 	rc = imap_names_raw(store, name, arena, &raw, &changed, err);
-	if (rc == 0)
+	if (rc == 0) {
 		store->append = imap_append_new(store->imap, raw);
+		if (store->append_window > 0)
+			imap_append_window(store->append, store->append_window);
+	}
 	arena_free(arena);
 	return rc;
 }

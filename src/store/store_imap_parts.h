@@ -40,6 +40,7 @@ struct store_imap {
 	bool status_basic; /* STATUS of more than the basic items was answered BAD */
 	struct box_imap *box; /* open, or NULL */
 	struct imap_append *append;
+	size_t append_window; /* request.append_window */
 };
 
 struct box_imap {

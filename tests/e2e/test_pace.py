@@ -27,7 +27,7 @@ def mail(count=300, size=20_000):
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_slow_line_compresses(src, dst, user, run, proxy, tmp_path, side):
     # What was asked ahead of the source still comes as it is.
-    load.fill(src, user, mail(500 if side == "source" else 300))
+    load.fill(src, user, mail(500))
     slow = proxy(src, rate=2 * SLOW) if side == "source" else proxy(dst, rate=SLOW)
     log, trace = tmp_path / "log", tmp_path / "trace"
     run("copy", (slow if side == "source" else src).url(user), (slow if side == "destination" else dst).url(user),
@@ -36,14 +36,14 @@ def test_a_slow_line_compresses(src, dst, user, run, proxy, tmp_path, side):
     assert commands(trace) == 1
     stats = slow.stats()
     carried = stats["s2c"] if side == "source" else stats["c2s"]
-    assert carried < (9_500_000 if side == "source" else 5_500_000), "it carried 10 or 6 MB as they are: %r" % stats
+    assert carried < 9_500_000, "it carried 10 MB as they are: %r" % stats
     with open(log) as file:
         assert "again in" not in file.read(), "the line broke"
     assert witness.diff(witness.read(src, user), witness.read(dst, user)) == []
 
 
 def test_other_lanes_follow(src, dst, user, run, proxy, tmp_path):
-    load.fill(src, user, [("box %d" % i, list(corpus.l(250, 20_000))[0][1], True) for i in range(3)])
+    load.fill(src, user, [("box %d" % i, list(corpus.l(400, 20_000))[0][1], True) for i in range(3)])
     slow = proxy(dst, rate=SLOW)
     trace = tmp_path / "trace"
     run("copy", src.url(user), slow.url(user), "-j", "3", "--trace", trace, timeout=120, check=0)
