@@ -41,6 +41,9 @@ static int open_accounts(struct copy *copy, struct err *err)
 	copy->dst = cli_account(copy->cli, 1, "dst", err);
 	if (!copy->dst)
 		return -1;
+	if (strcmp(account_scheme(copy->dst), "pop3") == 0)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s: POP3 can only be read: it is no destination", account_name(copy->dst));
 	if (account_same(copy->src, copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"source and destination are the same account: %s", account_name(copy->src));

@@ -128,6 +128,31 @@ static bool port_standard(uint16_t port)
 	return port == 143 || port == 993 || port == 110 || port == 995;
 }
 
+/* The host without what only says which protocol it speaks: "pop.example.org" and "imap.example.org" are doors of one house. */
+static const char *host_house(const char *host)
+{
+	static const char *const doors[] = { "pop.", "pop3.", "pops.", "imap.", "imap4.", "imaps.",
+		"mail.", "in.", "incoming.", "inbound." };
+
+	for (size_t i = 0; i < countof(doors); i++) {
+		const size_t len = strlen(doors[i]);
+
+		if (strncasecmp(host, doors[i], len) == 0 && strchr(host + len, '.'))
+			return host + len;
+	}
+	return host;
+}
+
+static bool host_same(const struct account *a, const struct account *b)
+{
+	const char *host_a = a->values.value[ACCOUNT_HOST], *host_b = b->values.value[ACCOUNT_HOST];
+
+	if (a->location.kind == b->location.kind)
+		return text_same(host_a, host_b);
+	/* POP3 and IMAP: taken for two accounts, --delete-source would delete the only copies. */
+	return text_same(host_house(host_a), host_house(host_b));
+}
+
 /* The same mail is behind the usual ports of a host; most servers do not tell upper from lower case in user names. */
 static bool server_same(const struct account *a, const struct account *b)
 {
@@ -139,7 +164,7 @@ static bool server_same(const struct account *a, const struct account *b)
 		return !host_a && !host_b &&
 		       strcmp(a->values.value[ACCOUNT_TUNNEL], b->values.value[ACCOUNT_TUNNEL]) ==
 			       0;
-	if (!text_same(host_a, host_b))
+	if (!host_same(a, b))
 		return false;
 	return a->port == b->port || (port_standard(a->port) && port_standard(b->port));
 }

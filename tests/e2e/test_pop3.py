@@ -457,6 +457,16 @@ def test_control_characters(fake, run):
 def test_writing_is_refused(fake, src, run, user):
     """Read side only: said before anything is done."""
     server = fake(mail())
-    fill(src, user, {"INBOX": notes(1)})
-    result = run("copy", src.url(user), server.url())
-    assert result.code != 0 and len(server.messages) == 8
+    result = run("copy", src.url(user), server.url(), check=2)
+    assert "only be read" in result.err and not server.commands
+
+
+@pytest.mark.parametrize("at", range(40, 4000, 360))
+def test_dovecot_cut(pop, dst, run, user, proxy, at):
+    """A real server's line breaks after so many octets, again and again."""
+    fill(pop, user, {"INBOX": [*notes(8), note(50, size=3000)]})
+    broken = proxy(pop, target=pop.pop3_port, rules=[{"do": "cut", "direction": "s2c", "bytes": at}])
+    result = run("copy", pop.pop3_url(user, port=broken.port), dst.url(user), "--retries", "2")
+    assert result.code in (0, 3, 4), result
+    copy(run, pop.pop3_url(user), dst.url(user))
+    assert sorted(subjects(dst, user)) == [*range(1, 9), 50]

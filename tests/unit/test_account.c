@@ -308,6 +308,11 @@ static void the_same_account_is_known_again(void **state)
 	} rows[] = {
 		{ "imaps://u@h", "imap://U@H./Other", true },
 		{ "imaps://u@h", "pop3s://u@h", true },
+		{ "imap://u@IMAP.example.org", "pop3s://u@pop.example.org", true },
+		{ "imaps://u@mail.example.org", "pop3s://u@example.org", true },
+		{ "imaps://u@imap.example.org", "pop3s://u@pop.example.com", false },
+		{ "imaps://u@imap.org", "pop3s://u@pop.org", false },
+		{ "imaps://u@imap.example.org", "imaps://u@mail.example.org", false },
 		{ "imaps://u@h", "imaps://u@h:1993", false },
 		{ "imaps://u@h:1993", "imap://u@h:1993", true },
 		{ "imaps://u@h", "imaps://v@h", false },
