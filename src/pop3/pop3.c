@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "net/redact.h"
 #include "net/secret.h"
 #include "net/wire.h"
 #include "pop3/pop3_parts.h"
@@ -69,6 +70,12 @@ void pop3_set(struct pop3 *pop3, enum pop3_cap cap, bool has)
 bool pop3_told(const struct pop3 *pop3)
 {
 	return pop3->told;
+}
+
+void pop3_blot(const struct pop3 *pop3, char *text)
+{
+	if (pop3->wire)
+		redact_apply(wire_redact(pop3->wire), text, strlen(text));
 }
 
 struct wire *pop3_wire(struct pop3 *pop3)
@@ -233,6 +240,7 @@ int pop3_reply(struct pop3 *pop3, struct pop3_reply *out, struct err *err)
 
 	char shown[TEXT_SHOWN];
 	text_shown(span_sub(buf_span(&pop3->line), 0, 60), shown);
+	pop3_blot(pop3, shown);
 	return err_set_kind(err, ERR_CONN, ERR_KIND_NETWORK,
 		"the server's answer is none of POP3: \"%s\"", shown);
 }
@@ -362,6 +370,7 @@ int pop3_refusal(const struct pop3 *pop3, const struct pop3_reply *reply, struct
 	char shown[TEXT_SHOWN];
 
 	text_shown(span_sub(reply->text, 0, WORDS_MAX), shown);
+	pop3_blot(pop3, shown);
 	if (!*shown)
 		(void)snprintf(shown, sizeof(shown), "the server refuses without a word");
 	switch (reply->code) {

@@ -61,6 +61,8 @@ bool pop3_has(const struct pop3 *pop3, enum pop3_cap cap);
 void pop3_set(struct pop3 *pop3, enum pop3_cap cap, bool has);
 bool pop3_told(const struct pop3 *pop3); /* CAPA was answered */
 struct wire *pop3_wire(struct pop3 *pop3);
+/* Blots out of the server's words what was sent to it in secret: some servers say it back. */
+void pop3_blot(const struct pop3 *pop3, char *text);
 
 enum pop3_shape { POP3_SINGLE, POP3_MULTI }; /* of the answer, if it is +OK */
 

@@ -351,6 +351,7 @@ static int sasl_begin(struct login *login, struct sasl *sasl, bool *answered_out
 		rc = step_too_long(err);
 	if (rc == 0 && sasl_client_first(sasl) && sasl_step(sasl, SPAN(""), &answer, err) < 0)
 		rc = -1;
+	wire_hide_exact(login->pop3->wire, buf_span(&answer));
 	const bool fits = line.len + 1 + answer.len + 2 <= AUTH_LINE_MAX;
 	if (rc == 0 && answer.len > 0 && fits) {
 		*answered_out = true;
@@ -385,6 +386,7 @@ static int sasl_exchange(
 				"%s: the server asks without end", login->mechanism->key);
 		secret_buf_init(&answer);
 		int rc = sasl_step(sasl, reply->text, &answer, err);
+		wire_hide_exact(login->pop3->wire, buf_span(&answer));
 		if (rc >= 0)
 			rc = secret_line(login, &answer, reply, err);
 		secret_buf_release(&answer);
@@ -467,6 +469,7 @@ static int login_by_apop(struct login *login, const char *user, struct span pass
 	if (apop_digest(span_of(login->stamp), password, digest) < 0)
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_AUTH,
 			"auth=apop needs MD5, which this system's OpenSSL forbids");
+	wire_hide_exact(login->pop3->wire, span_of(digest));
 	secret_buf_init(&line);
 	rc = buf_print(&line, "APOP %s %s", user, digest) < 0
 		     ? step_too_long(err)
@@ -519,6 +522,8 @@ static int enter_authenticate(struct login *login, struct err *err)
 	err_clear(err);
 	if (login_choose(login, &options, err) < 0)
 		return -1;
+	wire_hide(pop3->wire, password);
+	wire_hide(pop3->wire, secret_bytes(options.token));
 	if (!login->mechanism)
 		rc = login_by_apop(login, user, password, &reply, err);
 	else if (login->mechanism->traits & SASL_LOGIN_COMMAND)
@@ -572,10 +577,13 @@ int pop3_enter(struct pop3 *pop3, const struct pop3_options *options, struct pop
 		*at = (char)(*at == ',' ? ' ' : *at);
 	if (enter_greeting(&login, &local) < 0 || enter_stls(&login, &local) < 0 ||
 		enter_authenticate(&login, &local) < 0 || enter_ready(&login, &local) < 0) {
+		pop3_blot(pop3, local.text);
 		if (err)
 			*err = local;
 		return -1;
 	}
+	pop3_blot(pop3, facts->capabilities);
+	pop3_blot(pop3, facts->server_id);
 	pop3->deadline = 0;
 	return 0;
 }

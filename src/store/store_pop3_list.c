@@ -99,6 +99,7 @@ static int read_list(struct store_pop3 *store, struct err *err)
 			char shown[TEXT_SHOWN];
 
 			text_shown(span_sub(line, 0, 60), shown);
+			pop3_blot(store->pop3, shown);
 			return err_set(err, ERR_CONN, "the server's LIST is none: \"%s\"", shown);
 		}
 		if (add_row(store, number, size, err) < 0)

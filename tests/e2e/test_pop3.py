@@ -1,8 +1,8 @@
 """POP3 accounts as a source: every message once and to the octet, whatever the server does; deleted only when QUIT says so."""
+import base64
 import collections
 import hashlib
 import itertools
-import signal
 import time
 
 import pytest
@@ -12,6 +12,7 @@ from lab import corpus, load, witness
 from lab.courier import Courier
 from lab.dovecot import Dovecot
 from lab.pop3 import Pop3
+from lab.server import PASSWORD
 
 CAPA = ("TOP", "UIDL", "USER", "RESP-CODES")
 PIPELINING = CAPA + ("PIPELINING",)
@@ -158,7 +159,12 @@ def test_delete_source(pop, dst, run, user):
 def test_mechanisms(servers, dst, run, user, auth):
     server = servers(Dovecot, instance="pop3 auth", format="maildir", pop3=True, auth="plain login cram-md5 apop scram-sha-256")
     fill(server, user, {"INBOX": notes(1)})
-    assert copy(run, server.pop3_url(user, auth=auth), dst.url(user)).copied == 1
+    assert copy(run, server.pop3_url(user, auth=auth), dst.url(user), "--trace", "trace", "--log", "log").copied == 1
+    written = (run.home / "trace").read_bytes() + (run.home / "log").read_bytes()
+    assert b"CAPA" in written
+    for secret in (PASSWORD.encode(), base64.b64encode(PASSWORD.encode()),
+                   base64.b64encode(b"\0%s\0%s" % (user.encode(), PASSWORD.encode()))):
+        assert secret not in written
     assert run("check", server.pop3_url(user, auth="plain"), check=0)
     bad = run.home / "bad"
     bad.write_text("wrong\n")
@@ -337,16 +343,41 @@ def test_stall(fake, dst, run, user):
     same(dst, user, mail())
 
 
-@pytest.mark.parametrize("sizes", ["true", "lies"])
-@pytest.mark.parametrize("point", [1, 3, 8, 20])
-def test_killed(fake, dst, run, user, sizes, point):
-    messages = mail(40)
-    server = fake(messages, sizes=len if sizes == "true" else lambda m: len(m) - m.count(b"\n"))
-    result = run("copy", server.url(), dst.url(user), env={"MAILHAUL_FAULT": "write:%d:kill" % (point * 3)})
-    assert result.code in (-signal.SIGKILL, 0)
-    copy(run, server.url(), dst.url(user))
-    same(dst, user, messages)
-    assert copy(run, server.url(), dst.url(user)).copied == 0
+SWEEP = {"true": {}, "lies": {"sizes": lambda m: len(m) - m.count(b"\n")}, "no uidl": {"has": ("TOP",)}, "one by one": {"capabilities": CAPA}}
+SWEPT = mail(12) + [raw(1), raw(1), raw(2), note(50, size=700_000).body, raw(51, b".\r\n..\r\n+OK\r\n")]
+
+
+def swept(count, most, soak):
+    return range(1, count + 1) if soak or count <= most else sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
+
+
+@pytest.mark.parametrize("how", ["kill", "EIO"])
+@pytest.mark.parametrize("case", SWEEP)
+def test_killed(fake, dst, run_new, user, soak, case, how):
+    """Killed, or failed by the system, at its steps and system calls; then the rest, with --delete-source: once each, and gone at the end."""
+    counts = run_new()
+    path = counts.home / "counts"
+    copy(counts, fake(SWEPT, **SWEEP[case]).url(), dst.url(user + "x"), env={"MAILHAUL_FAULT_COUNT": str(path)})
+    if not path.exists():
+        pytest.skip("built without -Dfaults=true")
+    found = dict(line.rsplit(None, 1) for line in path.read_text().splitlines())
+    names = ("point", "pwrite", "fsync", "send", "recv", "open") if how == "kill" else ("pwrite", "send", "recv", "open", "poll")
+    deletes = ("--delete-source", "--yes", "--max-delete", "100%")
+    killed = 0
+    for name in names:
+        for n in swept(int(found.get(name, 0)), 4, soak):
+            server, run, who = fake(SWEPT, **SWEEP[case]), run_new(), "%s-%s-%d" % (user, name, n)
+            first = run("copy", server.url(), dst.url(who), *deletes, "--settle", "100ms", "--retries", "2",
+                        env={"MAILHAUL_FAULT": "%s:%d:%s" % (name, n, how)})
+            killed += first.code < 0
+            have = there(dst, who)
+            assert not have - as_sent(SWEPT), (first, name, n)
+            lost = as_sent(SWEPT) - have - as_sent(server.messages)
+            assert not lost, ("lost", first, name, n)
+            report = copy(run, server.url(), dst.url(who), *deletes, "--settle", "100ms")
+            assert server.messages == [] and report.failed == 0
+            same(dst, who, SWEPT)
+    assert killed > 12 or how != "kill"
 
 
 # ---- deleting ----

@@ -174,6 +174,31 @@ static void test_refused(void **state)
 	assert_int_equal(err.kind, ERR_KIND_BUSY);
 }
 
+/* What the server says back of the password reaches nobody. */
+static void test_said_back(void **state)
+{
+	static const char *const refused[] = { "S: +OK", "C: CAPA", "S: -ERR", "C: USER mrose",
+		"S: +OK", "C: PASS tanstaaf", "S: -ERR wrong password tanstaaf for PASS tanstaaf",
+		NULL };
+	static const char *const plain[] = { "S: +OK", "C: CAPA", "S: +OK", "S: SASL PLAIN", "S: .",
+		"C: AUTH PLAIN AG1yb3NlAHRhbnN0YWFm", "S: -ERR AUTH PLAIN AG1yb3NlAHRhbnN0YWFm",
+		NULL };
+	static const char *const told[] = { "S: +OK", "C: CAPA", "S: +OK", "S: USER", "S: .",
+		"C: USER mrose", "S: +OK", "C: PASS tanstaaf", "S: +OK", "C: CAPA", "S: +OK",
+		"S: IMPLEMENTATION tanstaaf", "S: .", "C: QUIT", NULL };
+	struct pop3_facts facts;
+	struct err err;
+
+	(void)state;
+	assert_null(
+		strstr(enter(refused, (struct pop3_options){ ALLOW }, &facts, &err), "tanstaaf"));
+	assert_null(strstr(enter(plain, (struct pop3_options){ ALLOW }, &facts, &err),
+		"AG1yb3NlAHRhbnN0YWFm"));
+	assert_string_equal(enter(told, (struct pop3_options){ ALLOW }, &facts, &err), "");
+	assert_null(strstr(facts.server_id, "tanstaaf"));
+	assert_null(strstr(facts.capabilities, "tanstaaf"));
+}
+
 static void test_strangers(void **state)
 {
 	static const char *const imap[] = { "S: * OK IMAP4rev1", NULL };
@@ -216,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_auth_ok_for_plus),
 		cmocka_unit_test(test_clear_text),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_said_back),
 		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_disabled_and_utf8),
 	};
