@@ -275,7 +275,9 @@ static int prepare_destination(
 		struct work *work = &run->work[i];
 		const struct mailbox_info *existing = work->pair.existing;
 		bool create = !existing && work->state == WORK_WAITING;
+		/* files have no subscriptions: nothing that could be lost */
 		bool subscribe = !run->settings->no_subscribe && work->src.subscribed &&
+				 (store_caps(lane->dst) & STORE_CAP_SUBSCRIBE) &&
 				 !first->src.list.subscriptions_unknown &&
 				 (create || (existing && !existing->subscribed));
 

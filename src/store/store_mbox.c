@@ -1,0 +1,349 @@
+/* mbox files and Thunderbird's folders as a store: opening, listing, creating. */
+#include "store/store_mbox_parts.h"
+
+#include "base/os.h"
+#include "mail/mailbox_name.h"
+#include "state/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+/* ---- opening ---- */
+
+/* USER[:GROUP], by name or number. */
+static int take_owner(struct store_mbox *store, const char *text, struct err *err)
+{
+	const size_t colon = span_find(span_of(text), ':');
+	const char *user = arena_text(
+		store->arena, span_sub(span_of(text), 0, colon == SIZE_MAX ? strlen(text) : colon));
+	const char *group = colon == SIZE_MAX ? "" : text + colon + 1;
+	struct passwd entry, *found = NULL;
+	struct group group_entry, *group_found = NULL;
+	char data[4096];
+
+	if (*user && !span_u32(span_of(user), &store->owner)) {
+		if (getpwnam_r(user, &entry, data, sizeof(data), &found) != 0 || found == NULL)
+			return err_set_kind(
+				err, ERR_LOCAL, ERR_KIND_USAGE, "owner: there is no user %s", user);
+		store->owner = found->pw_uid;
+		store->group = found->pw_gid;
+	}
+	if (*group && !span_u32(span_of(group), &store->group)) {
+		if (getgrnam_r(group, &group_entry, data, sizeof(data), &group_found) != 0 ||
+			group_found == NULL)
+			return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+				"owner: there is no group %s", group);
+		store->group = group_found->gr_gid;
+	}
+	return 0;
+}
+
+static int take_variant(struct store_mbox *store, const char *text)
+{
+	static const struct {
+		const char *name;
+		enum mbox_variant variant;
+	} variants[] = {
+		{ "mboxo", MBOX_O },
+		{ "mboxrd", MBOX_RD },
+		{ "mboxcl", MBOX_CL },
+		{ "mboxcl2", MBOX_CL2 },
+		{ "mboxrd,status", MBOX_AUTO },
+	};
+
+	for (size_t i = 0; text != NULL && i < countof(variants); i++) {
+		if (strcmp(text, variants[i].name) == 0)
+			store->variant = variants[i].variant;
+	}
+	store->status = text != NULL && strcmp(text, "mboxrd,status") == 0;
+	/* what is written is mboxrd, whatever is read */
+	return store->variant == MBOX_AUTO || store->variant == MBOX_RD ? 0 : 1;
+}
+
+static enum mbox_layout layout_of(const char *text, bool mozilla)
+{
+	if (text == NULL)
+		return mozilla ? MBOX_LAYOUT_THUNDERBIRD : MBOX_LAYOUT_FLAT;
+	if (strcmp(text, "thunderbird") == 0)
+		return MBOX_LAYOUT_THUNDERBIRD;
+	return strcmp(text, "fs") == 0 ? MBOX_LAYOUT_FS : MBOX_LAYOUT_FLAT;
+}
+
+/* "mbox.gz" to ".mbox.gz" */
+static const char *ext_of(struct store_mbox *store, const char *text)
+{
+	if (text == NULL)
+		return store->layout == MBOX_LAYOUT_THUNDERBIRD ? "" : ".mbox";
+	return *text == '.' || !*text ? text : arena_print(store->arena, ".%s", text);
+}
+
+/* Is the location one file, there already or to be made? */
+static bool is_single(const char *path)
+{
+	const size_t path_len = strlen(path);
+	struct span name = span_make(path, path_len);
+	struct stat st;
+	size_t len;
+
+	if (os_stat(path, &st) == 0)
+		return !S_ISDIR(st.st_mode);
+	if (path_len > 0 && path[path_len - 1] == '/')
+		return false;
+	if (mbox_packing_of(name, &len) != MBOX_PLAIN)
+		return true;
+	return name.len > 5 && span_equal_nocase(span_from(name, name.len - 5), SPAN(".mbox"));
+}
+
+static void take_path(struct store_mbox *store, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (store->mozilla || !is_single(path)) {
+		store->root_path = arena_strdup(store->arena, path);
+		return;
+	}
+	store->single = arena_strdup(store->arena, slash != NULL ? slash + 1 : path);
+	store->root_path =
+		slash == NULL   ? arena_strdup(store->arena, ".")
+		: slash == path ? arena_strdup(store->arena, "/")
+				: arena_text(store->arena, span_make(path, (size_t)(slash - path)));
+}
+
+static int open_store(struct store *base, const struct store_request *request, struct err *err)
+{
+	struct store_mbox *store = store_mbox_of(base);
+	struct account *account = base->account;
+	const char *owner = account_get(account, ACCOUNT_OWNER);
+	const bool is_src = strcmp(account_role(account), "src") == 0;
+
+	store->root = -1;
+	store->arena = arena_new();
+	store->owner = store->group = UINT32_MAX;
+	store->mozilla = strcmp(account_scheme(account), "thunderbird") == 0;
+	store->layout = layout_of(account_get(account, ACCOUNT_LAYOUT), store->mozilla);
+	if (take_variant(store, account_get(account, ACCOUNT_VARIANT)) > 0 &&
+		strcmp(account_role(account), "dst") == 0)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"variant: only mboxrd is written, for it alone gives back what went in");
+	store->ext = ext_of(store, account_get(account, ACCOUNT_EXT));
+	if (owner != NULL && take_owner(store, owner, err) < 0)
+		return -1;
+	take_path(store, account_path(account));
+	store->ledger = account_ledger(account, request->state_dir, err);
+	if (store->ledger == NULL || mbox_tree_root(store, false, err) < 0)
+		return -1;
+	if (store->root < 0 && is_src)
+		return err_set_kind(
+			err, ERR_ACCOUNT, ERR_KIND_USAGE, "there is no %s", account_path(account));
+	return 0;
+}
+
+static void close_store(struct store *base)
+{
+	struct store_mbox *store = store_mbox_of(base);
+
+	mbox_append_free(store);
+	if (store->root >= 0)
+		os_close(store->root);
+	arena_free(store->arena);
+}
+
+static unsigned caps_of(const struct store *base)
+{
+	(void)base;
+	return STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
+	       STORE_CAP_REMOVE_ONE | STORE_CAP_WRITE | STORE_CAP_STREAMS | STORE_CAP_RAW |
+	       STORE_CAP_FILES;
+}
+
+/* ---- listing ---- */
+
+static void fill_status(struct mbox_file *file, struct mailbox_info *info)
+{
+	info->has = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDVALIDITY | IMAP_STATUS_UIDNEXT;
+	info->messages = (uint32_t)(file->manifest != NULL ? manifest_count(file->manifest)
+							   : file->finding.count);
+	info->uidvalidity = file->uidvalidity;
+	info->uidnext = file->uidnext;
+}
+
+static void fill_counts(struct mbox_file *file, struct mailbox_info *info)
+{
+	const struct flag_table *table = file->store->store.flags;
+	struct manifest_row row;
+
+	info->has |= IMAP_STATUS_UNSEEN | IMAP_STATUS_SIZE;
+	for (size_t i = 0; i < info->messages; i++) {
+		const flags_t flags = file->manifest != NULL ? manifest_flags(file->manifest, i)
+							     : file->finding.found[i].flags;
+
+		info->unseen += !flags_has(table, flags, SPAN("\\Seen"));
+		if (file->manifest == NULL)
+			info->size += file->finding.found[i].size;
+		else if (manifest_read(file->manifest, i, &row, NULL) == 0 &&
+			 row.size != UINT64_MAX)
+			info->size += row.size;
+	}
+}
+
+/* Without looking through the file: what a record says that is in step with it. */
+static void fill_cheaply(struct store_mbox *store, unsigned want, struct mailbox_info *info)
+{
+	struct arena *arena = arena_new();
+	const char *slash = strrchr(info->raw, '/');
+	const char *sidecar = slash != NULL
+				      ? arena_print(arena, "%.*s/.%s.mailhaul",
+						(int)(slash - info->raw), info->raw, slash + 1)
+				      : arena_print(arena, ".%s.mailhaul", info->raw);
+	struct mbox_file *file = NULL;
+	struct stat st;
+
+	if (os_fstatat(store->root, sidecar, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		file = mbox_file_open_quick(store, info->name, info->raw);
+	if (file != NULL) {
+		fill_status(file, info);
+		if (want & (STORE_LIST_SIZE | STORE_LIST_UNSEEN))
+			fill_counts(file, info);
+	}
+	mbox_file_close(file);
+	arena_free(arena);
+}
+
+static int list_store(struct store *base, unsigned want, struct arena *arena,
+	struct mailbox_list *out, struct err *err)
+{
+	struct store_mbox *store = store_mbox_of(base);
+	struct mbox_place *place;
+	size_t count;
+
+	*out = (struct mailbox_list){ .delimiter = '/', .subscriptions_unknown = true };
+	if (mbox_tree_list(store, arena, &place, &count, err) < 0)
+		return -1;
+	out->mailbox = arena_array(arena, count + 1, sizeof(*out->mailbox));
+	for (size_t i = 0; i < count; i++) {
+		struct mailbox_info *info = &out->mailbox[out->count++];
+
+		info->name = place[i].name;
+		info->raw = place[i].path;
+		if (want != 0)
+			fill_cheaply(store, want, info);
+	}
+	return 0;
+}
+
+static int status_store(struct store *base, const char *name, unsigned want,
+	struct mailbox_info *out, struct err *err)
+{
+	struct mbox_file *file = mbox_file_open(store_mbox_of(base), name, false, false, err);
+
+	*out = (struct mailbox_info){ .name = name, .raw = name };
+	if (file == NULL)
+		return -1;
+	fill_status(file, out);
+	if (want & (STORE_LIST_SIZE | STORE_LIST_UNSEEN))
+		fill_counts(file, out);
+	mbox_file_close(file);
+	return 0;
+}
+
+/* ---- creating ---- */
+
+/* The one mailbox of a file goes by the first name it was given. */
+static int name_single(struct store_mbox *store, const char *name, struct err *err)
+{
+	struct mbox_place *place;
+	struct mbox_file *file;
+	const char *noted;
+	size_t count;
+	int rc = 0;
+
+	if (mbox_tree_list(store, store->arena, &place, &count, err) < 0)
+		return -1;
+	if (count == 0)
+		return err_set(err, ERR_MAILBOX, "there is no file %s", store->single);
+	if (strcmp(place[0].name, name) == 0)
+		return 0;
+	file = mbox_file_open(store, place[0].name, true, true, err);
+	if (file == NULL)
+		return -1;
+	noted = manifest_note(file->manifest, "mailbox");
+	if (noted != NULL || manifest_count(file->manifest) > 0) {
+		rc = err_set(err, ERR_MAILBOX,
+			"%s holds mailbox %s: a file is one mailbox; name a directory, or give --into %s",
+			store->single, place[0].name, place[0].name);
+	} else {
+		manifest_set_note(file->manifest, "mailbox", name);
+		rc = manifest_commit(file->manifest, err);
+	}
+	mbox_file_close(file);
+	return rc;
+}
+
+static int create_store(struct store *base, const char *name, enum store_use use, bool *changed_out,
+	struct err *err)
+{
+	struct store_mbox *store = store_mbox_of(base);
+	struct err local = ERR_INIT;
+	struct arena *arena;
+	bool is_there;
+
+	(void)use;
+	*changed_out = false;
+	arena = arena_new();
+	is_there = store->single == NULL && mbox_tree_find(store, name, arena, &local) != NULL;
+	arena_free(arena);
+	if (is_there)
+		return 0;
+	if (local.scope != ERR_NONE) {
+		if (err != NULL)
+			*err = local;
+		return -1;
+	}
+	if (mbox_file_create(store, name, err) < 0)
+		return -1;
+	return store->single != NULL ? name_single(store, name, err) : 0;
+}
+
+static int remove_store(struct store *base, const char *name, struct err *err)
+{
+	struct store_mbox *store = store_mbox_of(base);
+	struct mbox_file *file = mbox_file_open(store, name, true, false, err);
+	struct mbox_lock lock = { .held = false };
+	int rc;
+
+	if (file == NULL)
+		return -1;
+	rc = mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err);
+	if (rc == 0 && os_unlinkat(file->dir, file->base, 0) < 0)
+		rc = err_set_errno(err, ERR_MAILBOX, "cannot remove %s", file->path);
+	if (rc == 0 && os_unlinkat(file->dir, file->sidecar, 0) < 0 && errno != ENOENT)
+		rc = err_set_errno(err, ERR_MAILBOX, "cannot remove %s", file->sidecar);
+	if (rc == 0)
+		rc = ledger_forget(store->ledger, name, err);
+	mbox_lock_drop(&lock);
+	mbox_file_close(file);
+	return rc;
+}
+
+#define MBOX_OPS(name)                                                                             \
+	{                                                                                          \
+		.scheme = (name), .store_size = sizeof(struct store_mbox), .open = open_store,     \
+		.close = close_store, .caps = caps_of, .list = list_store, .status = status_store, \
+		.create = create_store, .remove_mailbox = remove_store, .open_box = mbox_box_open, \
+		.close_box = mbox_box_close, .scan = file_box_scan, .search = file_box_search,     \
+		.change_flags = mbox_box_flags, .remove = mbox_box_remove,                         \
+		.fetch_has_room = file_box_fetch_has_room, .fetch_ask = file_box_fetch_ask,        \
+		.fetch_ready = file_box_fetch_ready, .fetch_next = file_box_fetch_next,            \
+		.fetch_chunk = file_box_fetch_chunk, .fetch_end = file_box_fetch_end,              \
+		.append_to = mbox_append_to, .append_begin = mbox_append_begin,                    \
+		.append_add = mbox_append_add, .append_end = mbox_append_end,                      \
+		.append_in_message = mbox_append_in_message, .append_cancel = mbox_append_cancel,  \
+		.append_flush = mbox_append_flush, .append_settle = mbox_append_settle,            \
+		.append_drop = mbox_append_drop, .append_outstanding = mbox_append_outstanding,    \
+	}
+
+const struct store_ops store_mbox_ops = MBOX_OPS("mbox");
+const struct store_ops store_thunderbird_ops = MBOX_OPS("thunderbird");

@@ -1,0 +1,219 @@
+/*
+ * What the files of the mbox and Thunderbird back ends share: store_mbox.c (opening, mailboxes), mbox_tree.c (names and files), store_mbox_file.c (one file and its
+ * record), store_mbox_sync.c (both brought together), store_mbox_box.c (reading), store_mbox_append.c, store_mbox_remove.c. For these only.
+ *
+ * A mailbox is a file; beside it `.FILE.mailhaul` (store/manifest.h) tells for what we wrote: UIDs, flags, dates, and how to give back the very octets. The record is
+ * believed while the file's size, time and inode are those it was last in step with (note `end`); else the file is looked through again: from that end on
+ * if it has only grown, else whole, and messages are known again by their key (mail/mbox_facts.h).
+ *
+ * Writing a group: the rows and the note `append` (where it will stand) are made durable, then the octets are appended, fsync'ed, and only then believed stored. After a
+ * crash the rows behind that note are checked by their SHA-256: what is whole is kept with all that is known of it; a torn rest is cut off only if nothing in it
+ * can be somebody else's.
+ *
+ * A file without a record (another program's) that is only read gets none: its UIDs are kept in the state directory (state/ledger.h).
+ *
+ * Owner: the store. Threads: one at a time.
+ */
+#ifndef STORE_STORE_MBOX_PARTS_H
+#define STORE_STORE_MBOX_PARTS_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "mail/mbox_facts.h"
+#include "mail/mbox_reader.h"
+#include "store/file_box.h"
+#include "store/manifest.h"
+#include "store/mbox_lock.h"
+#include "store/mbox_octets.h"
+
+#include <sys/stat.h>
+
+struct ledger;
+struct mozilla_filter;
+struct mbox_append;
+
+enum mbox_layout { MBOX_LAYOUT_FLAT, MBOX_LAYOUT_FS, MBOX_LAYOUT_THUNDERBIRD };
+
+struct mbox_entry { /* a message in a file */
+	uint64_t start, size; /* of the From_ line; octets of the message behind it */
+	uint32_t head; /* octets of the From_ line */
+	uint32_t strip; /* octets of lines of our own at the front of the message */
+	uint8_t how; /* enum mbox_quote_how */
+	bool exact; /* line ends are handed on as they stand */
+	bool open_line; /* the last line end is not the message's */
+	bool filtered; /* lines X-Mozilla-* are left out, wherever they stand */
+	uint64_t key;
+};
+
+struct mbox_found { /* a message found by looking through a file */
+	struct mbox_entry entry;
+	struct digest128 key;
+	struct date date;
+	flags_t flags;
+	uint32_t size; /* a hint */
+	uint32_t uid; /* 0 = none yet */
+	bool has_status; /* the flags are what some program wrote into the message */
+	bool by_length;
+};
+
+struct mbox_finding { /* the result of looking */
+	struct mbox_found *found;
+	size_t count, room;
+	uint64_t end; /* octets, with the empty line behind the last message */
+	unsigned pad; /* LFs missing before another one can be appended */
+};
+
+struct mbox_place { /* of a mailbox */
+	const char *name; /* display */
+	const char *path; /* relative to the store's directory */
+};
+
+struct store_mbox {
+	struct store store;
+	struct arena *arena;
+	int root; /* the directory; -1: there is none yet */
+	char *root_path;
+	char *single; /* name of the one file the location is, or NULL: a tree */
+	enum mbox_layout layout;
+	bool mozilla; /* thunderbird: */
+	bool status; /* flags are written into the messages too */
+	enum mbox_variant variant;
+	const char *ext; /* of new files, with its dot; "" = none */
+	uint32_t owner, group; /* of new files; UINT32_MAX = as it comes */
+	struct ledger *ledger;
+	struct mbox_file *files; /* open ones */
+	struct mbox_append *append; /* NULL: nothing was written yet */
+};
+
+struct mbox_file { /* an open mailbox */
+	struct mbox_file *next;
+	unsigned users;
+	struct store_mbox *store;
+	char *name; /* display */
+	char *path; /* for messages */
+	int dir; /* its directory */
+	char *base; /* its name there */
+	char *sidecar;
+	int fd; /* -1: does not exist */
+	bool writable;
+	enum mbox_packing packing;
+	struct manifest_place place;
+	struct manifest *manifest; /* NULL: `finding` with UIDs of the ledger is all there is */
+	struct mbox_finding finding;
+	uint32_t uidvalidity, uidnext;
+	struct mbox_octets *octets;
+	struct stat known; /* of the file when it was last in step with the record */
+	bool in_step, stamped;
+	uint64_t end; /* octets, decompressed, up to which it is known */
+	unsigned pad;
+};
+
+static inline struct store_mbox *store_mbox_of(const struct store *store)
+{
+	return (struct store_mbox *)(void *)store;
+}
+
+/* ---- mbox_tree.c ---- */
+
+bool mbox_is_sidecar(const char *base);
+/* Path of a new mailbox, relative to the root; NULL with ERR_MAILBOX. */
+char *mbox_tree_path(
+	const struct store_mbox *store, const char *name, struct arena *arena, struct err *err);
+/* Every mailbox there is, sorted by name, none twice. A root that does not exist has none. */
+int mbox_tree_list(struct store_mbox *store, struct arena *arena, struct mbox_place **out,
+	size_t *count_out, struct err *err) MUST_CHECK;
+/* Path of an existing mailbox, or NULL: there is none (err untouched), or an error. */
+const char *mbox_tree_find(
+	struct store_mbox *store, const char *name, struct arena *arena, struct err *err);
+/* Opens the root, making it if it is not there and asked for. 0 = fine, also when it does not exist. */
+int mbox_tree_root(struct store_mbox *store, bool make, struct err *err) MUST_CHECK;
+
+/* ---- store_mbox_file.c ---- */
+
+/*
+ * Opens a mailbox, in step with its record; once for all users of this store. write: the record is made if it is missing. NULL: ERR_MAILBOX if there is no such
+ * mailbox.
+ */
+struct mbox_file *mbox_file_open(
+	struct store_mbox *store, const char *name, bool write, bool record, struct err *err);
+/* For a listing: only if its record is in step with it; else NULL. */
+struct mbox_file *mbox_file_open_quick(
+	struct store_mbox *store, const char *name, const char *relative);
+void mbox_file_close(struct mbox_file *file); /* accepts NULL; the last one closes */
+/* Makes an empty mailbox. */
+int mbox_file_create(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
+/* Where the message stands. 1, 0 = no such message, -1. */
+int mbox_file_entry(
+	struct mbox_file *file, uint32_t uid, struct mbox_entry *out, struct err *err) MUST_CHECK;
+void mbox_entry_print(const struct mbox_entry *entry, char out[128]);
+bool mbox_entry_parse(const char *where, struct mbox_entry *out);
+bool mbox_entry_check(const char *where);
+void mbox_file_reopen_octets(struct mbox_file *file, uint64_t limit);
+
+/* ---- store_mbox_index.c ---- */
+
+/* Looks through the file from this octet on, where a message begins or the file ends. */
+int mbox_index(struct mbox_file *file, uint64_t from, struct mbox_finding *out,
+	struct err *err) MUST_CHECK;
+void mbox_finding_release(struct mbox_finding *finding);
+
+/* ---- store_mbox_sync.c ---- */
+
+/* Brings a record open for writing in step with the file, which is locked. */
+int mbox_sync(struct mbox_file *file, struct err *err) MUST_CHECK;
+/* For reading: true when the record can be believed as it is. */
+bool mbox_in_step(struct mbox_file *file);
+/* Without a record that can be believed: all from the file, UIDs from the ledger. */
+int mbox_sync_ledger(struct mbox_file *file, struct err *err) MUST_CHECK;
+/* Notes that file and record are in step now; made durable. */
+int mbox_stamp(struct mbox_file *file, struct err *err) MUST_CHECK;
+
+/* ---- store_mbox_box.c ---- */
+
+struct mbox_body { /* a message being read */
+	struct mbox_file *file;
+	struct mbox_entry entry;
+	uint64_t at; /* next octet in the file */
+	uint64_t left;
+	struct mbox_quote quote;
+	struct mozilla_filter *filter;
+	struct buf out;
+	bool ended;
+};
+
+/* 0; -1: ERR_CONN when no message stands there any more. */
+int mbox_body_open(struct mbox_body *body, struct mbox_file *file, const struct mbox_entry *entry,
+	struct err *err) MUST_CHECK;
+int mbox_body_read(struct mbox_body *body, struct span *out, struct err *err) MUST_CHECK;
+void mbox_body_close(struct mbox_body *body);
+struct box *mbox_box_open(
+	struct store *base, const char *name, enum store_mode mode, struct err *err);
+void mbox_box_close(struct box *base);
+int mbox_box_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
+	struct err *err) MUST_CHECK;
+
+/* ---- store_mbox_remove.c ---- */
+
+int mbox_box_remove(
+	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+struct mbox_file *mbox_box_file(struct box *base);
+
+/* ---- store_mbox_append.c ---- */
+
+int mbox_append_to(struct store *base, const char *name, struct err *err) MUST_CHECK;
+int mbox_append_begin(struct store *base, uint64_t token, flags_t flags, struct date date,
+	uint64_t size, struct err *err) MUST_CHECK;
+int mbox_append_add(struct store *base, struct span bytes, struct err *err) MUST_CHECK;
+int mbox_append_end(struct store *base, struct err *err) MUST_CHECK;
+bool mbox_append_in_message(const struct store *base);
+bool mbox_append_cancel(struct store *base);
+int mbox_append_flush(struct store *base, struct err *err) MUST_CHECK;
+int mbox_append_settle(
+	struct store *base, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
+void mbox_append_drop(struct store *base);
+size_t mbox_append_outstanding(const struct store *base);
+void mbox_append_free(struct store_mbox *store);
+
+#endif
