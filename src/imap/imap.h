@@ -36,6 +36,7 @@ struct imap_options {
 	bool preauth; /* auth=preauth: a tunnel that is already logged in */
 	bool compress; /* switch COMPRESS=DEFLATE on if offered */
 	bool want_utf8; /* ENABLE UTF8=ACCEPT if offered */
+	bool will_write; /* … unless names made so would break the server (quirks) */
 	bool want_qresync; /* ENABLE QRESYNC (or CONDSTORE) if offered */
 	/* capability names, separated by blanks or commas, treated as not offered (quirk key) */
 	const char *disable;

@@ -31,6 +31,7 @@ void imap_append_batch_free(struct append_batch *batch)
 	if (!batch)
 		return;
 	mem_free(batch->early);
+	mem_free(batch->plain);
 	mem_free(batch->letter);
 	buf_release(&batch->bytes);
 	mem_free(batch);
@@ -43,7 +44,8 @@ static void recycle(struct imap_append *append, struct append_batch *batch)
 			  (append->spares < APPEND_SINGLES && batch->bytes.room <= SPARE_BYTES);
 
 	mem_free(batch->early);
-	batch->early = NULL;
+	mem_free(batch->plain);
+	batch->early = batch->plain = NULL;
 	if (!keep) {
 		imap_append_batch_free(batch);
 		return;
@@ -170,6 +172,22 @@ static void refuse_as_large(struct imap_append *append, struct append_batch *bat
 	batch->waitings = kept;
 }
 
+/* Refused alone: once more, the other way. */
+static bool try_utf8(struct imap_append *append, struct append_batch *batch,
+	const struct append_refusal *refusal)
+{
+	struct append_letter *letter = &batch->letter[batch->out.from];
+
+	if (!imap_append_utf8_helps(append, batch, letter, refusal))
+		return false;
+	letter->utf8 = true;
+	mem_free(batch->plain);
+	batch->plain = mem_alloc(sizeof(*batch->plain));
+	*batch->plain = *refusal;
+	batch->waiting[batch->waitings++] = batch->out;
+	return true;
+}
+
 static void refused(
 	struct imap_append *append, struct append_batch *batch, struct append_refusal *refusal)
 {
@@ -185,6 +203,11 @@ static void refused(
 	if (part.to - part.from == 1) {
 		batch->single_refused = true;
 		(void)err_rescope(&refusal->err, ERR_MESSAGE);
+		if (try_utf8(append, batch, refusal))
+			return;
+		if (batch->letter[part.from].utf8 &&
+			batch->plain) /* the second answer may only say that UTF8 is not known */
+			*refusal = *batch->plain;
 		refuse_part(append, batch, part, refusal);
 		if (refusal->err.kind == ERR_KIND_QUOTA)
 			refuse_as_large(
@@ -393,8 +416,13 @@ static int send_part(struct imap_append *append, struct append_batch *batch, str
 	if (start(append, batch, err) < 0)
 		return -1;
 	batch->may_be_stored = true;
-	if (imap_put(append->imap, span_sub(buf_span(&batch->bytes), from, to - from), err) < 0)
+	if (batch->letter[part.from].utf8 && part.to - part.from == 1) {
+		if (imap_append_utf8_put(append, batch, &batch->letter[part.from], err) < 0)
+			return -1;
+	} else if (imap_put(append->imap, span_sub(buf_span(&batch->bytes), from, to - from), err) <
+		   0) {
 		return -1;
+	}
 	if (imap_put(append->imap, SPAN("\r\n"), err) < 0)
 		return -1;
 	imap_tag_sent(append->imap, batch->tag);

@@ -1,6 +1,6 @@
 /*
  * What the files of the pipelined writer share: imap_append.c (what the caller sees, messages), imap_append_batch.c (commands out, answers in,
- * narrowing), imap_append_result.c (what became of each message). Not for anybody else.
+ * narrowing), imap_append_utf8.c (8-bit headers), imap_append_result.c (what became of each message). Not for anybody else.
  *
  * Owner: struct imap_append. Threads: one at a time.
  */
@@ -21,6 +21,7 @@
 struct append_letter {
 	uint64_t token;
 	size_t from, to; /* in the batch's bytes: " (flags) "date" {n+}CRLF" and the octets */
+	bool utf8; /* is sent as UTF8 (~{n+}…): imap_append_utf8.c */
 };
 
 struct append_part { /* letters from … to - 1 of a batch */
@@ -51,6 +52,7 @@ struct append_batch {
 	bool sync; /* its literal waits for '+' */
 	bool may_be_stored; /* the octet that may have completed it was given to the session */
 	struct append_refusal *early; /* answered before all was sent */
+	struct append_refusal *plain; /* why the letter that is out as UTF8 was refused before */
 	/* while it is narrowed */
 	bool bad, multi_stored, single_refused;
 	unsigned singles_stored;
@@ -112,6 +114,12 @@ int imap_append_resend(struct imap_append *append, struct err *err) MUST_CHECK;
 /* Waits for one event and takes it. */
 int imap_append_take(struct imap_append *append, struct err *err) MUST_CHECK;
 bool imap_append_in_flight(const struct imap_append *append); /* an answer will come by itself */
+
+/* imap_append_utf8.c */
+bool imap_append_utf8_helps(const struct imap_append *append, const struct append_batch *batch,
+	const struct append_letter *letter, const struct append_refusal *refusal);
+int imap_append_utf8_put(struct imap_append *append, const struct append_batch *batch,
+	const struct append_letter *letter, struct err *err) MUST_CHECK;
 
 /* imap_append_result.c */
 void imap_append_stored(

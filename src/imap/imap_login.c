@@ -501,8 +501,10 @@ static int send_enable(struct login *login, struct batch *batch, struct err *err
 		options->want_qresync && !*qresync && imap_has(imap, IMAP_CAP_CONDSTORE)
 			? " CONDSTORE"
 			: "";
-	const char *utf8 =
-		options->want_utf8 && imap_has(imap, IMAP_CAP_UTF8_ACCEPT) ? " UTF8=ACCEPT" : "";
+	const bool fragile = options->will_write && (imap->quirk.flags & IMAP_QUIRK_FRAGILE_NAMES);
+	const char *utf8 = options->want_utf8 && !fragile && imap_has(imap, IMAP_CAP_UTF8_ACCEPT)
+				   ? " UTF8=ACCEPT"
+				   : "";
 
 	if (!imap_has(imap, IMAP_CAP_ENABLE) || (!*condstore && !*qresync && !*utf8))
 		return 0;

@@ -32,9 +32,12 @@ static const struct row {
 	/* "BAD Command Error. 10" and "BAD Command Argument Error. 11" for lines beyond about 9,900 characters (imapsync FAQ.Exchange). */
 	{ BY_GREETING, "Microsoft Exchange", { "Exchange", 9800, 0 } },
 	/* An atom may have 16 K in Courier, and a set is one. EXAMINE of a mailbox that was never selected makes up a UIDVALIDITY and forgets
-	 * it (seen with 5.x: another one at each EXAMINE, until the first SELECT). */
-	{ BY_GREETING, "Courier-IMAP", { "Courier", 16000, IMAP_QUIRK_SELECT_ONLY } },
-	{ BY_CAPABILITY, "ACL2=UNION", { "Courier", 16000, IMAP_QUIRK_SELECT_ONLY } },
+	 * it (seen with 5.x: another one at each EXAMINE, until the first SELECT). A name with an emoji, made under UTF8=ACCEPT, makes it die at LIST of
+	 * whoever has not enabled that. */
+	{ BY_GREETING, "Courier-IMAP",
+		{ "Courier", 16000, IMAP_QUIRK_SELECT_ONLY | IMAP_QUIRK_FRAGILE_NAMES } },
+	{ BY_CAPABILITY, "ACL2=UNION",
+		{ "Courier", 16000, IMAP_QUIRK_SELECT_ONLY | IMAP_QUIRK_FRAGILE_NAMES } },
 	/* imap_max_line_length is 64 K by default; beyond it Dovecot answers BAD and closes. */
 	{ BY_GREETING, "Dovecot", { "Dovecot", 60000, 0 } },
 	{ BY_ID, "Dovecot", { "Dovecot", 60000, 0 } },

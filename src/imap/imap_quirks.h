@@ -16,6 +16,7 @@ struct imap_words;
 
 enum imap_quirk_flag {
 	IMAP_QUIRK_ASK_CAPABILITY = 1, /* ask again after the login, even if its OK told */
+	IMAP_QUIRK_FRAGILE_NAMES = 4, /* names made under UTF8=ACCEPT break it for other clients */
 	IMAP_QUIRK_SELECT_ONLY = 2, /* EXAMINE is useless: open with SELECT and change nothing */
 };
 

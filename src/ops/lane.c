@@ -90,9 +90,11 @@ int lane_connect(struct lane *lane, struct err *err)
 	struct store_request request = { .timeout_ms = run->settings->timeout_ms,
 		.state_dir = run->state_dir,
 		.flags = lane->flags };
-	struct store_request dst_request = request;
+	struct store_request dst_request;
 
 	request.want_utf8 = true;
+	dst_request = request;
+	dst_request.will_write = true;
 	request.names = run->src_list;
 	dst_request.names = run->dst_list;
 	if (lane->number > 0 && lane->number >= run->team.usual)

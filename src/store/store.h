@@ -86,8 +86,9 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
 
 struct store_request {
-	/* ENABLE UTF8=ACCEPT if offered: internationalised headers come as they are (RFC 6855 §3); for reading only */
+	/* ENABLE UTF8=ACCEPT if offered: internationalised headers come, and are taken, as they are (RFC 6855 §3, RFC 9755 §4) */
 	bool want_utf8;
+	bool will_write; /* a destination: mailboxes are made there */
 	/* this connection is for scanning, or known to be slow: compress it if offered and not forbidden */
 	bool compress_scan;
 	/* octets of appends kept until they are confirmed; 0 = enough to fill a fast line to a far server */

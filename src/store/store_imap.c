@@ -44,6 +44,7 @@ static int open_session(struct store_imap *store, const struct store_request *re
 	options.compress = wants_compression(store->store.account, request);
 	options.want_qresync = true;
 	options.want_utf8 = request->want_utf8;
+	options.will_write = request->will_write;
 	if (request->timeout_ms > 0)
 		options.timeout_ms = request->timeout_ms;
 	store->facts = (struct imap_facts){ 0 };

@@ -29,6 +29,57 @@ static void run_picky_no(struct script *script)
 	run_picky(script);
 }
 
+/* RFC 6855 §4 to the letter: 8-bit headers only as UTF8 (~{n+}…). */
+static void run_strict(struct script *script)
+{
+	unsigned uid = 1;
+
+	for (bool last = false; !last && !script->over;) {
+		const char *text = script_command(script);
+		const unsigned count = count_letters(script);
+		const bool item = strstr(text, "UTF8 (~{") != NULL;
+
+		if (strstr(text, "Subject: \xc3\xbc") && !item) {
+			script_say(script, "* ENABLED UTF8=ACCEPT\r\nm%u NO %s\r\n", script->tag,
+				"[CANNOT] header is not ASCII");
+			continue;
+		}
+		if (strstr(text, "never")) {
+			script_say(script, "m%u BAD UTF8 what\r\n", script->tag);
+			last = strstr(text, "last") != NULL;
+			continue;
+		}
+		last = strstr(text, "last") != NULL;
+		script_say(script, "m%u OK [APPENDUID 77 %u:%u] done\r\n", script->tag, uid,
+			uid + count - 1);
+		uid += count;
+	}
+}
+
+static void test_8bit_headers(void **state)
+{
+	static const char *const bodies[] = { "Subject: u\r\n\r\n\xc3\xbc",
+		"Subject: \xc3\xbc\r\n\r\nx", "Subject: v\r\n\r\ny",
+		"Subject: \xc3\xbc\r\n\r\nnever", "Subject: \xc3\xbc\r\n\r\nz last" };
+	struct fixture f = begin(MULTI, run_strict);
+
+	(void)state;
+	for (unsigned i = 0; i < countof(bodies); i++)
+		add(&f, i, bodies[i]);
+	for (unsigned i = 0; i < countof(bodies); i++) {
+		const struct imap_append_result result = settle(&f);
+
+		if (result.token == 3) {
+			assert_int_equal(result.outcome, IMAP_APPEND_REFUSED);
+			assert_non_null(strstr(result.err.text, "not ASCII"));
+		} else {
+			assert_int_equal(result.outcome, IMAP_APPEND_STORED);
+		}
+	}
+	expect_end(&f);
+	end(&f);
+}
+
 static void test_refused_batch_is_halved(void **state)
 {
 	struct fixture f = begin(MULTI, run_picky_no);
@@ -524,6 +575,7 @@ static void test_lost_while_sending(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_8bit_headers),
 		cmocka_unit_test(test_refused_batch_is_halved),
 		cmocka_unit_test(test_general_refusals_are_not_narrowed),
 		cmocka_unit_test(test_a_full_account_takes_what_fits),
