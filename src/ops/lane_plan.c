@@ -173,6 +173,7 @@ static void *scan_side(void *argument)
 		       !wants_columns(side->lane->run->settings) && (caps & STORE_CAP_MODSEQ) &&
 		       (caps & STORE_CAP_SEARCH);
 
+	log_set_label(side->lane->label);
 	side->rc = changes ? scan_changes(side) : scan_all(side);
 	return NULL;
 }

@@ -37,6 +37,7 @@ struct crew {
 	struct walk_place **todo; /* largest first */
 	size_t count;
 	unsigned number; /* of connections to begin with */
+	const char *label; /* log_label() of all members */
 
 	pthread_mutex_t lock; /* of what follows, walk->connections and walk->arena */
 	size_t next;
@@ -327,6 +328,7 @@ static void *member_main(void *argument)
 	struct member *member = argument;
 	struct walk_place *place;
 
+	log_set_label(member->crew->label);
 	if (!may_work(member))
 		return NULL;
 	while ((place = crew_take(member->crew)))
@@ -399,7 +401,9 @@ int walk_visit(struct walk *walk,
 	int (*visit)(void *context, struct walk_visit *visit, struct err *err), void *context,
 	bool (*wants)(void *context, const struct walk_place *place), struct err *err)
 {
-	struct crew crew = { .walk = walk, .visit = visit, .context = context };
+	struct crew crew = {
+		.walk = walk, .visit = visit, .context = context, .label = log_label()
+	};
 	int rc;
 
 	crew.todo = mem_array(walk->count + 1, sizeof(*crew.todo));

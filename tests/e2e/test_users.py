@@ -311,6 +311,21 @@ def test_admin_for_those_without_a_secret(servers, dst, run, names):
     same(server, dst, people)
 
 
+def test_tokens(servers, dst, run, names):
+    people = names(2)
+    server = servers(Dovecot, instance=13, auth="plain xoauth2 oauthbearer")
+    for name in people:
+        load.append_many(server, name, "INBOX", [note(1)])
+    path = users_file(run, *("%s:oauth2:%s:%s:%s" % (escape(name), server.token(name), escape(name), PASSWORD) for name in people))
+    trace = run.home / "trace"
+    result = run("copy", "-vv", "--users", path, where(server), where(dst), "--trace", trace, check=0)
+    assert not hits(people[0], server.token(people[0]), result.err, result.out, left_behind(run))
+    same(server, dst, people)
+    # The same without a word about tokens in the file: the mechanism says so.
+    path = users_file(run, *("%s:%s:%s:%s" % (name, server.token(name), name, PASSWORD) for name in people))
+    copy_users(run, path, where(server), where(dst), "--users-format=migrate", "--src-auth=xoauth2")
+
+
 LAYOUTS = {
     "escaped": lambda u, p: "%s:%s" % (escape(u), escape(p)),
     "migrate": lambda u, p: "%s:%s:%s:%s" % (u, p.replace(":", "\\:"), u, p.replace(":", "\\:")),

@@ -362,6 +362,84 @@ static void a_password_in_the_location_is_taken(void **state)
 	account_free(account);
 }
 
+struct line_row {
+	const char *location, *secret;
+	enum account_key key; /* of the line, and its value */
+	const char *value;
+	bool token;
+	const char *user, *admin, *password, *tokened; /* what came out */
+};
+
+static void check_line(const struct line_row *row)
+{
+	static const char config[] = "[account old]\nlocation = imaps://%u@h\n"
+				     "admin = root\npass-cmd = echo rootpw\n";
+	struct config *accounts = config_of(config);
+	struct account_values values = { .value = { NULL } };
+	struct secret *secret = row->secret ? secret_new(span_of(row->secret)) : NULL;
+	struct account_request request = { .location = row->location,
+		.config = accounts,
+		.user = "anna",
+		.role = "src",
+		.line = &values,
+		.line_secret = secret,
+		.line_secret_is_token = row->token };
+	struct imap_options options;
+	struct err err = ERR_INIT;
+	struct account *account;
+
+	if (row->value)
+		values.value[row->key] = row->value;
+	account = account_new(&request, &err);
+	assert_string_equal(err.text, "");
+	assert_int_equal(account_imap_options(account, false, &options, &err), 0);
+	assert_string_equal(options.sasl.user, row->user);
+	assert_string_equal(options.sasl.admin ? options.sasl.admin : "-", row->admin);
+	assert_string_equal(options.sasl.password ? secret_bytes(options.sasl.password).data : "-",
+		row->password);
+	assert_string_equal(
+		options.sasl.token ? secret_bytes(options.sasl.token).data : "-", row->tokened);
+	assert_string_equal(options.dial.trace_label, "src(anna)");
+	account_free(account);
+	secret_free(secret);
+	config_free(accounts);
+}
+
+static void a_line_of_users_is_the_nearest(void **state)
+{
+	static const struct line_row rows[] = {
+		{ "old", NULL, 0, NULL, false, "anna", "root", "rootpw", "-" },
+		{ "old", "own", 0, NULL, false, "anna", "-", "own", "-" },
+		{ "old", NULL, ACCOUNT_PASS_CMD, "echo line", false, "anna", "-", "line", "-" },
+		{ "old", "own", ACCOUNT_ADMIN, "boss", false, "anna", "boss", "own", "-" },
+		{ "old", "tok", 0, NULL, true, "anna", "-", "-", "tok" },
+		{ "old", "tok", ACCOUNT_AUTH, "xoauth2", false, "anna", "-", "-", "tok" },
+		{ "old", "own", ACCOUNT_AUTH, "xoauth2,plain", false, "anna", "-", "own", "-" },
+		{ "imaps://h", "own", 0, NULL, false, "anna", "-", "own", "-" },
+		{ "imaps://%u*root@h", "own", 0, NULL, false, "anna*root", "-", "own", "-" },
+		{ "imaps://bob@h?pass-cmd=false", "own", 0, NULL, false, "bob", "-", "own", "-" },
+	};
+	const struct account_values none = { .value = { NULL } };
+	struct secret *secret = secret_new(SPAN("own"));
+	const struct account_request file = {
+		.location = "maildir:/tmp/%u", .user = "anna", .line = &none, .line_secret = secret
+	};
+	struct err err = ERR_INIT;
+	struct account *account;
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++)
+		check_line(&rows[i]);
+	account = account_new(&file, &err);
+	assert_non_null(account);
+	assert_true(account_depends_on_user(account));
+	account_free(account);
+	account = open_it("imaps://bob@h");
+	assert_false(account_depends_on_user(account));
+	account_free(account);
+	secret_free(secret);
+}
+
 static void options_are_filled(void **state)
 {
 	static const char hex[] =
@@ -525,6 +603,7 @@ int main(void)
 		cmocka_unit_test(names_are_harmless_and_identities_plain),
 		cmocka_unit_test(the_same_account_is_known_again),
 		cmocka_unit_test(a_password_in_the_location_is_taken),
+		cmocka_unit_test(a_line_of_users_is_the_nearest),
 		cmocka_unit_test(options_are_filled),
 		cmocka_unit_test(without_a_secret_it_says_what_to_do),
 		cmocka_unit_test(tokens_are_fetched_again_only_when_asked),

@@ -69,6 +69,31 @@ static void test_looking(void **state)
 	assert_string_equal(line, "");
 }
 
+static void test_users(void **state)
+{
+	struct meter_view view = { .users = 12,
+		.users_total = 2000,
+		.users_running = 8,
+		.messages = 5,
+		.messages_total = 10,
+		.left_s = -1 };
+	char line[PROGRESS_LINE_MAX];
+	struct meter *meter = meter_new();
+
+	(void)state;
+	progress_line(&view, 80, line);
+	assert_string_equal(line, "12/2,000 users, 8 at work  5/10");
+	meter_users(meter, 3);
+	meter_user(meter);
+	meter_user(meter);
+	meter_user_done(meter);
+	meter_view(meter, &view);
+	assert_int_equal(view.users, 1);
+	assert_int_equal(view.users_running, 1);
+	assert_int_equal(view.users_total, 3);
+	meter_free(meter);
+}
+
 static void test_stopping(void **state)
 {
 	char line[PROGRESS_LINE_MAX];
@@ -88,6 +113,7 @@ int main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_widths),
 		cmocka_unit_test(test_looking),
+		cmocka_unit_test(test_users),
 		cmocka_unit_test(test_stopping),
 	};
 
