@@ -333,16 +333,12 @@ static bool turn(void *context, size_t number, unsigned lanes)
 		one.settings.jobs = lanes;
 	log_set_label(user.name);
 	meter_user(many->shared.meter);
-	if (!makes_reports(many)) {
-		print_set_user(user.name);
-		if (!one.settings.json && !one.settings.quiet)
-			print("%s%s:\n", number > 0 ? "\n" : "", user.name);
-	}
+	if (!makes_reports(many) && !one.settings.json && !one.settings.quiet)
+		print("%s%s:\n", number > 0 ? "\n" : "", user.name);
 	code = one.command->run(&one, &err);
 	if (code < 0)
 		code = fail_turn(many, &one, &err);
 	count_code(many, code);
-	print_set_user(NULL);
 	meter_user_done(many->shared.meter);
 	log_set_label(NULL);
 	user_release(&user);

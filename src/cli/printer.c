@@ -4,19 +4,13 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
 
 static int failed; /* errno of the first write that failed */
-
-static const char *user_now;
-
-void print_set_user(const char *user)
-{
-	user_now = user;
-}
 
 static void note_failure(bool failure)
 {
@@ -83,9 +77,9 @@ struct json *print_json_begin(struct print_json *line, struct buf *buffer, const
 	json_u64(&line->json, PRINTER_VERSION);
 	json_key(&line->json, "type");
 	json_text(&line->json, type);
-	if (user_now) {
+	if (log_label()) {
 		json_key(&line->json, "user");
-		json_string(&line->json, span_of(user_now));
+		json_string(&line->json, span_of(log_label()));
 	}
 	return &line->json;
 }

@@ -26,13 +26,11 @@ size_t print_width(const char *text, struct arena *arena);
 /* The text in lines of at most width columns, the first of which has `used` columns already; further ones begin with indent blanks. Ends with LF. */
 void print_wrapped(const char *text, size_t used, size_t indent, size_t width);
 
-/* One JSON line: {"version":1,"type":TYPE, … */
+/* One JSON line: {"version":1,"type":TYPE, … ; in a user's turn (many.h) "user":NAME, which is log_label(), comes next. */
 struct print_json {
 	struct buf *out;
 	struct json json;
 };
-/* Whose lines these are: each carries the name; NULL = nobody's. Borrowed. For one thread at a time. */
-void print_set_user(const char *user);
 struct json *print_json_begin(struct print_json *line, struct buf *buffer, const char *type);
 void print_json_end(struct print_json *line);
 
