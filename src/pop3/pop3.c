@@ -245,9 +245,10 @@ int pop3_reply(struct pop3 *pop3, struct pop3_reply *out, struct err *err)
 		"the server's answer is none of POP3: \"%s\"", shown);
 }
 
-/* One piece of the answer; *chunk may come out empty. 1, 0 = the end, -1. */
-static int body_step(struct pop3 *pop3, struct span *chunk, struct err *err)
+/* One piece of the answer, of one line at most if that is wanted; *chunk may come out empty. 1, 0 = the end, -1. */
+static int body_step(struct pop3 *pop3, bool line, struct span *chunk, struct err *err)
 {
+	*chunk = SPAN("");
 	wire_consume(pop3->wire, pop3->held);
 	pop3->held = 0;
 	if (!pop3->in_body)
@@ -255,7 +256,12 @@ static int body_step(struct pop3 *pop3, struct span *chunk, struct err *err)
 	while (wire_peek(pop3->wire).len == 0)
 		if (wait_rest(pop3, err) < 0)
 			return -1;
-	pop3->held = pop3_unstuff(&pop3->unstuff, wire_peek(pop3->wire), chunk);
+
+	struct span input = wire_peek(pop3->wire);
+	const size_t end = line ? span_find(input, '\n') : SIZE_MAX;
+	if (end != SIZE_MAX)
+		input = span_sub(input, 0, end + 1);
+	pop3->held = pop3_unstuff(&pop3->unstuff, input, chunk);
 	if (pop3->unstuff.done)
 		pop3->in_body = false;
 	return 1;
@@ -268,8 +274,7 @@ int pop3_body(struct pop3 *pop3, struct span *chunk_out, struct err *err)
 	if (pop3->failed)
 		return session_fail(pop3, err);
 	do {
-		*chunk_out = SPAN("");
-		rc = body_step(pop3, chunk_out, &pop3->fault);
+		rc = body_step(pop3, false, chunk_out, &pop3->fault);
 	} while (rc > 0 && chunk_out->len == 0);
 	return rc < 0 ? session_fail(pop3, err) : rc;
 }
@@ -279,12 +284,11 @@ static int body_skip(struct pop3 *pop3, struct err *err)
 	struct span chunk;
 	int rc;
 
-	while ((rc = body_step(pop3, &chunk, err)) > 0)
+	while ((rc = body_step(pop3, false, &chunk, err)) > 0)
 		;
 	return rc;
 }
 
-/* Chunks end with the input, not with lines: what is handed out is put together in pop3->line. */
 int pop3_body_line(struct pop3 *pop3, struct span *line_out, struct err *err)
 {
 	struct span chunk;
@@ -293,29 +297,19 @@ int pop3_body_line(struct pop3 *pop3, struct span *line_out, struct err *err)
 	if (pop3->failed)
 		return session_fail(pop3, err);
 	buf_clear(&pop3->line);
-	while ((rc = body_step(pop3, &chunk, &pop3->fault)) > 0) {
-		const size_t end = span_find(chunk, '\n');
-		const struct span part = span_sub(chunk, 0, end == SIZE_MAX ? chunk.len : end + 1);
-
-		if (buf_add(&pop3->line, part) < 0) {
+	while ((rc = body_step(pop3, true, &chunk, &pop3->fault)) > 0) {
+		if (buf_add(&pop3->line, chunk) < 0) {
 			rc = err_set(&pop3->fault, ERR_CONN,
 				"the server sent a line of more than %d octets", POP3_LINE_MAX);
 			break;
 		}
-		if (end == SIZE_MAX)
-			continue;
-		/* The rest of the chunk is text still: it begins a line, and the same octets come again. */
-		if (part.len < chunk.len) {
-			pop3->held = part.len;
-			pop3->unstuff.state = 0;
-		}
-		*line_out = span_trim(buf_span(&pop3->line));
-		return 1;
+		if (span_ends(chunk, SPAN("\n")))
+			break;
 	}
 	if (rc < 0)
 		return session_fail(pop3, err);
 	*line_out = span_trim(buf_span(&pop3->line));
-	return line_out->len > 0;
+	return rc > 0 || line_out->len > 0;
 }
 
 static int next_reply(struct pop3 *pop3, struct pop3_reply *out, struct err *err)

@@ -66,7 +66,7 @@ const struct account_key_info account_keys[ACCOUNT_KEYS] = {
 	[ACCOUNT_PROXY_PASS_CMD] = { "proxy-pass-cmd", KEY_COMMAND, NULL, "COMMAND",
 		"prints the password of the proxy", FOR_IMAP },
 	[ACCOUNT_TUNNEL] = { "tunnel", KEY_COMMAND, NULL, "COMMAND",
-		"a command that speaks IMAP on its standard streams", FOR_IMAP },
+		"a command that speaks IMAP (or POP3) on its standard streams", FOR_IMAP },
 	[ACCOUNT_COMPRESS] = { "compress", KEY_CHOICE, "auto|yes|no", "HOW",
 		"compress the connection; auto = where it pays", FOR_IMAP },
 	[ACCOUNT_TIMEOUT] = { "timeout", KEY_DURATION, NULL, "TIME",

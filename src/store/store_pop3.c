@@ -25,8 +25,8 @@ static void fill_told(struct store_pop3 *store)
 	memcpy(told->greeting, facts->greeting, sizeof(told->greeting));
 	memcpy(told->mechanism, facts->mechanism, sizeof(told->mechanism));
 	memcpy(told->offered, facts->offered, sizeof(told->offered));
-	(void)snprintf(told->server_id, sizeof(told->server_id), "%.200s",
-		facts->server_id[0] ? facts->server_id : facts->capabilities);
+	(void)snprintf(told->server_id, sizeof(told->server_id), "%.80s%s%.170s", facts->server_id,
+		facts->server_id[0] && facts->capabilities[0] ? "; " : "", facts->capabilities);
 }
 
 static int open_session(struct store_pop3 *store, bool fresh_token, struct err *err)

@@ -7,8 +7,6 @@
 #include "mail/header.h"
 #include "mail/mailbox_name.h"
 
-#define HEADER_LIMIT (16u << 20) /* octets of one header */
-
 struct box *pop3_box_open(
 	struct store *base, const char *name, enum store_mode mode, struct err *err)
 {
@@ -70,7 +68,7 @@ static void begin_add(struct buf *begin, struct span chunk)
 static int read_one(struct store_pop3 *store, struct reading *reading, const struct pop3_row *row,
 	struct err *err)
 {
-	const uint64_t limit = reading->whole ? pop3_size_limit(row->size) : HEADER_LIMIT;
+	const uint64_t limit = pop3_size_limit(row->size); /* some answer TOP with all of it */
 	struct snapshot *rows = reading->rows;
 	const size_t at = snapshot_find(rows, row->uid);
 	struct header_facts facts;

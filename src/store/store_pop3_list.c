@@ -8,7 +8,6 @@
 
 #define ROWS_MAX 10000000u
 #define RUN_WINDOW 256 /* commands under way */
-#define HEADER_LIMIT (16u << 20) /* octets of one header */
 #define INBOX "INBOX"
 
 /* ---- runs of commands ---- */
@@ -71,13 +70,17 @@ int pop3_run_refused(
 
 /* ---- LIST and UIDL ---- */
 
-static int add_row(struct store_pop3 *store, uint32_t number, uint64_t size, struct err *err)
+static int add_row(
+	struct store_pop3 *store, uint32_t number, uint64_t size, uint32_t count, struct err *err)
 {
 	const uint32_t last = store->count > 0 ? store->row[store->count - 1].number : 0;
 
 	if (number <= last || store->count >= ROWS_MAX)
 		return err_set(err, ERR_CONN, "the server's LIST is none: message %u after %u",
 			number, last);
+	if (store->count >= count)
+		return err_set(err, ERR_CONN,
+			"the server counts %u messages and lists more: nothing is known", count);
 	if (store->count == store->room) {
 		store->room = store->room ? store->room * 2 : 256;
 		store->row = mem_resize(store->row, store->room, sizeof(*store->row));
@@ -87,7 +90,7 @@ static int add_row(struct store_pop3 *store, uint32_t number, uint64_t size, str
 	return 0;
 }
 
-static int read_list(struct store_pop3 *store, struct err *err)
+static int read_list(struct store_pop3 *store, uint32_t count, struct err *err)
 {
 	struct span line;
 	uint32_t number;
@@ -102,7 +105,7 @@ static int read_list(struct store_pop3 *store, struct err *err)
 			pop3_blot(store->pop3, shown);
 			return err_set(err, ERR_CONN, "the server's LIST is none: \"%s\"", shown);
 		}
-		if (add_row(store, number, size, err) < 0)
+		if (add_row(store, number, size, count, err) < 0)
 			return -1;
 	}
 	return rc;
@@ -152,10 +155,15 @@ static bool is_number(struct span id, uint32_t number)
 static int read_uidl(struct store_pop3 *store, struct err *err)
 {
 	struct span line, id;
+	uint64_t lines = 0;
 	uint32_t number;
 	int rc;
 
 	while ((rc = pop3_body_line(store->pop3, &line, err)) > 0) {
+		if (++lines > store->count)
+			return err_set(
+				err, ERR_CONN, "the server's UIDL has more lines than messages");
+
 		struct pop3_row *row =
 			pop3_uidl_parse(line, &number, &id) ? row_of_number(store, number) : NULL;
 
@@ -217,9 +225,10 @@ static struct digest128 header_key(const struct header_facts *facts, uint32_t si
 	return key;
 }
 
-static int read_message(struct store_pop3 *store, struct header_scan *scan, uint64_t limit,
+static int read_message(struct store_pop3 *store, struct header_scan *scan, uint32_t listed,
 	struct header_facts *facts, struct err *err)
 {
+	const uint64_t limit = pop3_size_limit(listed);
 	struct span chunk;
 	uint64_t size = 0;
 	int rc;
@@ -257,8 +266,7 @@ static int read_keys(
 		if (reply.status != POP3_OK) {
 			rc = pop3_run_refused(store, &reply, NULL, err);
 		} else {
-			rc = read_message(store, scan,
-				top ? HEADER_LIMIT : pop3_size_limit(row->size), &facts, err);
+			rc = read_message(store, scan, row->size, &facts, err);
 			row->key = header_key(&facts, row->size);
 		}
 		if (rc < 0)
@@ -387,7 +395,7 @@ static int ask_list(struct store_pop3 *store, uint32_t count, struct err *err)
 		return -1;
 	if (reply.status != POP3_OK)
 		return count > 0 ? pop3_refusal(store->pop3, &reply, err) : 0;
-	if (read_list(store, err) < 0)
+	if (read_list(store, count, err) < 0)
 		return -1;
 	if (store->count != count)
 		return err_set(err, ERR_CONN,

@@ -3,6 +3,7 @@ import base64
 import collections
 import hashlib
 import itertools
+import signal
 import time
 
 import pytest
@@ -452,6 +453,44 @@ def test_bad_lists(fake, dst, run, user, answer):
     result = run("copy", server.url(), dst.url(user), "--retries", "0")
     assert result.code in (3, 4), result
     assert server.count("DELE") == 0 and count(dst, user) == 0
+
+
+def test_flood_of_uidls(fake, dst, run, user):
+    server = fake(mail())
+
+    def flood(session, word, argument):
+        session.sock.sendall(b"+OK\r\n")
+        while True:
+            session.sock.sendall(b"1 a\r\n" * 10_000)
+
+    server.on("UIDL", flood, times=-1)
+    result = run("copy", server.url(), dst.url(user), "--retries", "0")
+    assert result.code in (3, 4) and count(dst, user) == 0, result
+
+
+def test_interrupted(fake, dst, run, user):
+    """SIGINT while the server is silent: at once, and the rest comes next time."""
+    server = fake(mail())
+    server.on("RETR", "stall", nth=5)
+    process = run.start("copy", server.url(), dst.url(user))
+    end = time.monotonic() + 20
+    while not server.fired() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert run.finish(process).code == 130
+    server.calm()
+    copy(run, server.url(), dst.url(user), "--retries", "6")
+    same(dst, user, mail())
+
+
+def test_top_that_gives_everything(fake, dst, run, run_new, user):
+    """The number of lines is ignored: headers are recognized all the same."""
+    server = fake(mail() + [note(50, size=1 << 20).body], has=("TOP",))
+    server.on("TOP", lambda s, w, a: s.do_retr(a.split(" ")[0]), times=-1)
+    assert copy(run, server.url(), dst.url(user)).copied == 9
+    assert copy(run, server.url(), dst.url(user)).copied == 0
+    assert copy(run_new(), server.url(), dst.url(user)).copied == 0
+    same(dst, user, server.messages)
 
 
 def test_huge_count(fake, dst, run, user):
