@@ -222,7 +222,7 @@ static int find_box(
 static int get_box(struct ledger *ledger, const char *name, struct ledger_box *out, struct err *err)
 {
 	struct db_statement *new = ledger->sql[SQL_NEW];
-	uint32_t uidvalidity;
+	uint32_t uidvalidity = 0;
 	int rc = find_box(ledger, name, out, err);
 
 	if (rc != 0)

@@ -9,7 +9,7 @@
 #include "mail/arrival.h"
 
 #define SPOOL_MEMORY (512u << 10) /* octets of a message kept in memory */
-#define WINDOW_COMMANDS 64
+#define WINDOW_COMMANDS 256
 #define WINDOW_BYTES (4u << 20)
 #define ASKED_MAX 1024 /* messages in the queue before has_room says no */
 #define SIZE_GUESS 4096
