@@ -199,9 +199,9 @@ static int find_doomed(struct run *run, struct lane *lane, struct going *going, 
 			"no mailbox is deleted: not all that the source has is known to be at the destination");
 		return 0;
 	}
-	if (run->src_list->count == 0 || run->count == 0)
+	if (run->src_list->count == 0 || run->src_list->inbox_unseen)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
-			"the source shows no mailbox at all: nothing was deleted");
+			"the source's list of mailboxes lacks even INBOX, and may lack others: nothing was deleted");
 	if (lane_connect(lane, err) < 0 ||
 		store_list(lane->dst, STORE_LIST_STATUS, going->arena, &going->list, err) < 0)
 		return err_wrap(err, "listing the destination's mailboxes");

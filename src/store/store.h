@@ -80,6 +80,7 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 	/* names that were no names, or two with one display name: left out and logged; they may hold mail */
 	size_t refused;
 	size_t foreign; /* mailboxes of other users or shared ones: left out and logged */
+	bool inbox_unseen; /* the server does not list INBOX, which it has: what else it leaves out is not known */
 	bool subscriptions_unknown; /* LSUB was refused: subscribed means nothing */
 };
 

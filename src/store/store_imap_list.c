@@ -319,6 +319,7 @@ static void add_inbox(struct listing *listing, const struct map *seen, struct ma
 {
 	if (map_has(seen, SPAN("INBOX")))
 		return;
+	out->inbox_unseen = true;
 	log_debug("%s: LIST does not show INBOX", account_name(listing->store->store.account));
 	out->mailbox[out->count++] = (struct mailbox_info){
 		.name = arena_strdup(listing->arena, "INBOX"),
