@@ -614,6 +614,12 @@ static int select_once(
 		imap_selected_reset(imap);
 		return -1;
 	}
+	/* REQUIRED (RFC 3501 §6.3.1): without it nobody knows what is there, and unknown is not empty. */
+	if (!imap->selected.counted) {
+		imap_selected_reset(imap);
+		return err_set(err, ERR_MAILBOX,
+			"the server opens the mailbox and does not tell how many messages it holds");
+	}
 	imap->selected.name = mem_strdup(server_name);
 	imap->selected.read_only |= read_only;
 	imap->condstore |= condstore && imap->selected.highestmodseq > 0;

@@ -120,6 +120,7 @@ size_t imap_line_max(const struct imap *imap);
 struct imap_selected {
 	char *name; /* server form */
 	bool read_only;
+	bool counted; /* EXISTS came */
 	uint32_t exists, uidvalidity, uidnext;
 	uint64_t highestmodseq; /* 0 = NOMODSEQ or not offered */
 	/* names between blanks; NULL = not sent (then all flags are permanent, RFC 3501 §7.1) */

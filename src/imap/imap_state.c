@@ -289,6 +289,7 @@ void imap_note(struct imap *imap, const struct imap_event *event)
 		break;
 	case IMAP_EXISTS:
 		imap->selected.exists = event->number;
+		imap->selected.counted = true;
 		break;
 	case IMAP_EXPUNGE:
 		note_removed(&imap->selected, 1);

@@ -123,6 +123,10 @@ static int pair_mailboxes(struct run *run, struct first *first, struct err *err)
 /* What a listing left out may hold mail: it is said, and the run is not complete. */
 static void report_left_out(struct run *run, const struct mailbox_list *list)
 {
+	/* An answer without a single name is no account without mail: INBOX is always there. */
+	if (list->count == 1 && list->inbox_unseen)
+		report_finding(run->job->report, FINDING_UNKNOWN, "", 0,
+			"the source lists no mailbox at all, not even INBOX: which there are is not known");
 	if (list->refused)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
 			"the source lists %zu mailboxes under names that are none: they were left out",

@@ -31,6 +31,7 @@ static void report_replaced(struct run *run, struct work *work)
 	if (messages == 0)
 		return;
 	tally->unknown += messages;
+	tally->copied = tally->there_record = tally->there_digest = tally->there_content = 0;
 	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
 		"the destination's mailbox was deleted or replaced meanwhile: run again to see what is left to do");
 }

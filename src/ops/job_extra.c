@@ -78,6 +78,10 @@ static void look_at(struct lane *lane, struct work *work, const struct mailbox_l
 	if (work->state != WORK_DONE && work->state != WORK_UNCHANGED)
 		return;
 	if (!now) { /* deleted or renamed meanwhile */
+		if (work->extra.count > 0)
+			report_finding(lane->run->job->report, FINDING_UNKNOWN,
+				work->pair.src->name, 0,
+				"the source's mailbox is not there any more: what only the destination has in it stays; run again");
 		work->extra = (struct uidset){ 0 };
 		return;
 	}
