@@ -505,7 +505,7 @@ static void test_automap_table(void **state)
 	assert_true(automap_name_count > 350);
 	for (size_t i = 0; i < automap_name_count; i++) {
 		struct mailbox_info dst = { .name = "Target", .use = automap_names[i].use };
-		struct mailbox_list list = { &dst, 1, '/', 0, 0, false };
+		struct mailbox_list list = { .mailbox = &dst, .count = 1, .delimiter = '/' };
 		struct automap_source src = { automap_names[i].name, STORE_USE_NONE };
 		struct automap_request request = { &src, 1, &list, NULL };
 		const char *got = automap_find(automap_new(&request, arena), src.name, arena);
