@@ -46,7 +46,7 @@ static void reconcile(struct work *work, const struct mailbox_info *info)
 	record->dst_uidnext = info->uidnext;
 	record->dst_messages = info->messages;
 	/* Somebody else was there, or messages will go: look again. */
-	if (work->extra.count > 0 || info->messages != expected_at_destination(work) ||
+	if (work->unequal || info->messages != expected_at_destination(work) ||
 		info->uidvalidity != record->dst_uidvalidity)
 		record->dst_messages = record->src_messages = 0;
 }

@@ -20,7 +20,7 @@ static bool is_wanted(const struct run *run)
 	bool any = run->settings->delete_mailboxes;
 
 	for (size_t i = 0; i < run->count; i++)
-		any |= run->work[i].extra.count > 0;
+		any |= run->work[i].extra.count > 0 || run->work[i].extra_unknown;
 	return any;
 }
 
@@ -160,6 +160,9 @@ static void drop_doubtful(struct run *run)
 		struct work *work = &run->work[i];
 		const char *doubt = work->extra.count > 0 ? find_doubt(run, work) : NULL;
 
+		if (work->extra_unknown)
+			report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
+				"what only the destination has cannot be told, for not every message could be compared: nothing is deleted there");
 		if (!doubt)
 			continue;
 		report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,

@@ -191,6 +191,7 @@ static struct tally begin_tally(struct work *work)
 	};
 	/* What an earlier pass proved is proved again, or it is not deleted. */
 	work->deletable = work->extra = (struct uidset){ 0 };
+	work->unequal = work->extra_unknown = false;
 	return earlier;
 }
 

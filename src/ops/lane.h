@@ -57,6 +57,8 @@ struct work { /* one mailbox pair */
 	struct uidset deletable;
 	/* --delete-extra: what only the destination has, as the last pass saw it; the source's UIDNEXT then */
 	struct uidset extra;
+	bool extra_unknown; /* nothing is, for doubt about some message */
+	bool unequal; /* something is extra there, or nobody could tell: never reconciled in this run */
 	uint32_t src_uidnext;
 	struct arena *arena; /* of these and text; made when needed */
 };

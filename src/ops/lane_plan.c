@@ -335,6 +335,7 @@ static int select_extra(struct lane *lane, struct pass *pass, struct err *err)
 		return err_wrap(err, "--search at the destination");
 	if (rc < 0) {
 		pass->policy.extra = false;
+		pass->work->unequal = true;
 		report_finding(lane->run->job->report, FINDING_UNKNOWN, pass->work->pair.src->name,
 			0,
 			"which messages the options select at the destination cannot be told (%s): nothing is deleted there",

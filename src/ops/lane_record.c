@@ -111,6 +111,7 @@ static void note_extra(struct lane *lane, struct pass *pass, const struct plan_a
 		return;
 	if (!work->arena)
 		work->arena = arena_new();
+	work->unequal = true;
 	uidset_add(&work->extra, work->arena, action->dst_uid, action->dst_uid);
 }
 
@@ -337,6 +338,8 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 	pass->work->src_uidnext = box_facts(pass->src_box)->uidnext;
 	if (!pass->work->looked)
 		pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
+	pass->work->extra_unknown = plan_extra_unknown(pass->plan);
+	pass->work->unequal |= pass->work->extra_unknown;
 	if (lane->run->settings->dry_run) {
 		show_plan(lane, pass);
 		return 0;

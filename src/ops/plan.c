@@ -402,6 +402,11 @@ const struct plan_action *plan_action(const struct plan *plan, size_t index)
 	return &plan->action[index];
 }
 
+bool plan_extra_unknown(const struct plan *plan)
+{
+	return plan->extra_unknown;
+}
+
 size_t plan_copies(const struct plan *plan)
 {
 	return plan->copies;

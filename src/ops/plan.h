@@ -107,6 +107,8 @@ void plan_by_content(struct plan *plan);
 void plan_finish(struct plan *plan, bool newest_first);
 size_t plan_count(const struct plan *plan);
 const struct plan_action *plan_action(const struct plan *plan, size_t index);
+/* policy.extra: something may be extra, and for doubt about another message nothing is called so. */
+bool plan_extra_unknown(const struct plan *plan);
 size_t plan_copies(const struct plan *plan); /* how many PLAN_COPY */
 const char *plan_kind_name(enum plan_kind kind);
 

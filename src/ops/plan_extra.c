@@ -109,8 +109,10 @@ size_t plan_mark_extra(struct plan *plan)
 	struct digest128 *blocker;
 	size_t blockers = 0, count = 0;
 
-	if (!plan->policy.extra || !plan->in.src->complete || !plan->in.dst->complete ||
-		count_free(plan) == 0)
+	if (!plan->policy.extra || count_free(plan) == 0)
+		return 0;
+	plan->extra_unknown = !plan->in.src->complete || !plan->in.dst->complete;
+	if (plan->extra_unknown)
 		return 0;
 	blocker = mem_array(count_blockers(plan) + 1, sizeof(*blocker));
 	if (is_certain(plan, blocker, &blockers)) {
@@ -120,6 +122,8 @@ size_t plan_mark_extra(struct plan *plan)
 			plan->dst_state[row] = CLAIM_EXTRA;
 			count++;
 		}
+	} else {
+		plan->extra_unknown = true;
 	}
 	mem_free(blocker);
 	return count;

@@ -54,6 +54,7 @@ struct plan {
 	bool unexplained; /* by a scan by sizes: a size only the destination has, in a group */
 	/* The source was scanned by size only; had to be scanned in full after all. */
 	bool narrow, widened;
+	bool extra_unknown;
 	unsigned rounds; /* of plan_wants_digests() that asked */
 	struct plan_action *action;
 	size_t count, copies;

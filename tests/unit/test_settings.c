@@ -24,7 +24,7 @@ static void test_defaults(void **state)
 	assert_false(settings.dry_run || settings.delete_source || settings_transform(&settings));
 }
 
-#define VARIANTS 24
+#define VARIANTS 26
 
 /* Each variant differs from all others and from the default; texts that run together must not read the same. */
 static void vary(struct settings *s, size_t variant)
@@ -103,6 +103,12 @@ static void vary(struct settings *s, size_t variant)
 		break;
 	case 23:
 		s->search = "a\nb 1 c";
+		break;
+	case 24:
+		s->delete_extra = true;
+		break;
+	case 25:
+		s->empty_destination = true;
 		break;
 	default:
 		fail();
