@@ -77,7 +77,8 @@ static void add_base64(struct redact *redact, struct span secret, size_t before)
 {
 	const size_t first = (before * 8 + 5) / 6, last = (before + secret.len) * 8 / 6;
 	struct buf plain, coded;
-	const bool room = room_for(&plain, secret) & room_for(&coded, secret);
+	const bool first_room = room_for(&plain, secret); /* both are to be released */
+	const bool room = room_for(&coded, secret) && first_room;
 
 	if (room && buf_add(&plain, span_make("xx", before)) == 0 && buf_add(&plain, secret) == 0 &&
 		base64_encode(buf_span(&plain), &coded) == 0)
