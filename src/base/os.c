@@ -170,6 +170,20 @@ int os_fstatat(int dir, const char *path, struct stat *st, int flags)
 	return fstatat(dir, path, st, flags);
 }
 
+int os_futimens(int fd, const struct timespec times[2])
+{
+	if (FAULT(OS_FUTIMENS, NULL))
+		return -1;
+	return futimens(fd, times);
+}
+
+int os_fchown(int fd, uid_t owner, gid_t group)
+{
+	if (FAULT(OS_FCHOWN, NULL))
+		return -1;
+	return fchown(fd, owner, group);
+}
+
 int os_stat(const char *path, struct stat *st)
 {
 	if (FAULT(OS_STAT, NULL))

@@ -45,6 +45,9 @@ int os_renameat_new(int from_dir, const char *from, int to_dir, const char *to);
 int os_unlinkat(int dir, const char *path, int flags);
 int os_mkdirat(int dir, const char *path, mode_t mode);
 int os_fstatat(int dir, const char *path, struct stat *st, int flags);
+/* Both times of a file. */
+int os_futimens(int fd, const struct timespec times[2]);
+int os_fchown(int fd, uid_t owner, gid_t group);
 int os_stat(const char *path, struct stat *st);
 int os_fstat(int fd, struct stat *st);
 int os_fcntl(int fd, int cmd, long arg);

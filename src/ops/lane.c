@@ -238,7 +238,8 @@ static int lane_pass(struct lane *lane, struct work *work, bool *again_out, stru
 
 	snapshot_init(&pass.src, false);
 	snapshot_init(&pass.dst, false);
-	if (lane->unsettled && !lane->run->settings->dry_run && wait_quiet(lane, work, err) < 0)
+	if (lane->unsettled && !lane->run->settings->dry_run &&
+		!(store_caps(lane->dst) & STORE_CAP_FILES) && wait_quiet(lane, work, err) < 0)
 		goto out;
 	if (lane->unsettled)
 		note_doubt(&work->record);

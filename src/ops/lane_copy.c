@@ -81,7 +81,7 @@ void lane_count_error(struct lane *lane, uint64_t count)
 	}
 }
 
-static int put_pair(struct copy *copy, const struct flight *flight, uint32_t dst_uid,
+static int put_pair(struct copy *copy, const struct flight *flight, uint32_t dst_uid, flags_t lost,
 	enum journal_status status, struct err *err)
 {
 	const struct item *item = &copy->item[flight->item];
@@ -90,7 +90,9 @@ static int put_pair(struct copy *copy, const struct flight *flight, uint32_t dst
 		.src_uid = item->uid,
 		.dst_uid = dst_uid,
 		.src_flags = flags_text(flags, item->src_flags),
-		.dst_flags = status == JOURNAL_DONE ? flags_text(flags, item->dst_flags) : "",
+		.dst_flags = status == JOURNAL_DONE
+				     ? flags_text(flags, flags_minus(flags, item->dst_flags, lost))
+				     : "",
 		.size = flight->claimed,
 		.header = flight->header,
 		.status = status,
@@ -184,7 +186,7 @@ static int take_refusal(struct copy *copy, const struct flight *flight,
 	report_finding(copy->lane->run->job->report, FINDING_REFUSED, lane_mailbox_of(pass),
 		copy->item[flight->item].uid, "refused by the destination: %s", result->err.text);
 	lane_count_error(copy->lane, 1);
-	return put_pair(copy, flight, 0, JOURNAL_REFUSED, err);
+	return put_pair(copy, flight, 0, 0, JOURNAL_REFUSED, err);
 }
 
 static void add_doubt(struct copy *copy, const struct flight *flight, uint32_t dst_uid)
@@ -224,7 +226,8 @@ static int take_stored(struct copy *copy, const struct flight *flight,
 	work->tally.copied_bytes += flight->size;
 	pass->run->team.carried += flight->size + MESSAGE_WORTH;
 	work->tally.altered += copy->lane->transform != NULL;
-	lane_lost_flags(copy->lane, pass, item->uid, item->lost);
+	lane_lost_flags(copy->lane, pass, item->uid,
+		flags_union(copy->lane->flags, item->lost, result->lost));
 	work_note_stored(work, item->uid);
 	if (result->uid && !flight->doubtful)
 		lane_may_delete(copy->lane, pass, item->uid);
@@ -232,7 +235,7 @@ static int take_stored(struct copy *copy, const struct flight *flight,
 	if (flight->doubtful)
 		add_doubt(copy, flight, result->uid);
 	meter_done(copy->lane->run->job->meter, 1, flight->size);
-	return put_pair(copy, flight, result->uid, JOURNAL_DONE, err);
+	return put_pair(copy, flight, result->uid, result->lost, JOURNAL_DONE, err);
 }
 
 static int take_result(struct copy *copy, const struct append_result *result, struct err *err)
@@ -424,7 +427,7 @@ static int copy_message(
 		return -1;
 	flight->header = facts.header;
 	flight->doubtful = is_doubtful(&facts);
-	flight->has_nul = facts.has_nul;
+	flight->has_nul = facts.has_nul && !(store_caps(lane->dst) & STORE_CAP_FILES);
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");
 	if (date.instant == DATE_UNKNOWN && (store_caps(lane->src) & STORE_CAP_DATES))

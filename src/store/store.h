@@ -245,6 +245,8 @@ struct append_result {
 	uint64_t token;
 	enum append_outcome outcome;
 	uint32_t uidvalidity, uid; /* 0 = not told */
+	/* stored without these: known only now, for the place has room for so many keywords */
+	flags_t lost;
 	struct err err;
 };
 /* all earlier ones must be settled */

@@ -110,6 +110,7 @@ int imap_store_append_settle(
 	out->outcome = outcome_of(result.outcome);
 	out->uidvalidity = result.uidvalidity;
 	out->uid = result.uid;
+	out->lost = 0;
 	out->err = result.err;
 	return 1;
 }

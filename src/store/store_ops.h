@@ -92,6 +92,7 @@ struct store_ops {
 	size_t (*append_outstanding)(const struct store *store);
 };
 
-extern const struct store_ops store_imap_ops, store_pop3_ops, store_mbox_ops, store_thunderbird_ops;
+extern const struct store_ops store_imap_ops, store_pop3_ops, store_maildir_ops, store_mbox_ops,
+	store_thunderbird_ops;
 
 #endif

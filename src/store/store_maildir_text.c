@@ -1,0 +1,468 @@
+/*
+ * The small files beside mail: Dovecot's `dovecot-keywords` ("0 $Work" for the letter a) and `subscriptions`, Courier's `courierimapsubscribed`. They are
+ * replaced whole, under a lock that Dovecot knows too.
+ */
+#include "store/store_maildir_parts.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/os.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define TEXT_MAX (16u << 20)
+#define KEYWORDS "dovecot-keywords"
+#define SUBSCRIPTIONS "subscriptions"
+#define COURIER_SUBSCRIPTIONS "courierimapsubscribed"
+#define VERSION2 "V\t2\n\n"
+#define LOCK_WAIT_MS 10000
+#define LOCK_STEP_MS 50
+#define LOCK_STALE 120 /* seconds without a sign of life: as Dovecot */
+#define PASSED "$Forwarded"
+
+static const struct {
+	enum maildir_flag letter;
+	const char *flag;
+} system_flags[] = {
+	{ MAILDIR_DRAFT, "\\Draft" },
+	{ MAILDIR_FLAGGED, "\\Flagged" },
+	{ MAILDIR_PASSED, PASSED },
+	{ MAILDIR_REPLIED, "\\Answered" },
+	{ MAILDIR_SEEN, "\\Seen" },
+	{ MAILDIR_TRASHED, "\\Deleted" },
+};
+
+/* ---- files ---- */
+
+static void lock_name(const char *name, char out[64])
+{
+	(void)snprintf(out, 64, "%s.lock", name);
+}
+
+/* What a crash left behind goes. */
+static void break_stale_lock(int dir, const char *lock)
+{
+	struct stat st;
+
+	if (os_fstatat(dir, lock, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		time(NULL) - st.st_ctime > LOCK_STALE)
+		(void)os_unlinkat(dir, lock, 0);
+}
+
+int maildir_lock(struct store_maildir *store, int dir, const char *name, struct err *err)
+{
+	const int64_t until = clock_ms() + LOCK_WAIT_MS;
+	char lock[64];
+
+	lock_name(name, lock);
+	for (;;) {
+		const int fd = os_openat(dir, lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+
+		if (fd >= 0 && maildir_give(store, fd, err) < 0) {
+			maildir_lock_abort(dir, name, fd);
+			return -1;
+		}
+		if (fd >= 0)
+			return fd;
+		if (errno != EEXIST)
+			return err_set_errno(err, ERR_MAILBOX, "cannot create %s", lock);
+		if (clock_ms() >= until)
+			return err_set(err, ERR_MAILBOX,
+				"%s is there for more than %d seconds: another program holds it",
+				lock, LOCK_WAIT_MS / 1000);
+		break_stale_lock(dir, lock);
+		if (clock_sleep(LOCK_STEP_MS) < 0)
+			return stop_check(err);
+	}
+}
+
+void maildir_lock_abort(int dir, const char *name, int fd)
+{
+	char lock[64];
+
+	lock_name(name, lock);
+	(void)os_close(fd);
+	(void)os_unlinkat(dir, lock, 0);
+}
+
+static int write_all(int fd, struct span bytes)
+{
+	while (bytes.len > 0) {
+		const ssize_t written = os_write(fd, bytes.data, bytes.len);
+
+		if (written < 0)
+			return -1;
+		bytes = span_from(bytes, (size_t)written);
+	}
+	return 0;
+}
+
+int maildir_lock_commit(int dir, const char *name, int fd, struct span content, struct err *err)
+{
+	char lock[64];
+
+	lock_name(name, lock);
+	if (write_all(fd, content) < 0 || os_fsync(fd) < 0) {
+		err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
+		maildir_lock_abort(dir, name, fd);
+		return -1;
+	}
+	if (os_close(fd) < 0 || os_renameat(dir, lock, dir, name) < 0) {
+		err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
+		(void)os_unlinkat(dir, lock, 0);
+		return -1;
+	}
+	return maildir_sync_dir(dir, name, err);
+}
+
+static int read_all(int fd, const char *name, struct buf *buf, struct err *err)
+{
+	ssize_t got;
+
+	for (;;) {
+		if (buf_reserve(buf, 8192) < 0)
+			return err_set(err, ERR_MAILBOX, "%s is too large", name);
+		got = os_read(fd, buf->data + buf->len, 8192);
+		if (got < 0)
+			return err_set_errno(err, ERR_MAILBOX, "cannot read %s", name);
+		if (got == 0)
+			return 0;
+		buf->len += (size_t)got;
+	}
+}
+
+int maildir_read_text(
+	int dir, const char *name, struct arena *arena, struct span *out, struct err *err)
+{
+	const int fd = os_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+	struct buf buf;
+	int rc = -1;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return err_set_errno(err, ERR_MAILBOX, "cannot open %s", name);
+	buf_init(&buf, TEXT_MAX);
+	if (os_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		err_set(err, ERR_MAILBOX, "%s is not a regular file", name);
+	else
+		rc = read_all(fd, name, &buf, err);
+	if (rc == 0)
+		*out = arena_span(arena, buf_span(&buf));
+	buf_release(&buf);
+	(void)os_close(fd);
+	return rc < 0 ? -1 : 1;
+}
+
+static bool next_line(struct span *rest, struct span *line)
+{
+	const size_t end = span_find(*rest, '\n');
+
+	if (rest->len == 0)
+		return false;
+	*line = span_sub(*rest, 0, end);
+	*rest = span_from(*rest, end == SIZE_MAX ? rest->len : end + 1);
+	return true;
+}
+
+/* ---- keywords ---- */
+
+static void parse_keywords(struct span text, struct maildir_keywords *keywords)
+{
+	struct span line;
+
+	memset(keywords->name, 0, sizeof(keywords->name));
+	while (next_line(&text, &line)) {
+		const size_t blank = span_find(line, ' ');
+		uint32_t index;
+
+		if (blank != SIZE_MAX && span_u32(span_sub(line, 0, blank), &index) &&
+			index < MAILDIR_KEYWORDS && line.len > blank + 1)
+			keywords->name[index] =
+				arena_text(keywords->arena, span_from(line, blank + 1));
+	}
+}
+
+int maildir_keywords_read(int dir, struct maildir_keywords *keywords, struct err *err)
+{
+	struct span text = { 0 };
+
+	if (maildir_read_text(dir, KEYWORDS, keywords->arena, &text, err) < 0)
+		return -1;
+	parse_keywords(text, keywords);
+	return 0;
+}
+
+static unsigned find_keyword(const struct maildir_keywords *keywords, struct span name)
+{
+	unsigned i = 0;
+
+	while (i < MAILDIR_KEYWORDS &&
+		(keywords->name[i] == NULL || !span_equal_nocase(span_of(keywords->name[i]), name)))
+		i++;
+	return i;
+}
+
+static unsigned find_free(const struct maildir_keywords *keywords)
+{
+	unsigned i = 0;
+
+	while (i < MAILDIR_KEYWORDS && keywords->name[i] != NULL)
+		i++;
+	return i;
+}
+
+flags_t maildir_flags_of(struct flag_table *table, const struct maildir_keywords *keywords,
+	const struct maildir_name *name)
+{
+	flags_t flags = 0;
+
+	for (size_t i = 0; i < countof(system_flags); i++) {
+		if (name->flags & system_flags[i].letter)
+			flags = flags_add(table, flags, span_of(system_flags[i].flag));
+	}
+	for (unsigned i = 0; i < MAILDIR_KEYWORDS; i++) {
+		if ((name->keywords & UINT32_C(1) << i) && keywords->name[i] != NULL)
+			flags = flags_add(table, flags, span_of(keywords->name[i]));
+	}
+	return flags;
+}
+
+static bool is_system(struct span flag, unsigned *letters)
+{
+	for (size_t i = 0; i < countof(system_flags); i++) {
+		if (!span_equal_nocase(flag, span_of(system_flags[i].flag)))
+			continue;
+		*letters |= system_flags[i].letter;
+		return true;
+	}
+	return false;
+}
+
+/* Letters for all keywords of the set, as the file has it now. */
+static int add_keywords(struct store_maildir *store, int dir, struct maildir_keywords *keywords,
+	flags_t flags, struct err *err)
+{
+	struct flag_table *table = store->store.flags;
+	const int fd = maildir_lock(store, dir, KEYWORDS, err);
+	struct buf text;
+	int rc;
+
+	if (fd < 0)
+		return -1;
+	if (maildir_keywords_read(dir, keywords, err) < 0) {
+		maildir_lock_abort(dir, KEYWORDS, fd);
+		return -1;
+	}
+	for (size_t i = 0; i < flags_count(table, flags); i++) {
+		const struct span flag = flags_at(table, flags, i);
+
+		if (flag.data[0] != '\\' && find_keyword(keywords, flag) == MAILDIR_KEYWORDS &&
+			find_free(keywords) < MAILDIR_KEYWORDS)
+			keywords->name[find_free(keywords)] = arena_text(keywords->arena, flag);
+	}
+	buf_init(&text, TEXT_MAX);
+	for (unsigned i = 0; i < MAILDIR_KEYWORDS; i++) {
+		if (keywords->name[i] != NULL)
+			(void)!buf_print(&text, "%u %s\n", i, keywords->name[i]);
+	}
+	rc = maildir_lock_commit(dir, KEYWORDS, fd, buf_span(&text), err);
+	buf_release(&text);
+	return rc;
+}
+
+/* Dovecot gives no meaning to P: $Forwarded gets a letter of its own besides. Without one left, P alone holds it. */
+static bool lacks_letters(
+	struct flag_table *table, const struct maildir_keywords *keywords, flags_t flags)
+{
+	if (find_free(keywords) == MAILDIR_KEYWORDS)
+		return false;
+	for (size_t i = 0; i < flags_count(table, flags); i++) {
+		const struct span flag = flags_at(table, flags, i);
+
+		if (flag.data[0] != '\\' && find_keyword(keywords, flag) == MAILDIR_KEYWORDS)
+			return true;
+	}
+	return false;
+}
+
+int maildir_letters_of(struct store_maildir *store, int dir, struct maildir_keywords *keywords,
+	flags_t flags, unsigned *flags_out, uint32_t *keywords_out, flags_t *lost, struct err *err)
+{
+	struct flag_table *table = store->store.flags;
+
+	*flags_out = 0;
+	*keywords_out = 0;
+	*lost = 0;
+	if (lacks_letters(table, keywords, flags) &&
+		add_keywords(store, dir, keywords, flags, err) < 0)
+		return -1;
+	for (size_t i = 0; i < flags_count(table, flags); i++) {
+		const struct span flag = flags_at(table, flags, i);
+		const bool system = is_system(flag, flags_out);
+		const unsigned letter =
+			flag.data[0] != '\\' ? find_keyword(keywords, flag) : MAILDIR_KEYWORDS;
+
+		if (letter < MAILDIR_KEYWORDS)
+			*keywords_out |= UINT32_C(1) << letter;
+		else if (!system)
+			*lost = flags_add(table, *lost, flag);
+	}
+	return 0;
+}
+
+void maildir_permanent(
+	struct flag_table *table, const struct maildir_keywords *keywords, struct box_facts *facts)
+{
+	const struct maildir_name all = { .flags = 63, .keywords = UINT32_MAX };
+
+	facts->has_permanent = true;
+	facts->permanent = maildir_flags_of(table, keywords, &all);
+	facts->any_keyword = find_free(keywords) < MAILDIR_KEYWORDS;
+}
+
+/* ---- subscriptions ---- */
+
+const char *maildir_server_name(
+	const struct store_maildir *store, const char *path, struct arena *arena)
+{
+	if (strcmp(path, store->inbox) == 0)
+		return "INBOX";
+	return arena_strdup(arena, path + (store->style.layout == MAILDIR_PLUSPLUS));
+}
+
+static void add_name(
+	struct maildir_subscriptions *list, size_t *room, const char *name, struct arena *arena)
+{
+	if (list->count == *room) {
+		const size_t more = *room > 0 ? *room * 2 : 16;
+
+		list->name = arena_grow(arena, list->name, *room, more, sizeof(*list->name));
+		*room = more;
+	}
+	list->name[list->count++] = name;
+}
+
+/* Dovecot's file: since version 2 with a TAB between levels, before with the delimiter of the layout. */
+static void parse_subscriptions(const struct store_maildir *store, struct span text,
+	struct maildir_subscriptions *out, struct arena *arena)
+{
+	const char delimiter = store->style.layout == MAILDIR_FS ? '/' : '.';
+	const bool tabs = span_starts(text, SPAN("V\t2\n"));
+	struct span line;
+	size_t room = 0;
+
+	if (tabs) {
+		while (next_line(&text, &line) && line.len > 0)
+			;
+	}
+	while (next_line(&text, &line)) {
+		char *name = arena_text(arena, line);
+
+		for (char *at = name; tabs && *at != '\0'; at++) {
+			if (*at == '\t')
+				*at = delimiter;
+		}
+		if (line.len > 0)
+			add_name(out, &room, name, arena);
+	}
+}
+
+/* Courier's: "INBOX.Sent". */
+static void parse_courier(struct span text, struct maildir_subscriptions *out, struct arena *arena)
+{
+	struct span line;
+	size_t room = 0;
+
+	while (next_line(&text, &line)) {
+		line = span_trim(line);
+		if (line.len > 6 && span_starts_nocase(line, SPAN("INBOX.")))
+			add_name(out, &room, arena_text(arena, span_from(line, 6)), arena);
+		else if (line.len > 0)
+			add_name(out, &room, arena_text(arena, line), arena);
+	}
+}
+
+int maildir_subscriptions_read(struct store_maildir *store, struct arena *arena,
+	struct maildir_subscriptions *out, struct err *err)
+{
+	struct span text;
+	int rc;
+
+	*out = (struct maildir_subscriptions){ 0 };
+	if (store->root < 0)
+		return 0;
+	rc = maildir_read_text(store->root, SUBSCRIPTIONS, arena, &text, err);
+	if (rc > 0)
+		parse_subscriptions(store, text, out, arena);
+	if (rc == 0) {
+		rc = maildir_read_text(store->root, COURIER_SUBSCRIPTIONS, arena, &text, err);
+		if (rc > 0)
+			parse_courier(text, out, arena);
+	}
+	out->exists = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static void print_subscription(const struct store_maildir *store, const char *name, struct buf *out)
+{
+	const char delimiter = store->style.layout == MAILDIR_FS ? '/' : '.';
+
+	for (; *name != '\0'; name++)
+		(void)!buf_add_char(out, *name == delimiter ? '\t' : *name);
+	(void)!buf_add_char(out, '\n');
+}
+
+static int put_subscriptions(struct store_maildir *store, const char *name, bool subscribe,
+	struct arena *arena, struct err *err)
+{
+	const int fd = maildir_lock(store, store->root, SUBSCRIPTIONS, err);
+	struct maildir_subscriptions list;
+	bool found = false;
+	struct buf text;
+	int rc = -1;
+
+	if (fd < 0)
+		return -1;
+	buf_init(&text, TEXT_MAX);
+	if (maildir_subscriptions_read(store, arena, &list, err) < 0) {
+		maildir_lock_abort(store->root, SUBSCRIPTIONS, fd);
+		goto out;
+	}
+	(void)!buf_add(&text, SPAN(VERSION2));
+	for (size_t i = 0; i < list.count; i++) {
+		const bool same = strcmp(list.name[i], name) == 0;
+
+		found |= same;
+		if (!same || subscribe)
+			print_subscription(store, list.name[i], &text);
+	}
+	if (subscribe && !found)
+		print_subscription(store, name, &text);
+	rc = maildir_lock_commit(store->root, SUBSCRIPTIONS, fd, buf_span(&text), err);
+out:
+	buf_release(&text);
+	return rc;
+}
+
+int maildir_store_subscribe(struct store *base, const char *name, bool subscribe, struct err *err)
+{
+	struct store_maildir *store = store_maildir_of(base);
+	struct arena *arena = arena_new();
+	bool changed;
+	char *path;
+	int rc = -1;
+
+	if (store->root < 0)
+		err_set(err, ERR_MAILBOX, "mailbox %s does not exist", name);
+	else if (maildir_path_of(store, name, arena, &path, &changed, err) == 0)
+		rc = put_subscriptions(
+			store, maildir_server_name(store, path, arena), subscribe, arena, err);
+	arena_free(arena);
+	return rc < 0 ? err_wrap(err, "cannot subscribe to %s", name) : 0;
+}
