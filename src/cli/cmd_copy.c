@@ -47,6 +47,9 @@ static int open_accounts(struct copy *copy, struct err *err)
 	if (account_same(copy->src, copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"source and destination are the same account: %s", account_name(copy->src));
+	const char *headers = account_get(copy->dst, ACCOUNT_HEADERS_ONLY);
+	if (headers && strcmp(account_scheme(copy->dst), "eml") == 0 && strchr("yYtT1", headers[0]))
+		copy->cli->settings.headers_only = true;
 	if (copy->cli->settings.delete_mailboxes && account_mailbox(copy->src) &&
 		!account_mailbox(copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,

@@ -426,7 +426,7 @@ static int copy_message(
 	if (rc < 0)
 		return -1;
 	flight->header = facts.header;
-	flight->doubtful = is_doubtful(&facts);
+	flight->doubtful = is_doubtful(&facts) && !(store_caps(lane->dst) & STORE_CAP_RAW);
 	flight->has_nul = facts.has_nul && !(store_caps(lane->dst) & STORE_CAP_FILES);
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");

@@ -66,6 +66,7 @@ struct manifest_place { /* borrowed while the manifest is open */
 	struct flag_table *flags;
 	bool (*check)(const char *where); /* NULL allowed */
 	uint32_t owner, group; /* of the file; UINT32_MAX = as it comes */
+	bool no_wait; /* in use by another writer: says so at once */
 };
 
 /*

@@ -363,6 +363,8 @@ static int open_to_write(struct manifest *manifest, struct err *err)
 		if (manifest->fd >= 0)
 			(void)os_close(manifest->fd);
 		manifest->fd = -1;
+		if (manifest->place.no_wait && i > 2)
+			break;
 		if (clock_sleep(LOCK_WAIT_MS) < 0)
 			return err_set(err, ERR_STOPPED, "stopped");
 	}
