@@ -161,6 +161,7 @@ static void add_place(struct walk *walk, const char *name, const char *path)
 	if (map_has(walk->seen, span_of(name))) {
 		log_warn("%s/%s: there is another file for mailbox %s: it is left out",
 			walk->store->root_path, path, name);
+		walk->store->refused++;
 		return;
 	}
 	map_set(walk->seen, span_of(name), walk->arena);
@@ -235,6 +236,10 @@ static int walk_entry(struct walk *walk, int dir, const char *path, const char *
 	}
 	if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX)
 		return 0;
+	if (walk->store->mozilla && mbox_folder_is(dir, base)) {
+		add_place(walk, name_of(walk, levels, base), below);
+		return 0;
+	}
 	fd = os_openat(dir, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s/%s",
@@ -275,6 +280,18 @@ static int walk_dir(struct walk *walk, int dir, const char *path, const char *le
 			walk->store->root_path, path);
 	closedir(stream);
 	return rc;
+}
+
+static int walk_from(struct walk *walk, const char *name, const char *path, struct err *err)
+{
+	const int fd = os_openat(walk->store->root, name, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0 && errno == ENOENT && *path)
+		return 0;
+	if (fd < 0)
+		return err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s/%s",
+			walk->store->root_path, path);
+	return walk_dir(walk, fd, path, "", 0, err);
 }
 
 static int compare_places(const void *a, const void *b)
@@ -330,7 +347,7 @@ int mbox_tree_list(struct store_mbox *store, struct arena *arena, struct mbox_pl
 	size_t *count_out, struct err *err)
 {
 	struct walk walk = { .store = store, .arena = arena };
-	int fd, rc;
+	int rc;
 
 	*out = NULL;
 	*count_out = 0;
@@ -338,14 +355,16 @@ int mbox_tree_list(struct store_mbox *store, struct arena *arena, struct mbox_pl
 		return -1;
 	if (store->root < 0)
 		return 0;
+	store->refused = 0;
 	walk.seen = map_new(arena);
 	if (store->single != NULL) {
 		rc = list_single(&walk, err);
+	} else if (store->profile) {
+		rc = walk_from(&walk, "Mail", "Mail", err);
+		if (rc == 0)
+			rc = walk_from(&walk, "ImapMail", "ImapMail", err);
 	} else {
-		fd = os_openat(store->root, ".", O_RDONLY | O_DIRECTORY, 0);
-		rc = fd < 0 ? err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s",
-				      store->root_path)
-			    : walk_dir(&walk, fd, "", "", 0, err);
+		rc = walk_from(&walk, ".", "", err);
 	}
 	map_free(walk.seen);
 	if (rc < 0)

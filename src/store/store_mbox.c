@@ -112,6 +112,14 @@ static void take_path(struct store_mbox *store, const char *path)
 				: arena_text(store->arena, span_make(path, (size_t)(slash - path)));
 }
 
+static bool is_profile(int root)
+{
+	struct stat st;
+
+	return (os_fstatat(root, "Mail", &st, 0) == 0 && S_ISDIR(st.st_mode)) ||
+	       (os_fstatat(root, "ImapMail", &st, 0) == 0 && S_ISDIR(st.st_mode));
+}
+
 static int open_store(struct store *base, const struct store_request *request, struct err *err)
 {
 	struct store_mbox *store = store_mbox_of(base);
@@ -135,6 +143,11 @@ static int open_store(struct store *base, const struct store_request *request, s
 	store->ledger = account_ledger(account, request->state_dir, err);
 	if (store->ledger == NULL || mbox_tree_root(store, false, err) < 0)
 		return -1;
+	store->profile = store->mozilla && store->root >= 0 && is_profile(store->root);
+	if (store->profile && strcmp(account_role(account), "dst") == 0)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s is a whole profile: name the directory of one of its accounts, such as 'Mail/Local Folders'",
+			account_path(account));
 	if (store->root < 0 && is_src)
 		return err_set_kind(
 			err, ERR_ACCOUNT, ERR_KIND_USAGE, "there is no %s", account_path(account));
@@ -222,6 +235,7 @@ static int list_store(struct store *base, unsigned want, struct arena *arena,
 	*out = (struct mailbox_list){ .delimiter = '/', .subscriptions_unknown = true };
 	if (mbox_tree_list(store, arena, &place, &count, err) < 0)
 		return -1;
+	out->refused = store->refused;
 	out->mailbox = arena_array(arena, count + 1, sizeof(*out->mailbox));
 	for (size_t i = 0; i < count; i++) {
 		struct mailbox_info *info = &out->mailbox[out->count++];

@@ -23,22 +23,40 @@ struct mbox_file *mbox_box_file(struct box *base)
 
 /* ---- one message ---- */
 
-int mbox_body_open(struct mbox_body *body, struct mbox_file *file, const struct mbox_entry *entry,
-	struct err *err)
+/* A message that is not where it was: another program was at the file. */
+static bool begins_there(struct mbox_file *file, const struct mbox_entry *entry, struct err *err)
 {
 	struct span window;
 	bool last;
 
-	mbox_body_close(body);
 	if (mbox_octets_window(file->octets, entry->start, &window, &last, err) < 0)
+		return false;
+	if (entry->head >= 6 && window.len >= entry->head && span_starts(window, SPAN("From ")) &&
+		(window.data[entry->head - 1] == '\n' || entry->size == 0))
+		return true;
+	err_set(err, ERR_CONN,
+		"%s was changed by another program: no message begins at octet %llu any more",
+		file->path, (unsigned long long)entry->start);
+	return false;
+}
+
+int mbox_body_open(struct mbox_body *body, struct mbox_file *file, const struct mbox_entry *entry,
+	struct err *err)
+{
+	mbox_body_close(body);
+	if (file->folder) {
+		uint64_t size;
+		const int rc = mbox_folder_message(file, entry->start, &size, err);
+
+		if (rc < 0)
+			return -1;
+		if (rc == 0 || size != entry->size)
+			return err_set(err, ERR_CONN, "%s was changed meanwhile", file->path);
+	} else if (!begins_there(file, entry, err)) {
 		return -1;
-	if (entry->head < 6 || window.len < entry->head || !span_starts(window, SPAN("From ")) ||
-		(window.data[entry->head - 1] != '\n' && entry->size > 0))
-		return err_set(err, ERR_CONN,
-			"%s was changed by another program: no message begins at octet %llu any more",
-			file->path, (unsigned long long)entry->start);
+	}
 	*body = (struct mbox_body){ .file = file, .entry = *entry };
-	body->at = entry->start + entry->head + entry->strip;
+	body->at = (file->folder ? 0 : entry->start + entry->head) + entry->strip;
 	body->left = entry->size - entry->strip - (entry->open_line ? 1 : 0);
 	body->quote.how = (enum mbox_quote_how)entry->how;
 	if (entry->filtered)

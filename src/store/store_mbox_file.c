@@ -149,6 +149,9 @@ static void free_file(struct mbox_file *file)
 	mbox_octets_close(file->octets);
 	manifest_close(file->manifest);
 	mbox_finding_release(&file->finding);
+	for (size_t i = 0; i < file->names_count; i++)
+		mem_free(file->names[i]);
+	mem_free(file->names);
 	if (file->fd >= 0)
 		os_close(file->fd);
 	if (file->dir >= 0)
@@ -208,10 +211,18 @@ static int open_octets(struct mbox_file *file, bool write, struct err *err)
 		file->dir, file->base, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0);
 	if (file->fd < 0 && errno == ENOENT)
 		return 0;
+	if (file->fd < 0 && errno == EISDIR && mbox_folder_is(file->dir, file->base))
+		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED,
+			"%s is a folder of Thunderbird's maildir kind: it is only read",
+			file->path);
 	if (file->fd < 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot open %s", file->path);
 	if (os_fstat(file->fd, &st) < 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot look at %s", file->path);
+	file->folder = S_ISDIR(st.st_mode) && file->store->mozilla &&
+		       mbox_folder_is(file->dir, file->base);
+	if (file->folder)
+		return mbox_folder_open(file, err) < 0 ? -1 : 1;
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_MAILBOX, "%s is not a regular file", file->path);
 	mbox_file_reopen_octets(file, (uint64_t)st.st_size);

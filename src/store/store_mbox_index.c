@@ -28,36 +28,48 @@ static struct mbox_found *add_found(struct mbox_finding *out)
 	return &out->found[out->count++];
 }
 
+struct mbox_found *mbox_finding_take(struct mbox_file *file, struct mbox_finding *out,
+	const struct mbox_result *result, const struct mbox_entry *entry)
+{
+	const struct store_mbox *store = file->store;
+	struct mbox_found *found;
+	uint64_t size = entry->size + result->bare_lf;
+
+	if (store->mozilla && result->has_mozilla && mozilla_is_gone(&result->mozilla))
+		return NULL;
+	found = add_found(out);
+	found->entry = *entry;
+	found->entry.filtered = store->mozilla && result->mozilla_octets > 0;
+	found->entry.key = result->key.word[0];
+	found->key = result->key;
+	found->date = result->date;
+	found->has_status = store->mozilla ? result->has_mozilla : result->has_status;
+	found->flags = flags_parse(
+		store->store.flags, store->mozilla ? result->mozilla_flags : result->status_flags);
+	if (found->entry.filtered)
+		size -= result->mozilla_octets;
+	found->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+	return found;
+}
+
 static void take_message(struct index *index)
 {
 	const struct mbox_message *message = &index->reader.message;
-	const struct store_mbox *store = index->file->store;
 	struct mbox_result result;
 	struct mbox_found *found;
-	uint64_t size;
 
 	mbox_facts_end(index->facts, &result);
 	index->any_bare |= message->by_length && message->has_from;
 	index->out->end = message->start + message->head + message->size;
 	index->out->pad = message->size == 0 ? 1 : index->last == '\n' ? 1 : 2;
-	if (store->mozilla && result.has_mozilla && mozilla_is_gone(&result.mozilla))
+	found = mbox_finding_take(index->file, index->out, &result,
+		&(struct mbox_entry){
+			.start = message->start, .size = message->size, .head = message->head });
+	if (found == NULL)
 		return;
-	found = add_found(index->out);
-	found->entry = (struct mbox_entry){
-		.start = message->start,
-		.size = message->size,
-		.head = message->head,
-		.filtered = store->mozilla && result.mozilla_octets > 0,
-		.key = result.key.word[0],
-	};
-	found->key = result.key;
 	found->by_length = message->by_length;
-	found->date = message->from.date.instant != DATE_UNKNOWN ? message->from.date : result.date;
-	found->has_status = store->mozilla ? result.has_mozilla : result.has_status;
-	found->flags = flags_parse(
-		store->store.flags, store->mozilla ? result.mozilla_flags : result.status_flags);
-	size = message->size + result.bare_lf - (found->entry.filtered ? result.mozilla_octets : 0);
-	found->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+	if (message->from.date.instant != DATE_UNKNOWN)
+		found->date = message->from.date;
 }
 
 /* 1 = go on, 0 = done, -1 */

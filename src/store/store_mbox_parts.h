@@ -77,6 +77,8 @@ struct store_mbox {
 	char *root_path;
 	char *single; /* name of the one file the location is, or NULL: a tree */
 	enum mbox_layout layout;
+	bool profile; /* mailboxes are below Mail/ and ImapMail/ */
+	size_t refused; /* files with the name of another one, in the last listing */
 	bool mozilla; /* thunderbird: */
 	bool status; /* flags are written into the messages too */
 	enum mbox_variant variant;
@@ -97,6 +99,9 @@ struct mbox_file { /* an open mailbox */
 	char *base; /* its name there */
 	char *sidecar;
 	int fd; /* -1: does not exist */
+	bool folder; /* a directory of Thunderbird's maildir kind: fd and octets are of the message last opened */
+	char **names; /* of its files */
+	size_t names_count;
 	bool writable;
 	enum mbox_packing packing;
 	struct manifest_place place;
@@ -158,6 +163,18 @@ void mbox_file_reopen_octets(struct mbox_file *file, uint64_t limit);
 int mbox_index(struct mbox_file *file, uint64_t from, struct mbox_finding *out,
 	struct err *err) MUST_CHECK;
 void mbox_finding_release(struct mbox_finding *finding);
+/* Adds a message with what its octets told, unless it is only not compacted away yet; entry: where it stands. NULL: it was not added. */
+struct mbox_found *mbox_finding_take(struct mbox_file *file, struct mbox_finding *out,
+	const struct mbox_result *result, const struct mbox_entry *entry);
+
+/* ---- store_mbox_folder.c ---- */
+
+bool mbox_folder_is(int dir, const char *path);
+int mbox_folder_open(struct mbox_file *file, struct err *err) MUST_CHECK;
+/* 1 = file->octets is that message's, *size_out its size; 0 = it is gone, or no file; -1 */
+int mbox_folder_message(
+	struct mbox_file *file, uint64_t number, uint64_t *size_out, struct err *err) MUST_CHECK;
+int mbox_folder_index(struct mbox_file *file, struct mbox_finding *out, struct err *err) MUST_CHECK;
 
 /* ---- store_mbox_sync.c ---- */
 

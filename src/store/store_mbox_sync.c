@@ -605,8 +605,14 @@ int mbox_sync_ledger(struct mbox_file *file, struct err *err)
 	uint32_t *uid;
 	int rc;
 
-	if (mbox_lock_wait(file->dir, file->base, file->fd, file->path, err) < 0 ||
-		look(file, err) < 0 || mbox_index(file, 0, finding, err) < 0)
+	if (file->folder)
+		rc = mbox_folder_index(file, finding, err);
+	else if (mbox_lock_wait(file->dir, file->base, file->fd, file->path, err) < 0 ||
+		 look(file, err) < 0)
+		rc = -1;
+	else
+		rc = mbox_index(file, 0, finding, err);
+	if (rc < 0)
 		return -1;
 	if (file->manifest != NULL && take_over(file, err) < 0)
 		return -1;
