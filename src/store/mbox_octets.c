@@ -9,7 +9,9 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #define BUFFER 262144
@@ -45,6 +47,61 @@ static const struct {
 		  "7zXZ\0",
 			6 } },
 };
+
+/*
+ * libarchive and what it brings along cost more memory than a whole run over IMAP: it is loaded when the first compressed file is met, and stays.
+ */
+#define LIBRARY_CALLS(X)                                                                                \
+	X(archive_set_error)                                                                            \
+	X(archive_entry_free) X(archive_entry_new) X(archive_entry_set_filetype) X(                     \
+		archive_entry_set_pathname) X(archive_error_string) X(archive_read_data_block)          \
+		X(archive_read_free) X(archive_read_new) X(archive_read_next_header) X(                 \
+			archive_read_open) X(archive_read_support_filter_bzip2)                         \
+			X(archive_read_support_filter_gzip) X(archive_read_support_filter_xz) X(        \
+				archive_read_support_filter_zstd) X(archive_read_support_format_empty)  \
+				X(archive_read_support_format_raw) X(archive_write_add_filter_bzip2) X( \
+					archive_write_add_filter_gzip) X(archive_write_add_filter_xz)   \
+					X(archive_write_add_filter_zstd) X(archive_write_close) X(      \
+						archive_write_data) X(archive_write_free)               \
+						X(archive_write_header) X(archive_write_new) X(         \
+							archive_write_open)                             \
+							X(archive_write_set_bytes_in_last_block) X(     \
+								archive_write_set_filter_option)        \
+								X(archive_write_set_format_raw)
+
+static struct {
+#define DECLARE(name) __typeof__(&(name)) name;
+	LIBRARY_CALLS(DECLARE)
+#undef DECLARE
+	bool loaded;
+} library;
+
+static void load_library(void)
+{
+	void *handle = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
+	bool all = handle != NULL;
+
+#define LOAD(name)                                            \
+	if (all) {                                            \
+		void *found = dlsym(handle, #name);           \
+		memcpy(&library.name, &found, sizeof(found)); \
+		all = found != NULL;                          \
+	}
+	LIBRARY_CALLS(LOAD)
+#undef LOAD
+	library.loaded = all;
+}
+
+static int need_library(struct err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, load_library);
+	if (library.loaded)
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"compressed files need libarchive (libarchive.so.13), which is not installed");
+}
 
 enum mbox_packing mbox_packing_of(struct span name, size_t *len_out)
 {
@@ -82,7 +139,7 @@ struct mbox_octets *mbox_octets_open(
 static void end_archive(struct mbox_octets *octets)
 {
 	if (octets->archive != NULL)
-		archive_read_free(octets->archive);
+		library.archive_read_free(octets->archive);
 	octets->archive = NULL;
 	octets->rest = (struct span){ NULL, 0 };
 }
@@ -112,7 +169,7 @@ static la_ssize_t feed(struct archive *archive, void *context, const void **out)
 	const ssize_t got = read_file(octets, octets->in, READ_SIZE, octets->taken);
 
 	if (got < 0) {
-		archive_set_error(archive, errno, "%s", strerror(errno));
+		library.archive_set_error(archive, errno, "%s", strerror(errno));
 		return -1;
 	}
 	octets->taken += (uint64_t)got;
@@ -122,7 +179,7 @@ static la_ssize_t feed(struct archive *archive, void *context, const void **out)
 
 static int damaged(struct mbox_octets *octets, struct err *err)
 {
-	const char *text = archive_error_string(octets->archive);
+	const char *text = library.archive_error_string(octets->archive);
 
 	err_set(err, ERR_MAILBOX, "%s cannot be decompressed: %s", octets->shown,
 		text != NULL ? text : "it is damaged");
@@ -137,21 +194,23 @@ static int begin_archive(struct mbox_octets *octets, struct err *err)
 	int rc;
 
 	end_archive(octets);
+	if (need_library(err) < 0)
+		return -1;
 	if (octets->in == NULL)
 		octets->in = mem_alloc(READ_SIZE);
-	octets->archive = archive_read_new();
+	octets->archive = library.archive_read_new();
 	octets->taken = 0;
 	if (octets->archive == NULL)
 		return err_set(err, ERR_LOCAL, "%s: no memory to decompress it", octets->shown);
-	archive_read_support_filter_gzip(octets->archive);
-	archive_read_support_filter_bzip2(octets->archive);
-	archive_read_support_filter_zstd(octets->archive);
-	archive_read_support_filter_xz(octets->archive);
-	archive_read_support_format_raw(octets->archive);
-	archive_read_support_format_empty(octets->archive);
-	if (archive_read_open(octets->archive, octets, NULL, feed, NULL) != ARCHIVE_OK)
+	library.archive_read_support_filter_gzip(octets->archive);
+	library.archive_read_support_filter_bzip2(octets->archive);
+	library.archive_read_support_filter_zstd(octets->archive);
+	library.archive_read_support_filter_xz(octets->archive);
+	library.archive_read_support_format_raw(octets->archive);
+	library.archive_read_support_format_empty(octets->archive);
+	if (library.archive_read_open(octets->archive, octets, NULL, feed, NULL) != ARCHIVE_OK)
 		return damaged(octets, err);
-	rc = archive_read_next_header(octets->archive, &entry);
+	rc = library.archive_read_next_header(octets->archive, &entry);
 	if (rc == ARCHIVE_EOF)
 		return 0;
 	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN ? 1 : damaged(octets, err);
@@ -171,7 +230,7 @@ static int decompress(struct mbox_octets *octets, struct err *err)
 			return rc;
 	}
 	do
-		rc = archive_read_data_block(octets->archive, &block, &len, &at);
+		rc = library.archive_read_data_block(octets->archive, &block, &len, &at);
 	while (rc == ARCHIVE_OK && len == 0);
 	if (rc == ARCHIVE_EOF)
 		return 0;
@@ -269,7 +328,7 @@ static la_ssize_t take_packed(struct archive *archive, void *context, const void
 
 	if (packer->failed || spool_add(packer->out, span_make(data, size), packer->err) < 0) {
 		packer->failed = true;
-		archive_set_error(archive, EIO, "cannot be kept");
+		library.archive_set_error(archive, EIO, "cannot be kept");
 		return -1;
 	}
 	return (la_ssize_t)size;
@@ -278,57 +337,63 @@ static la_ssize_t take_packed(struct archive *archive, void *context, const void
 static int pack_failed(struct archive *archive, struct packer *packer, struct err *err)
 {
 	if (!packer->failed)
-		err_set(err, ERR_LOCAL, "cannot compress: %s", archive_error_string(archive));
+		err_set(err, ERR_LOCAL, "cannot compress: %s",
+			library.archive_error_string(archive));
 	return -1;
 }
 
 static int pack_all(
 	struct archive *archive, struct packer *packer, struct spool *in, struct err *err)
 {
-	struct archive_entry *entry = archive_entry_new();
+	struct archive_entry *entry = library.archive_entry_new();
 	struct span chunk;
 	int rc;
 
-	archive_entry_set_pathname(entry, "mbox");
-	archive_entry_set_filetype(entry, AE_IFREG);
-	rc = archive_write_header(archive, entry);
-	archive_entry_free(entry);
+	library.archive_entry_set_pathname(entry, "mbox");
+	library.archive_entry_set_filetype(entry, AE_IFREG);
+	rc = library.archive_write_header(archive, entry);
+	library.archive_entry_free(entry);
 	if (rc != ARCHIVE_OK)
 		return pack_failed(archive, packer, err);
 	spool_rewind(in);
 	while ((rc = spool_next(in, &chunk, err)) > 0) {
-		if (archive_write_data(archive, chunk.data, chunk.len) != (la_ssize_t)chunk.len)
+		if (library.archive_write_data(archive, chunk.data, chunk.len) !=
+			(la_ssize_t)chunk.len)
 			return pack_failed(archive, packer, err);
 	}
 	if (rc < 0)
 		return -1;
-	return archive_write_close(archive) == ARCHIVE_OK ? 0 : pack_failed(archive, packer, err);
+	return library.archive_write_close(archive) == ARCHIVE_OK
+		       ? 0
+		       : pack_failed(archive, packer, err);
 }
 
 int mbox_pack(enum mbox_packing packing, struct spool *in, struct spool *out, struct err *err)
 {
 	struct packer packer = { .out = out, .err = err };
-	struct archive *archive = archive_write_new();
+	struct archive *archive = need_library(err) < 0 ? NULL : library.archive_write_new();
 	int rc = ARCHIVE_OK;
 
+	if (archive == NULL && !library.loaded)
+		return -1;
 	if (archive == NULL)
 		return err_set(err, ERR_LOCAL, "no memory to compress");
-	archive_write_set_bytes_in_last_block(archive, 1);
-	archive_write_set_format_raw(archive);
+	library.archive_write_set_bytes_in_last_block(archive, 1);
+	library.archive_write_set_format_raw(archive);
 	if (packing == MBOX_GZIP) {
-		rc = archive_write_add_filter_gzip(archive);
-		archive_write_set_filter_option(archive, "gzip", "timestamp", NULL);
+		rc = library.archive_write_add_filter_gzip(archive);
+		library.archive_write_set_filter_option(archive, "gzip", "timestamp", NULL);
 	} else if (packing == MBOX_BZIP2) {
-		rc = archive_write_add_filter_bzip2(archive);
+		rc = library.archive_write_add_filter_bzip2(archive);
 	} else if (packing == MBOX_ZSTD) {
-		rc = archive_write_add_filter_zstd(archive);
+		rc = library.archive_write_add_filter_zstd(archive);
 	} else if (packing == MBOX_XZ) {
-		rc = archive_write_add_filter_xz(archive);
+		rc = library.archive_write_add_filter_xz(archive);
 	}
 	if (rc == ARCHIVE_OK)
-		rc = archive_write_open(archive, &packer, NULL, take_packed, NULL);
+		rc = library.archive_write_open(archive, &packer, NULL, take_packed, NULL);
 	rc = rc == ARCHIVE_OK ? pack_all(archive, &packer, in, err)
 			      : pack_failed(archive, &packer, err);
-	archive_write_free(archive);
+	library.archive_write_free(archive);
 	return rc;
 }
