@@ -204,8 +204,8 @@ static bool is_mbox(struct walk *walk, int dir, const char *base, const char *pa
 	else if (mbox_octets_window(octets, 0, &window, &last, NULL) == 0) {
 		while (window.len > 0 && (*window.data == '\n' || *window.data == '\r'))
 			window = span_from(window, 1);
-		is = span_starts(window, SPAN("From ")) ||
-		     (window.len == 0 && span_ends(plain, SPAN(".mbox")));
+		/* what is called so and is none is told when it is opened */
+		is = span_starts(window, SPAN("From ")) || span_ends(plain, SPAN(".mbox"));
 	} else {
 		is = span_ends(plain, SPAN(".mbox")); /* damaged: to be told when it is opened */
 	}

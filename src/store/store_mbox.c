@@ -203,19 +203,19 @@ static void fill_counts(struct mbox_file *file, struct mailbox_info *info)
 }
 
 /* Without looking through the file: what a record says that is in step with it. */
-static void fill_cheaply(struct store_mbox *store, unsigned want, struct mailbox_info *info)
+static void fill_cheaply(
+	struct store_mbox *store, const char *path, unsigned want, struct mailbox_info *info)
 {
 	struct arena *arena = arena_new();
-	const char *slash = strrchr(info->raw, '/');
-	const char *sidecar = slash != NULL
-				      ? arena_print(arena, "%.*s/.%s.mailhaul",
-						(int)(slash - info->raw), info->raw, slash + 1)
-				      : arena_print(arena, ".%s.mailhaul", info->raw);
+	const char *slash = strrchr(path, '/');
+	const char *sidecar = slash != NULL ? arena_print(arena, "%.*s/.%s.mailhaul",
+						      (int)(slash - path), path, slash + 1)
+					    : arena_print(arena, ".%s.mailhaul", path);
 	struct mbox_file *file = NULL;
 	struct stat st;
 
 	if (os_fstatat(store->root, sidecar, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		file = mbox_file_open_quick(store, info->name, info->raw);
+		file = mbox_file_open_quick(store, info->name, path);
 	if (file != NULL) {
 		fill_status(file, info);
 		if (want & (STORE_LIST_SIZE | STORE_LIST_UNSEEN))
@@ -223,6 +223,24 @@ static void fill_cheaply(struct store_mbox *store, unsigned want, struct mailbox
 	}
 	mbox_file_close(file);
 	arena_free(arena);
+}
+
+/* A destination that is not in step with its record gets so when it is opened for writing: until then nothing is told. */
+static int status_of_destination(struct store_mbox *store, const char *name, unsigned want,
+	struct mailbox_info *out, struct err *err)
+{
+	struct arena *arena = arena_new();
+	struct err local = ERR_INIT;
+	const char *path = mbox_tree_find(store, name, arena, &local);
+
+	if (path != NULL)
+		fill_cheaply(store, path, want, out);
+	else if (local.scope == ERR_NONE)
+		err_set(&local, ERR_MAILBOX, "there is no mailbox %s", name);
+	arena_free(arena);
+	if (path == NULL && err != NULL)
+		*err = local;
+	return path != NULL ? 0 : -1;
 }
 
 static int list_store(struct store *base, unsigned want, struct arena *arena,
@@ -243,7 +261,7 @@ static int list_store(struct store *base, unsigned want, struct arena *arena,
 		info->name = place[i].name;
 		info->raw = place[i].path;
 		if (want != 0)
-			fill_cheaply(store, want, info);
+			fill_cheaply(store, info->raw, want, info);
 	}
 	return 0;
 }
@@ -251,9 +269,13 @@ static int list_store(struct store *base, unsigned want, struct arena *arena,
 static int status_store(struct store *base, const char *name, unsigned want,
 	struct mailbox_info *out, struct err *err)
 {
-	struct mbox_file *file = mbox_file_open(store_mbox_of(base), name, false, false, err);
+	struct store_mbox *store = store_mbox_of(base);
+	struct mbox_file *file;
 
 	*out = (struct mailbox_info){ .name = name, .raw = name };
+	if (strcmp(account_role(base->account), "dst") == 0)
+		return status_of_destination(store, name, want, out, err);
+	file = mbox_file_open(store, name, false, false, err);
 	if (file == NULL)
 		return -1;
 	fill_status(file, out);

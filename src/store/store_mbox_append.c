@@ -297,6 +297,8 @@ static int put_message(struct mbox_append *append, struct pending *pending, stru
 	if (mbox_from_print(sender(append), date, &append->scratch) < 0)
 		return err_set(err, ERR_MESSAGE, "its date cannot be written");
 	pending->entry.head = (uint32_t)append->scratch.len;
+	pending->entry.line =
+		mbox_line_hash(span_sub(buf_span(&append->scratch), 0, append->scratch.len - 1));
 	append->group_octets += append->scratch.len;
 	if (spool_add(append->group, buf_span(&append->scratch), err) < 0)
 		return -1;

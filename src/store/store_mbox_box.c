@@ -31,9 +31,13 @@ static bool begins_there(struct mbox_file *file, const struct mbox_entry *entry,
 
 	if (mbox_octets_window(file->octets, entry->start, &window, &last, err) < 0)
 		return false;
-	if (entry->head >= 6 && window.len >= entry->head && span_starts(window, SPAN("From ")) &&
-		(window.data[entry->head - 1] == '\n' || entry->size == 0))
-		return true;
+	if (entry->head >= 6 && window.len >= entry->head) {
+		window.len = entry->head;
+		while (span_ends(window, SPAN("\n")) || span_ends(window, SPAN("\r")))
+			window.len--;
+		if (mbox_line_hash(window) == entry->line)
+			return true;
+	}
 	err_set(err, ERR_CONN,
 		"%s was changed by another program: no message begins at octet %llu any more",
 		file->path, (unsigned long long)entry->start);

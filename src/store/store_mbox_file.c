@@ -11,18 +11,28 @@
 
 /* ---- places of messages as text ---- */
 
-/* START HEAD SIZE STRIP LETTERS KEY, between dots */
+uint32_t mbox_line_hash(struct span line)
+{
+	unsigned char sha256[DIGEST_SIZE];
+	uint32_t hash;
+
+	digest_bytes(line, sha256);
+	memcpy(&hash, sha256, sizeof(hash));
+	return hash;
+}
+
+/* START HEAD SIZE STRIP LETTERS KEY LINE, between dots */
 void mbox_entry_print(const struct mbox_entry *entry, char out[128])
 {
 	static const char *const hows[] = {
 		[MBOX_UNQUOTE_RD] = "r", [MBOX_UNQUOTE_O] = "o", [MBOX_UNQUOTE_NONE] = "n"
 	};
 
-	(void)snprintf(out, 128, "%llu.%u.%llu.%u.%s%s%s%s.%016llx",
+	(void)snprintf(out, 128, "%llu.%u.%llu.%u.%s%s%s%s.%016llx.%u",
 		(unsigned long long)entry->start, (unsigned)entry->head,
 		(unsigned long long)entry->size, (unsigned)entry->strip, hows[entry->how],
 		entry->exact ? "x" : "", entry->open_line ? "e" : "", entry->filtered ? "m" : "",
-		(unsigned long long)entry->key);
+		(unsigned long long)entry->key, (unsigned)entry->line);
 }
 
 static struct span take_part(struct span *text)
@@ -88,8 +98,9 @@ bool mbox_entry_parse(const char *where, struct mbox_entry *out)
 	return span_u64(take_part(&text), &out->start) && span_u32(take_part(&text), &out->head) &&
 	       span_u64(take_part(&text), &out->size) && span_u32(take_part(&text), &out->strip) &&
 	       take_letters(take_part(&text), out) && take_key(take_part(&text), &out->key) &&
-	       text.len == 0 && out->start < INT64_MAX / 4 && out->size < INT64_MAX / 4 &&
-	       out->strip <= out->size && (!out->open_line || out->size > out->strip);
+	       span_u32(take_part(&text), &out->line) && text.len == 0 &&
+	       out->start < INT64_MAX / 4 && out->size < INT64_MAX / 4 && out->strip <= out->size &&
+	       (!out->open_line || out->size > out->strip);
 }
 
 bool mbox_entry_check(const char *where)

@@ -16,6 +16,7 @@ struct index {
 	struct mbox_reader reader;
 	bool any_bare, gone;
 	char last; /* octet of the message */
+	uint32_t line; /* hash of its From_ line */
 };
 
 static struct mbox_found *add_found(struct mbox_finding *out)
@@ -63,8 +64,10 @@ static void take_message(struct index *index)
 	index->out->end = message->start + message->head + message->size;
 	index->out->pad = message->size == 0 ? 1 : index->last == '\n' ? 1 : 2;
 	found = mbox_finding_take(index->file, index->out, &result,
-		&(struct mbox_entry){
-			.start = message->start, .size = message->size, .head = message->head });
+		&(struct mbox_entry){ .start = message->start,
+			.size = message->size,
+			.head = message->head,
+			.line = index->line });
 	if (found == NULL)
 		return;
 	found->by_length = message->by_length;
@@ -76,6 +79,7 @@ static void take_message(struct index *index)
 static int step(struct index *index, struct err *err)
 {
 	struct mbox_reader *reader = &index->reader;
+	const uint64_t offset = reader->offset;
 	struct span window, text;
 	bool last;
 
@@ -85,6 +89,13 @@ static int step(struct index *index, struct err *err)
 	case MBOX_MORE:
 		return 1; /* the window moves with reader->offset, and is always long enough */
 	case MBOX_BEGIN:
+		window = span_sub(span_from(window, (size_t)(reader->message.start - offset)), 0,
+			reader->message.head);
+		while (span_ends(window, SPAN("\n")) || span_ends(window, SPAN("\r")))
+			window.len--;
+		index->line = mbox_line_hash(window);
+		mbox_facts_reset(index->facts);
+		return 1;
 	case MBOX_AGAIN:
 		mbox_facts_reset(index->facts);
 		return 1;

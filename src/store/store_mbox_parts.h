@@ -45,6 +45,7 @@ struct mbox_entry { /* a message in a file */
 	bool open_line; /* the last line end is not the message's */
 	bool filtered; /* lines X-Mozilla-* are left out, wherever they stand */
 	uint64_t key;
+	uint32_t line; /* mbox_line_hash() of the From_ line */
 };
 
 struct mbox_found { /* a message found by looking through a file */
@@ -152,6 +153,7 @@ int mbox_file_create(struct store_mbox *store, const char *name, struct err *err
 /* Where the message stands. 1, 0 = no such message, -1. */
 int mbox_file_entry(
 	struct mbox_file *file, uint32_t uid, struct mbox_entry *out, struct err *err) MUST_CHECK;
+uint32_t mbox_line_hash(struct span line); /* without its end */
 void mbox_entry_print(const struct mbox_entry *entry, char out[128]);
 bool mbox_entry_parse(const char *where, struct mbox_entry *out);
 bool mbox_entry_check(const char *where);
@@ -216,6 +218,8 @@ int mbox_box_flags(struct box *base, const struct uidset *uids, flags_t add, fla
 int mbox_box_remove(
 	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
 struct mbox_file *mbox_box_file(struct box *base);
+/* The file without these octets; by another file that takes its place. Under its lock. */
+int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err *err) MUST_CHECK;
 
 /* ---- store_mbox_append.c ---- */
 

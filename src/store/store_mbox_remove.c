@@ -155,8 +155,10 @@ static int finish_octets(struct rewrite *rewrite, struct err *err)
 static int replace(struct rewrite *rewrite, const char *temporary, struct err *err)
 {
 	struct mbox_file *file = rewrite->file;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct stat st;
 
+	(void)os_fcntl(rewrite->fd, F_OFD_SETLK, (long)(intptr_t)&lock);
 	if (os_fstat(file->fd, &st) < 0 || fchmod(rewrite->fd, st.st_mode & 07777) < 0 ||
 		(fchown(rewrite->fd, st.st_uid, st.st_gid) < 0 && errno != EPERM) ||
 		os_fsync(rewrite->fd) < 0 ||
@@ -165,9 +167,9 @@ static int replace(struct rewrite *rewrite, const char *temporary, struct err *e
 	os_point("mbox-replaced");
 	if (os_fsync(file->dir) < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot replace %s", file->path);
-	os_close(file->fd);
-	file->fd = rewrite->fd;
-	rewrite->fd = -1;
+	/* the same number, so that who holds the lock holds the new file's */
+	if (dup3(rewrite->fd, file->fd, O_CLOEXEC) < 0)
+		return err_set_errno(err, ERR_LOCAL, "cannot replace %s", file->path);
 	if (os_fstat(file->fd, &file->known) < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot look at %s", file->path);
 	mbox_file_reopen_octets(file, (uint64_t)file->known.st_size);
@@ -218,28 +220,56 @@ static int record_change(struct rewrite *rewrite, struct err *err)
 	return 0;
 }
 
-static int rewrite_all(struct rewrite *rewrite, const struct uidset *uids, struct err *err)
+static int make_new(struct rewrite *rewrite, const char *temporary, struct err *err)
 {
 	struct mbox_file *file = rewrite->file;
-	const char *temporary = arena_print(rewrite->arena, ".%s.mailhaul-new", file->base);
-	int rc = list_parts(rewrite, uids, err);
 
-	if (rc < 0)
-		return -1;
 	(void)os_unlinkat(file->dir, temporary, 0); /* of a run that was killed */
 	rewrite->fd = os_openat(file->dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (rewrite->fd < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot create a file beside %s", file->path);
-	rc = copy_rest(rewrite, err);
+	return 0;
+}
+
+/* rc: of what was written so far. */
+static int end_new(struct rewrite *rewrite, const char *temporary, int rc, struct err *err)
+{
 	if (rc == 0)
 		rc = finish_octets(rewrite, err);
 	if (rc == 0)
 		rc = replace(rewrite, temporary, err);
 	if (rc < 0)
-		(void)os_unlinkat(file->dir, temporary, 0);
-	if (rewrite->fd >= 0)
-		os_close(rewrite->fd);
-	return rc < 0 ? -1 : record_change(rewrite, err);
+		(void)os_unlinkat(rewrite->file->dir, temporary, 0);
+	os_close(rewrite->fd);
+	return rc;
+}
+
+static int rewrite_all(struct rewrite *rewrite, const struct uidset *uids, struct err *err)
+{
+	const char *temporary =
+		arena_print(rewrite->arena, ".%s.mailhaul-new", rewrite->file->base);
+
+	if (list_parts(rewrite, uids, err) < 0 || make_new(rewrite, temporary, err) < 0)
+		return -1;
+	if (end_new(rewrite, temporary, copy_rest(rewrite, err), err) < 0)
+		return -1;
+	return record_change(rewrite, err);
+}
+
+int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err *err)
+{
+	struct rewrite rewrite = { .file = file, .fd = -1, .arena = arena_new() };
+	const char *temporary = arena_print(rewrite.arena, ".%s.mailhaul-new", file->base);
+	int rc = make_new(&rewrite, temporary, err);
+
+	if (rc == 0) {
+		rc = copy_octets(&rewrite, 0, from, err);
+		if (rc == 0)
+			rc = copy_octets(&rewrite, to, UINT64_MAX, err);
+		rc = end_new(&rewrite, temporary, rc, err);
+	}
+	arena_free(rewrite.arena);
+	return rc;
 }
 
 int mbox_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
@@ -266,8 +296,6 @@ int mbox_box_remove(struct box *base, const struct uidset *uids, bool expunge_al
 		rc = 0;
 	if (rc == 0)
 		rc = rewrite_all(&rewrite, uids, err);
-	if (lock.held && lock.fd != file->fd)
-		lock.fd = -1; /* went with the old file */
 	mbox_lock_drop(&lock);
 	spool_free(rewrite.spool);
 	arena_free(rewrite.arena);

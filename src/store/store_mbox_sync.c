@@ -182,97 +182,80 @@ static int check_rows(struct mbox_file *file, struct recovery *recovery, struct 
 	return 0;
 }
 
-/* A From_ line that somebody else put behind torn octets, without a line end before it. */
-static bool hides_from(struct span text)
-{
-	for (;;) {
-		const char *at = text.len > 0 ? memmem(text.data, text.len, "From ", 5) : NULL;
-		struct mbox_from from;
-		struct span line;
-		size_t end;
-
-		if (at == NULL)
-			return false;
-		text = span_from(text, (size_t)(at - text.data));
-		end = span_find(text, '\n');
-		line = span_sub(text, 0, end == SIZE_MAX ? text.len : end);
-		if (span_ends(line, SPAN("\r")))
-			line.len--;
-		if (end != SIZE_MAX && mbox_from_parse(line, &from))
-			return true;
-		text = span_from(text, 5);
-	}
-}
-
-/* All octets from here to the end, in pieces that overlap by a From_ line. */
-static bool holds_others(struct mbox_file *file, uint64_t from)
-{
-	struct span window;
-	bool last = false;
-
-	while (!last) {
-		if (mbox_octets_window(file->octets, from, &window, &last, NULL) < 0)
-			return true;
-		if (hides_from(window))
-			return true;
-		from += window.len > MBOX_FROM_MAX ? window.len - MBOX_FROM_MAX : window.len;
-	}
-	return false;
-}
-
-static bool all_zero(struct mbox_file *file, uint64_t from)
-{
-	struct span window;
-	bool last = false;
-
-	while (!last) {
-		if (mbox_octets_window(file->octets, from, &window, &last, NULL) < 0)
-			return false;
-		for (size_t i = 0; i < window.len; i++) {
-			if (window.data[i] != '\0')
-				return false;
-		}
-		from += window.len;
-	}
-	return true;
-}
-
-static bool is_lost(const struct recovery *recovery, uint64_t start)
+static const struct mbox_entry *lost_at(const struct recovery *recovery, uint64_t start)
 {
 	for (size_t i = 0; i < recovery->count; i++) {
 		if (recovery->entry[i].start == start)
-			return true;
+			return &recovery->entry[i];
 	}
-	return false;
+	return NULL;
 }
 
-/* Whether all that stands behind the last whole message is what this program began to write, and nothing of anybody else. */
-static bool tail_is_ours(struct mbox_file *file, const struct recovery *recovery)
+/* The last place in this line where a From_ line of its own would begin: torn octets before it have no line end. */
+static size_t last_from(struct span line)
 {
-	const uint64_t size = (uint64_t)file->known.st_size;
-	struct mbox_finding finding;
-	bool ours = true;
-	uint64_t torn;
+	for (size_t at = line.len; at-- > 0;) {
+		struct mbox_from from;
 
-	if (size > recovery->behind)
-		return false;
-	if (all_zero(file, recovery->good))
-		return true;
-	torn = recovery->entry[0].start;
-	/* no more than a piece of the From_ line, or of the LFs before it */
-	if (size <= torn + recovery->entry[0].head)
-		return size <= torn || !holds_others(file, torn + 1);
-	if (mbox_index(file, recovery->good, &finding, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < finding.count; i++) {
-		const struct mbox_entry *entry = &finding.found[i].entry;
-
-		ours &= is_lost(recovery, entry->start);
-		torn = entry->start + entry->head;
+		if (line.data[at] == 'F' && mbox_from_parse(span_from(line, at), &from))
+			return at;
 	}
-	ours &= finding.count > 0 && finding.found[0].entry.start == recovery->entry[0].start;
-	mbox_finding_release(&finding);
-	return ours && !holds_others(file, torn);
+	return SIZE_MAX;
+}
+
+/* Whether the From_ line found in a line is only quoted, or in the middle of what we wrote: SIZE_MAX, else where somebody else's mail begins in it. */
+static size_t others_in_line(const struct recovery *recovery, struct span line, uint64_t offset)
+{
+	const struct mbox_entry *entry = lost_at(recovery, offset);
+	const size_t at = last_from(line);
+	size_t quotes = 0;
+
+	if (at == SIZE_MAX || (entry != NULL && entry->line == mbox_line_hash(line)))
+		return SIZE_MAX;
+	while (quotes < at && line.data[quotes] == '>')
+		quotes++;
+	return quotes == at && at > 0 ? SIZE_MAX : at;
+}
+
+/* Behind the last whole message: where mail of others begins. UINT64_MAX: nowhere. */
+static int find_others(
+	struct mbox_file *file, const struct recovery *recovery, uint64_t *out, struct err *err)
+{
+	uint64_t offset = recovery->good;
+	struct span window;
+	bool last = false;
+
+	*out = UINT64_MAX;
+	for (;;) {
+		size_t len, at;
+
+		if (mbox_octets_window(file->octets, offset, &window, &last, err) < 0)
+			return -1;
+		if (window.len == 0)
+			return 0;
+		window = span_sub(window, 0, MBOX_WINDOW);
+		len = span_find(window, '\n');
+		/* a line without an end is not theirs; of a very long one the last part tells */
+		if (len == SIZE_MAX && window.len < MBOX_WINDOW)
+			return 0;
+		if (len == SIZE_MAX) {
+			offset += window.len - MBOX_FROM_MAX;
+			continue;
+		}
+		if (len > MBOX_FROM_MAX) {
+			offset += len - MBOX_FROM_MAX;
+			continue;
+		}
+		window.len = len;
+		if (span_ends(window, SPAN("\r")))
+			window.len--;
+		at = others_in_line(recovery, window, offset);
+		if (at != SIZE_MAX) {
+			*out = offset + at;
+			return 0;
+		}
+		offset += len + 1;
+	}
 }
 
 /* Compressed: one member, from start on. Another one behind it would be somebody else's. */
@@ -299,21 +282,30 @@ static bool member_is_ours(struct mbox_file *file, const struct recovery *recove
 	return true;
 }
 
+/* Takes out what was only begun to be written; what others put behind it stays. */
 static int cut_off(struct mbox_file *file, struct recovery *recovery, struct err *err)
 {
 	const bool plain = file->packing == MBOX_PLAIN;
 	const uint64_t size = (uint64_t)file->known.st_size;
 	const uint64_t to = plain ? recovery->good : recovery->start;
+	uint64_t others = UINT64_MAX;
 
 	if (recovery->count == 0 || size <= to)
 		return 0;
-	if (!(plain ? tail_is_ours(file, recovery) : member_is_ours(file, recovery))) {
+	if (plain && find_others(file, recovery, &others, err) < 0)
+		return -1;
+	if (others == to)
+		return 0;
+	if (others == UINT64_MAX &&
+		(plain ? size > recovery->behind : !member_is_ours(file, recovery))) {
 		log_warn(
-			"%s: a message was only begun to be written, and others follow: it stays as it is",
+			"%s: messages were only begun to be written, and something follows: they stay as they are",
 			file->path);
 		return 0;
 	}
 	log_info("%s: a message that was only begun to be written is taken back", file->path);
+	if (others != UINT64_MAX)
+		return mbox_cut_out(file, to, others, err) < 0 ? -1 : look(file, err);
 	if (os_ftruncate(file->fd, (off_t)to) < 0 || os_fsync(file->fd) < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot shorten %s", file->path);
 	return look(file, err);
