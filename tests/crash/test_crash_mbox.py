@@ -12,7 +12,7 @@ from lab import corpus, load, witness
 from lab.faulty import end_of, must_be_honest, summary
 from test_crash import sampled, side_by_side
 
-KILLS = 5
+KILLS = 2
 NUMBERS = itertools.count(1)
 THEIRS = b"From them@example.org Thu Jan  1 00:00:07 1970\nSubject: theirs\nMessage-ID: <theirs@example.org>\n\nwhole\n\n"
 
