@@ -51,25 +51,39 @@ static const struct {
 /*
  * libarchive and what it brings along cost more memory than a whole run over IMAP: it is loaded when the first compressed file is met, and stays.
  */
-#define LIBRARY_CALLS(X)                                                                            \
-	X(archive_set_error)                                                                        \
-	X(archive_entry_free)                                                                       \
-	X(archive_entry_new)                                                                        \
-	X(archive_entry_set_filetype)                                                               \
-	X(archive_entry_set_pathname) X(archive_error_string) X(archive_read_data_block) X(         \
-		archive_read_free) X(archive_read_new) X(archive_read_next_header)                  \
-		X(archive_read_open) X(archive_read_support_filter_bzip2) X(                        \
-			archive_read_support_filter_gzip) X(archive_read_support_filter_xz)         \
-			X(archive_read_support_filter_zstd) X(archive_read_support_format_empty) X( \
-				archive_read_support_format_raw) X(archive_write_add_filter_bzip2)  \
-				X(archive_write_add_filter_gzip) X(archive_write_add_filter_xz) X(  \
-					archive_write_add_filter_zstd) X(archive_write_close)       \
-					X(archive_write_data) X(archive_write_free) X(              \
-						archive_write_header) X(archive_write_new)          \
-						X(archive_write_open) X(                            \
-							archive_write_set_bytes_in_last_block)      \
-							X(archive_write_set_filter_option)          \
-								X(archive_write_set_format_raw)
+/* clang-format off */
+#define LIBRARY_CALLS(X) \
+	X(archive_set_error) \
+	X(archive_entry_free) \
+	X(archive_entry_new) \
+	X(archive_entry_set_filetype) \
+	X(archive_entry_set_pathname) \
+	X(archive_error_string) \
+	X(archive_read_data_block) \
+	X(archive_read_free) \
+	X(archive_read_new) \
+	X(archive_read_next_header) \
+	X(archive_read_open) \
+	X(archive_read_support_filter_bzip2) \
+	X(archive_read_support_filter_gzip) \
+	X(archive_read_support_filter_xz) \
+	X(archive_read_support_filter_zstd) \
+	X(archive_read_support_format_empty) \
+	X(archive_read_support_format_raw) \
+	X(archive_write_add_filter_bzip2) \
+	X(archive_write_add_filter_gzip) \
+	X(archive_write_add_filter_xz) \
+	X(archive_write_add_filter_zstd) \
+	X(archive_write_close) \
+	X(archive_write_data) \
+	X(archive_write_free) \
+	X(archive_write_header) \
+	X(archive_write_new) \
+	X(archive_write_open) \
+	X(archive_write_set_bytes_in_last_block) \
+	X(archive_write_set_filter_option) \
+	X(archive_write_set_format_raw)
+/* clang-format on */
 
 static struct {
 #define DECLARE(name) __typeof__(&(name)) name;
