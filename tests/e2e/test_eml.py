@@ -281,3 +281,14 @@ def test_mirror_deletes(src, dst, user, run, tmp_path):
 def test_no_such_directory(dst, user, run, tmp_path):
     result = run("copy", "eml:%s" % (tmp_path / "none"), dst.url(user))
     assert result.code not in (0, 1), result
+
+
+@pytest.mark.parametrize("other", ["maildir", "mbox"])
+def test_between_kinds_of_files(src, dst, user, run, tmp_path, other):
+    """Through files of two kinds and back: what both can hold arrives exactly."""
+    fill(src, user, {"INBOX": [*corpus.identical(3), corpus.dots(), corpus.no_line_end(), note(7, flags=("\\Seen", "$Junk"))], "A/b": notes(3)})
+    places = [src.url(user), "eml:%s" % (tmp_path / "a"), "%s:%s" % (other, tmp_path / "b"), "eml:%s" % (tmp_path / "c"), dst.url(user)]
+    for source, target in zip(places, places[1:]):
+        assert copy(run, source, target).copied == 9
+        assert copy(run, source, target).copied == 0
+    assert same(src, dst, user, subscriptions=False) == []

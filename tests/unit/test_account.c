@@ -338,6 +338,40 @@ static void the_same_account_is_known_again(void **state)
 	}
 }
 
+static void pop3_accounts_have_their_options(void **state)
+{
+	static const struct {
+		const char *location;
+		uint16_t port;
+		enum pop3_tls tls;
+		bool apop;
+		size_t mechanisms;
+	} rows[] = {
+		{ "pop3s://u:sesame@h", 995, POP3_TLS_IMPLICIT, false, 0 },
+		{ "pop3://u:sesame@h", 110, POP3_TLS_STLS, false, 0 },
+		{ "pop3://u:sesame@h?tls=none&auth=apop", 110, POP3_TLS_NONE, true, 0 },
+		{ "pop3://u:sesame@h:1110?auth=plain,apop", 1110, POP3_TLS_STLS, true, 1 },
+	};
+	struct imap_options imap;
+	struct pop3_options options;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct account *account = open_it(rows[i].location);
+
+		assert_int_equal(account_imap_options(account, false, &imap, &err), -1);
+		assert_int_equal(account_pop3_options(account, false, &options, &err), 0);
+		assert_int_equal(options.dial.port, rows[i].port);
+		assert_int_equal(options.tls, rows[i].tls);
+		assert_int_equal(options.apop, rows[i].apop);
+		assert_int_equal(options.mechanism_count, rows[i].mechanisms);
+		assert_string_equal(options.sasl.service, "pop");
+		assert_true(span_equal_text(secret_bytes(options.sasl.password), "sesame"));
+		account_free(account);
+	}
+}
+
 static void a_password_in_the_location_is_taken(void **state)
 {
 	static const struct account_values option = { .value = {
@@ -602,6 +636,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_go_together_is_refused),
 		cmocka_unit_test(names_are_harmless_and_identities_plain),
 		cmocka_unit_test(the_same_account_is_known_again),
+		cmocka_unit_test(pop3_accounts_have_their_options),
 		cmocka_unit_test(a_password_in_the_location_is_taken),
 		cmocka_unit_test(a_line_of_users_is_the_nearest),
 		cmocka_unit_test(options_are_filled),
