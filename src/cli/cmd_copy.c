@@ -33,6 +33,24 @@ static int ask_secrets(struct account *account, struct err *err)
 	return account_imap_options(account, false, &imap, err);
 }
 
+/* What files at the destination leave out must not be deleted at the source. */
+static int take_file_keys(struct copy *copy, struct err *err)
+{
+	struct settings *settings = &copy->cli->settings;
+	const char *headers = account_get(copy->dst, ACCOUNT_HEADERS_ONLY);
+	const char *parts = account_get(copy->dst, ACCOUNT_ATTACHMENTS);
+
+	if (headers && strchr("yYtT1", headers[0]))
+		settings->headers_only = true;
+	if (headers && strcasecmp(headers, "on") == 0)
+		settings->headers_only = true;
+	if (settings->delete_source &&
+		(settings->headers_only || (parts && strcmp(parts, "only") == 0)))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"--delete-source with headers-only or attachments=only would lose mail: give only one of them");
+	return 0;
+}
+
 static int open_accounts(struct copy *copy, struct err *err)
 {
 	copy->src = cli_account(copy->cli, 0, "src", err);
@@ -47,9 +65,8 @@ static int open_accounts(struct copy *copy, struct err *err)
 	if (account_same(copy->src, copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"source and destination are the same account: %s", account_name(copy->src));
-	const char *headers = account_get(copy->dst, ACCOUNT_HEADERS_ONLY);
-	if (headers && strcmp(account_scheme(copy->dst), "eml") == 0 && strchr("yYtT1", headers[0]))
-		copy->cli->settings.headers_only = true;
+	if (take_file_keys(copy, err) < 0)
+		return -1;
 	if (copy->cli->settings.delete_mailboxes && account_mailbox(copy->src) &&
 		!account_mailbox(copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,

@@ -145,7 +145,7 @@ static void print_keys(struct arena *arena)
 			.help = account_keys[i].help,
 		};
 
-		if (!account_keys[i].imap || i == ACCOUNT_OAUTH)
+		if (i == ACCOUNT_OAUTH)
 			continue;
 		print(".TP\n\\fB");
 		print_text(account_keys[i].name);

@@ -102,8 +102,8 @@ static bool next_key(struct option_walk *walk, struct option_shown *out)
 		unsigned side = sided ? walk->row % 2 : 0;
 
 		walk->row++;
-		/* File locations come later, and their keys with them; so does the login by browser. */
-		if (!account_keys[key].imap || key == ACCOUNT_OAUTH ||
+		/* The login by browser comes later. */
+		if (key == ACCOUNT_OAUTH ||
 			(!sided && key_is_option(walk->command, account_keys[key].name)))
 			continue;
 		show_key(key, sided, side, out);

@@ -265,6 +265,20 @@ def test_headers_only(src, user, run, tmp_path):
     assert len(files(tmp_path / "mail")) == 2
 
 
+@pytest.mark.parametrize("query", ["headers-only=yes", "headers-only=on", "attachments=only"])
+def test_nothing_is_deleted_that_was_not_kept(src, user, run, tmp_path, query):
+    fill(src, user, {"INBOX": notes(2)})
+    result = run("copy", src.url(user), "eml:%s?%s" % (tmp_path / "mail", query), "--delete-source", "--yes")
+    assert result.code == 2 and "would lose" in result.err, result
+    assert len(witness.read(src, user).mailboxes["INBOX"]) == 2
+
+
+def test_keys_as_options(src, user, run, tmp_path):
+    fill(src, user, {"INBOX": notes(1)})
+    copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"), "--dst-ext=msg", "--dst-name-by=number")
+    assert files(tmp_path / "mail") == ["INBOX/1.msg"]
+
+
 def test_mirror_deletes(src, dst, user, run, tmp_path):
     fill(src, user, {"INBOX": notes(5), "Old": notes(2)})
     place = "eml:%s" % (tmp_path / "mail")
