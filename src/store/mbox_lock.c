@@ -41,8 +41,7 @@ static bool is_left_behind(struct span text)
 	return span_equal_text(text, host) && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
-/* Whether FILE.lock is a leftover; then it is taken away. */
-static void remove_stale(int dir, const char *name, const char *shown)
+static bool is_stale(int dir, const char *name)
 {
 	char text[320];
 	struct stat st;
@@ -50,40 +49,54 @@ static void remove_stale(int dir, const char *name, const char *shown)
 	ssize_t len;
 
 	if (fd < 0)
-		return;
+		return false;
 	len = os_fstat(fd, &st) == 0 ? os_read(fd, text, sizeof(text)) : -1;
 	os_close(fd);
-	if (len < 0 || !S_ISREG(st.st_mode))
-		return;
-	if (st.st_mtime >= clock_wall() - STALE_SECONDS &&
-		!is_left_behind(span_make(text, (size_t)len)))
-		return;
-	log_info("%s: a stale lock file is taken away: %s", shown, name);
-	(void)os_unlinkat(dir, name, 0);
+	return len >= 0 && S_ISREG(st.st_mode) &&
+	       (st.st_mtime < clock_wall() - STALE_SECONDS ||
+		       is_left_behind(span_make(text, (size_t)len)));
+}
+
+/* With the owner's name in it from the first moment on: one that a killed run leaves behind is known for what it is. */
+static int write_dotted(int dir, const char *name)
+{
+	char host[256] = "", text[320], temporary[64];
+	int fd, len, rc = -1, trouble;
+
+	(void)gethostname(host, sizeof(host) - 1);
+	len = snprintf(text, sizeof(text), "%ld" MARK "%s\n", (long)getpid(), host);
+	(void)snprintf(temporary, sizeof(temporary), ".mailhaul-lock.%ld.%ld", (long)getpid(),
+		(long)gettid());
+	fd = os_openat(dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -1;
+	if (os_write(fd, text, (size_t)len) == len)
+		rc = os_renameat_new(dir, temporary, dir, name);
+	trouble = errno;
+	os_close(fd);
+	if (rc < 0)
+		(void)os_unlinkat(dir, temporary, 0);
+	errno = trouble;
+	return rc;
 }
 
 /* 1 = made, 0 = the directory does not let it be made, -1 */
 static int make_dotted(int dir, const char *name, const char *shown, int64_t until, struct err *err)
 {
-	char host[256] = "", text[320];
-	int fd, len;
-
-	while ((fd = os_openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644)) < 0) {
+	while (write_dotted(dir, name) < 0) {
 		if (errno == EACCES || errno == EPERM || errno == EROFS || errno == ENAMETOOLONG)
 			return 0;
 		if (errno != EEXIST)
 			return err_set_errno(err, ERR_LOCAL, "cannot create %s", name);
-		remove_stale(dir, name, shown);
-		if (clock_ms() >= until)
+		if (is_stale(dir, name)) {
+			log_info("%s: a stale lock file is taken away: %s", shown, name);
+			(void)os_unlinkat(dir, name, 0);
+		} else if (clock_ms() >= until) {
 			return busy(shown, name, err);
-		if (clock_sleep(PAUSE_MS) < 0)
+		} else if (clock_sleep(PAUSE_MS) < 0) {
 			return err_set(err, ERR_STOPPED, "interrupted");
+		}
 	}
-	(void)gethostname(host, sizeof(host) - 1);
-	len = snprintf(text, sizeof(text), "%ld" MARK "%s\n", (long)getpid(), host);
-	if (os_write(fd, text, (size_t)len) != len)
-		log_debug("%s: the lock file stays without its owner's name", shown);
-	os_close(fd);
 	return 1;
 }
 
@@ -168,7 +181,7 @@ int mbox_lock_wait(int dir, const char *name, int fd, const char *shown, struct 
 	int rc = 0;
 
 	while (rc == 0 && os_fstatat(dir, dotted, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		if (st.st_mtime < clock_wall() - STALE_SECONDS)
+		if (is_stale(dir, dotted))
 			break;
 		if (clock_ms() >= until)
 			rc = busy(shown, dotted, err);

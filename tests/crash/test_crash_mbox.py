@@ -70,7 +70,7 @@ class Lab:
             what, summary(result), "; ".join(map(str, found)), summary(first))
         again = self.copy(run, mail)
         assert again.code == 0 and end_of(again)["copied"] == 0, "%s: a third run still copies: %s" % (what, summary(again))
-        left = [p.name for p in mail.rglob("*") if p.name.endswith((".lock", "-new"))]
+        left = [p.name for p in mail.rglob("*") if p.name.endswith("-new")]
         assert not left, "%s left files behind: %s" % (what, left)
 
 
