@@ -14,8 +14,9 @@ import time
 
 import pytest
 
-from copying import copy, fill, note, notes
+from copying import copy, fill, mirror, note, notes
 from lab import corpus, load, witness
+from lab.dovecot import Dovecot
 
 FROM = b"From a@example.org Thu Jan  1 00:00:07 1970\n"
 
@@ -291,3 +292,43 @@ def test_hard_limits(dst, user, run, tmp_path):
     assert report.copied == 1
     result = run("copy", "mbox:%s" % (tmp_path / "nothing"), dst.url(user))
     assert result.code == 2 and "there is no" in result.err, result
+
+
+@pytest.mark.parametrize("query", ["", "?ext=mbox.gz"])
+def test_mirror(src, dst, user, run, run_new, tmp_path, query):
+    """What the source no longer has goes from the file, flags follow in the record; the rest stays octet for octet."""
+    fill(src, user, {"INBOX": [*corpus.odd(), *notes(10, first=500)]})
+    place = "mbox:%s%s" % (tmp_path / "mail", query)
+    mirror(run, src.url(user), place)
+    client = witness.Client(src, user)
+    client.ask("SELECT", b"INBOX")
+    client.ask("UID STORE", b"1:9,12", b"+FLAGS", b"(\\Deleted)")
+    client.ask("EXPUNGE")
+    client.ask("UID STORE", b"15", b"+FLAGS", b"(\\Flagged Later)")
+    client.logout()
+    report = mirror(run, src.url(user), place, "--max-delete", "100%")
+    assert report.deleted_extra == 10 and report.flags_changed == 1
+    again = mirror(run, src.url(user), place)
+    assert again.copied == again.deleted_extra == again.flags_changed == 0
+    back(run_new, place, dst, user)
+    assert same(src, dst, user) == []
+
+
+def test_dovecot_agrees(src, dst, user, run, servers, tmp_path):
+    """A server takes the file as one of its own: as many messages, the same octets where nothing is quoted (it does not unquote)."""
+    server = servers(Dovecot, format="mbox")
+    messages = [*corpus.identical(2), *notes(3), corpus.message(7, 50_000), note(9, body=b"\r\n\r\nempty lines\r\n\r\n\r\n")]
+    fill(src, user, {"INBOX": messages})
+    copy(run, src.url(user), "mbox:%s?variant=mboxrd,status" % (tmp_path / "mail"))
+    copy(run, src.url(user), "mbox:%s" % (tmp_path / "plain"))
+    server.add_user(user)
+    load.fill(server, user, [("INBOX", [note(1)], False)])
+    home = pathlib.Path(server.dir) / "home" / user
+    found = [p for p in home.rglob("inbox")]
+    assert len(found) == 1, found
+    found[0].write_bytes((tmp_path / "plain" / "INBOX.mbox").read_bytes())
+    assert [m.sha for m in boxes(server, user)] == [m.sha for m in boxes(src, user)]
+    found[0].write_bytes((tmp_path / "mail" / "INBOX.mbox").read_bytes())
+    # it takes only keywords that it has numbered itself
+    system = [[sorted(flag.lower() for flag in m.flags if flag[0] == "\\") for m in boxes(where, user)] for where in (server, src)]
+    assert system[0] == system[1]

@@ -15,7 +15,8 @@ import time
 
 from .server import PASSWORD, Server, free_ports, unprivileged
 
-FORMATS = {"sdbox": "sdbox:~/mail", "mdbox": "mdbox:~/mail", "maildir": "maildir:~/mail"}
+FORMATS = {"sdbox": "sdbox:~/mail", "mdbox": "mdbox:~/mail", "maildir": "maildir:~/mail",
+           "mbox": "mbox:~/mail:INBOX=~/mail/inbox"}
 # A key for tokens that only this lab accepts.
 TOKEN_KEY = b"mailhaul lab token key"
 
