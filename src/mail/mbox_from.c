@@ -215,7 +215,7 @@ int mbox_from_print(struct span sender, struct date date, struct buf *out)
 	date_print_internal(date, text); /* "dd-Mon-yyyy hh:mm:ss +0000" */
 	if (buf_add(out, SPAN("From ")) < 0 || print_sender(sender, out) < 0)
 		return -1;
-	/* 1 January 1970 was a Thursday. */
-	return buf_print(out, " %s %.3s %.2s %.8s %.4s\n", weekdays[((days + 4) % 7 + 7) % 7],
-		text + 3, text, text + 12, text + 7);
+	/* asctime() writes the day with a blank; 1 January 1970 was a Thursday. */
+	return buf_print(out, " %s %.3s %c%c %.8s %.4s\n", weekdays[((days + 4) % 7 + 7) % 7],
+		text + 3, text[0] == '0' ? ' ' : text[0], text[1], text + 12, text + 7);
 }

@@ -38,14 +38,14 @@ enum mbox_layout { MBOX_LAYOUT_FLAT, MBOX_LAYOUT_FS, MBOX_LAYOUT_THUNDERBIRD };
 
 struct mbox_entry { /* a message in a file */
 	uint64_t start, size; /* of the From_ line; octets of the message behind it */
+	uint64_t key; /* the first octets of mbox_result.key */
 	uint32_t head; /* octets of the From_ line */
 	uint32_t strip; /* octets of lines of our own at the front of the message */
+	uint32_t line; /* mbox_line_hash() of the From_ line */
 	uint8_t how; /* enum mbox_quote_how */
 	bool exact; /* line ends are handed on as they stand */
 	bool open_line; /* the last line end is not the message's */
 	bool filtered; /* lines X-Mozilla-* are left out, wherever they stand */
-	uint64_t key;
-	uint32_t line; /* mbox_line_hash() of the From_ line */
 };
 
 struct mbox_found { /* a message found by looking through a file */
