@@ -229,8 +229,11 @@ static int adopt(struct store_eml *store, struct eml_dir *dir, const char *name,
 
 		digest_end(contents->digest, row.sha256);
 		(void)eml_name_without_flags(name, store->store.flags, &row.flags);
-		if (manifest_add(dir->manifest, &row) == 0)
+		row.uid = manifest_add(dir->manifest, &row);
+		if (row.uid == 0)
 			rc = err_set(err, ERR_MAILBOX, "%s takes no more messages", dir->shown);
+		else if (store->attachments == EML_ATTACHMENTS_ALSO)
+			rc = eml_parts_write(store, dir, fd, row.uid, err);
 	}
 	if (fd >= 0)
 		(void)os_close(fd);

@@ -227,6 +227,16 @@ def test_attachments(src, dst, user, run, tmp_path, how):
         assert same(src, dst, user) == []
 
 
+def test_attachments_after_a_kill(src, user, run, tmp_path):
+    """Between the name of the message and those of its attachments: the next run writes them."""
+    fill(src, user, {"INBOX": [with_attachments()]})
+    place = "eml:%s?attachments=also" % (tmp_path / "mail")
+    run("copy", src.url(user), place, env={"MAILHAUL_FAULT": "renameat:3:kill"})
+    assert files(tmp_path / "mail") == ["INBOX/1.eml"]
+    assert copy(run, src.url(user), place, "--settle", "100ms").copied == 0
+    assert len(files(tmp_path / "mail")) == 1 + len(HOSTILE)
+
+
 def test_eml_to_eml(src, user, run, tmp_path, dst):
     fill(src, user, account())
     copy(run, src.url(user), "eml:%s" % (tmp_path / "a"))
