@@ -155,3 +155,32 @@ def test_others_after_the_crash(src, dst, tmp_path, torn):
     found = lab.diff(mail, run)
     assert {d.kind for d in found} <= {"extra", "mailbox-extra"}, found
     assert end_of(lab.copy(run, mail))["copied"] == 0
+
+
+@pytest.mark.parametrize("fault", ["point.mbox-replaced:1:kill", "renameat:1:kill", "fsync:1:kill", "fsync:2:kill", "fsync:3:kill", "write:2:kill",
+                                   "write:3:kill", "write:4:kill", "renameat:1:EIO", "write:2+:ENOSPC", "fsync:1+:EIO"])
+@pytest.mark.parametrize("query", ["", "?ext=mbox.xz"])
+def test_removing(src, dst, run, run_new, tmp_path, fault, query):
+    """A mirror that is stopped while it writes a file anew without what went from the source."""
+    number = next(NUMBERS)
+    user, other = "mirrormbox%d" % number, "mirrorback%d" % number
+    load.fill(src, user, [("INBOX", [*corpus.identical(2), *(corpus.message(i, seed="r") for i in range(8)), corpus.no_line_end()], False)])
+    dst.add_user(other)
+    place = "mbox:%s%s" % (tmp_path / "mail", query)
+    assert run("mirror", src.url(user), place, "--yes", "-j", "1").code == 0
+    client = witness.Client(src, user)
+    client.ask("SELECT", b"INBOX")
+    client.ask("UID STORE", b"1,4:6", b"+FLAGS", b"(\\Deleted)")
+    client.ask("EXPUNGE")
+    client.logout()
+    load.fill(src, user, [("INBOX", [corpus.message(99, seed="r")], False)])
+    run("mirror", src.url(user), place, "--yes", "-j", "1", "--max-delete", "100%", env={"MAILHAUL_FAULT": fault})
+    for _ in range(2):
+        result = run("mirror", src.url(user), place, "--yes", "-j", "1", "--max-delete", "100%")
+        if result.code == 0:
+            break
+    assert result.code == 0, result
+    copy(run_new(), place, dst.url(other))
+    found = witness.diff(witness.read(src, user), witness.read(dst, other), subscriptions=False)
+    assert found == [], "; ".join(map(str, found))
+    assert not [p.name for p in (tmp_path / "mail").iterdir() if p.name.endswith("-new")]

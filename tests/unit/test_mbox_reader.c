@@ -249,6 +249,9 @@ static void test_from(void **state)
 	buf_clear(&out);
 	assert_int_equal(mbox_from_print(SPAN(" "), (struct date){ -1, 0 }, &out), 0);
 	assert_string_equal(buf_text(&out), "From MAILER-DAEMON Wed Dec 31 23:59:59 1969\n");
+	buf_clear(&out);
+	assert_int_equal(mbox_from_print(SPAN("a"), (struct date){ 1, 0 }, &out), 0);
+	assert_string_equal(buf_text(&out), "From a Thu Jan  1 00:00:01 1970\n");
 	assert_int_equal(mbox_from_print(SPAN("a"), (struct date){ DATE_UNKNOWN, 0 }, &out), -1);
 	buf_release(&out);
 }
