@@ -18,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 
+import files  # noqa: E402
 import tools  # noqa: E402
 from lab import corpus, load, witness  # noqa: E402
 from lab.dovecot import Dovecot  # noqa: E402
@@ -327,6 +328,54 @@ class Bench:
         if rss:
             self.goal("peak memory, a message of %d MiB" % (size // MIB), rss / MIB, 24, " MiB")
 
+    def maildir_s_0(self, scenario):
+        self._into_files(scenario, 0.0, 0.8)
+
+    def maildir_s_50(self, scenario):
+        self._into_files(scenario, RTT, 0.6)
+
+    def _into_files(self, scenario, rtt, bound):
+        """S into a Maildir on disk, everyone with fsync; and into mbox files, then again with nothing new."""
+        user = self.s_user()
+        into = files.Into()
+        try:
+            for number in range(self.options.runs):
+                for tool in self.tools(files.everyone(into)):
+                    if self._is_slow(scenario, tool):
+                        continue
+                    into.fresh()
+                    state = self.state_dir()
+                    self.record(scenario, tool, self._into(into, tool, user, state, rtt))
+                    if tool.name.startswith("mailhaul"):
+                        again = "%s, once more" % tool.name
+                        self.results.setdefault(scenario, {}).setdefault(again, []).append(
+                            self._into(into, tool, user, state, rtt))
+        finally:
+            into.close()
+        mine = self.median(scenario, "mailhaul")
+        for other, most in (("mbsync, no COMPRESS", bound), ("doveadm backup", 0.5), ("offlineimap", 0.03)):
+            wall = self.median(scenario, other)
+            if mine and wall and (rtt == 0 or other.startswith("mbsync")):
+                self.goal("%s: mailhaul over %s" % (scenario, other), mine / wall, most, "x")
+
+    def _is_slow(self, scenario, tool):
+        runs = self.results.get(scenario, {}).get(tool.name, [])
+        return any(run.stopped or run.wall > 15 for run in runs)
+
+    def _into(self, into, tool, user, state, rtt):
+        proxy = Proxy(self.src, rtt=rtt).start() if rtt else None
+        port = (proxy or self.src).port
+        run = self._measured(tool, tools.Side(self.src, self.dst, port, port, user, state), self.options.limit)
+        if proxy:
+            proxy.stop()
+        run.done = files.count(into.root)
+        run.verdict = "%d of %d there" % (run.done, self.filled[user][0])
+        if run.stopped and run.done:
+            run.wall *= self.filled[user][0] / run.done
+        if run.code and not run.stopped:
+            run.verdict = "exit %d: %s; %s" % (run.code, run.error, run.verdict)
+        return run
+
     SCENARIOS = {
         "copy S, 0 ms": copy_s_0,
         "copy S, 50 ms": copy_s_50,
@@ -336,6 +385,8 @@ class Bench:
         "nothing new, 500 mailboxes, 50 ms": noop_500,
         "adopt L, 0 ms": adopt_l,
         "1 GiB message, 0 ms": giant,
+        "S into a Maildir, 0 ms": maildir_s_0,
+        "S into a Maildir, 50 ms": maildir_s_50,
     }
 
     # The report
@@ -380,7 +431,7 @@ class Bench:
 
     def _total(self, scenario):
         """Messages of the account, which an extrapolated run would have copied."""
-        for user, prefix in (("s", "copy S"), ("l-bare", "copy L, no"), ("l", "copy L")):
+        for user, prefix in (("s", "copy S"), ("s", "S into"), ("l-bare", "copy L, no"), ("l", "copy L")):
             if scenario.startswith(prefix):
                 return self.filled[user][0]
         return 0
