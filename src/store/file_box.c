@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "mail/header.h"
 #include "mail/unix_eol.h"
+#include "store/header_tap.h"
 
 #define GATHER_MAX 262144 /* octets of a message that is read whole before its size is told */
 #define PIECE 65536 /* octets converted at a time */
@@ -306,6 +307,7 @@ struct file_scan {
 	const struct box_scan *want;
 	struct snapshot *out;
 	struct header_scan *header; /* NULL: no digests */
+	struct header_tap tap;
 	uint64_t done;
 };
 
@@ -347,6 +349,7 @@ static int digest_message(
 		return rc;
 	while ((rc = next_piece(box, &piece, err)) > 0) {
 		header_scan_add(scan->header, piece);
+		header_tap_add(&scan->tap, piece);
 		if (!box->raw)
 			added += unix_eol_count(&box->reading->eol, piece);
 	}
@@ -371,8 +374,11 @@ static int scan_message(struct file_scan *scan, size_t row, struct arena *arena,
 		return -1;
 	rc = digest_message(scan, uid, &facts, &local);
 	scan->box->body->close(scan->box);
-	if (rc > 0)
+	if (rc > 0) {
 		add_row(scan, row, &facts);
+		header_tap_give(&scan->tap, scan->want, uid);
+	}
+	header_tap_drop(&scan->tap);
 	if (rc >= 0)
 		return 0;
 	if (local.scope <= ERR_MESSAGE) {
@@ -435,7 +441,9 @@ int file_box_scan(struct box *base, const struct box_scan *want, struct snapshot
 		scan.header = want->field_count > 0 ? header_scan_new_fields(want->content,
 							      want->fields, want->field_count)
 						    : header_scan_new(want->content);
+	header_tap_init(&scan.tap, want);
 	rc = scan_rows(&scan, arena, unknown, err);
+	header_tap_release(&scan.tap);
 	header_scan_free(scan.header);
 	snapshot_finish(snapshot, rc == 0 && box->rows.complete && unknown->count == 0);
 	return rc < 0 ? err_wrap(err, "mailbox %s: cannot tell what is in it", base->name) : 0;

@@ -204,6 +204,12 @@ struct box_scan {
 	struct uidset *vanished;
 	void (*tick)(void *context, uint64_t messages); /* progress, NULL allowed */
 	void *tick_context;
+	/*
+	 * With digests or content: the header of each message whose row is set, as it came: all of it, or only the fields that were asked for. At most 64 KiB
+	 * (header_tap.h); borrowed for the call. NULL = not wanted.
+	 */
+	void (*header)(void *context, uint32_t uid, struct span header);
+	void *header_context;
 };
 /*
  * Fills the snapshot (init'ed by the caller; rows are added, snapshot_finish() is called). Messages that vanish meanwhile are left out; messages whose FETCH is refused

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "mail/header.h"
+#include "store/header_tap.h"
 
 #define PIECE_BYTES \
 	(512u << 10) /* asked for at once: what is lost when a server refuses, and the unit of the window */
@@ -18,6 +19,7 @@ struct pass {
 	struct scan_work *work;
 	struct imap_fetch *fetch;
 	struct header_scan *digest; /* NULL = rows only */
+	struct header_tap tap;
 	bool new_rows; /* else they are there */
 	bool content;
 	const struct uidset *set;
@@ -106,13 +108,18 @@ static int take_body(struct pass *pass, size_t row, struct err *err)
 	struct span chunk;
 	int rc;
 
-	while ((rc = imap_fetch_body(pass->fetch, &chunk, err)) > 0)
+	while ((rc = imap_fetch_body(pass->fetch, &chunk, err)) > 0) {
 		header_scan_add(pass->digest, chunk);
+		header_tap_add(&pass->tap, chunk);
+	}
 	header_scan_end(pass->digest, &facts);
 	pass->bodies++;
 	pass->body_bytes += facts.size;
-	if (rc == 0 && row != SIZE_MAX)
+	if (rc == 0 && row != SIZE_MAX) {
 		set_digests(pass, row, &facts);
+		header_tap_give(&pass->tap, pass->work->want, pass->work->rows->uid[row]);
+	}
+	header_tap_drop(&pass->tap);
 	return rc;
 }
 
@@ -210,12 +217,14 @@ static int pass_over(struct scan_work *work, const struct uidset *set, bool new_
 			header_scan_new_fields(want->content, want->fields, want->field_count);
 	else if (digests)
 		pass.digest = header_scan_new(want->content);
+	header_tap_init(&pass.tap, want);
 	pass.piece = arena_new();
 	pass.fetch = imap_fetch_new(work->store->imap,
 		new_rows ? IMAP_FETCH_FLAGS | IMAP_FETCH_DATE | IMAP_FETCH_SIZE : 0, section);
 	rc = run_pass(&pass, err);
 	imap_fetch_free(pass.fetch);
 	arena_free(pass.piece);
+	header_tap_release(&pass.tap);
 	header_scan_free(pass.digest);
 	snapshot_finish(work->rows, false);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include "mail/arrival.h"
 #include "mail/header.h"
 #include "mail/mailbox_name.h"
+#include "store/header_tap.h"
 
 struct box *pop3_box_open(
 	struct store *base, const char *name, enum store_mode mode, struct err *err)
@@ -55,6 +56,7 @@ struct reading { /* of headers or whole messages, for a scan */
 	struct snapshot *rows;
 	struct header_scan *header;
 	struct buf begin; /* of the message, for its date */
+	struct header_tap tap;
 	bool whole;
 };
 
@@ -80,6 +82,7 @@ static int read_one(struct store_pop3 *store, struct reading *reading, const str
 	while ((rc = pop3_body(store->pop3, &chunk, err)) > 0) {
 		header_scan_add(reading->header, chunk);
 		begin_add(&reading->begin, chunk);
+		header_tap_add(&reading->tap, chunk);
 		size += chunk.len;
 		if (size > limit) {
 			pop3_abandon(store->pop3);
@@ -90,8 +93,11 @@ static int read_one(struct store_pop3 *store, struct reading *reading, const str
 		}
 	}
 	header_scan_end(reading->header, &facts);
-	if (rc < 0 || at == SIZE_MAX)
+	if (rc < 0 || at == SIZE_MAX) {
+		header_tap_drop(&reading->tap);
 		return rc;
+	}
+	header_tap_give(&reading->tap, reading->scan, row->uid);
 
 	const struct date date = arrival_date(buf_span(&reading->begin));
 	rows->instant[at] = date.instant;
@@ -207,8 +213,10 @@ int pop3_box_scan(struct box *base, const struct box_scan *scan, struct snapshot
 		reading.whole = scan->content || !pop3_has(store->pop3, POP3_CAP_TOP);
 		reading.header = scan_of(scan);
 		buf_init(&reading.begin, ARRIVAL_HEADER_MAX);
+		header_tap_init(&reading.tap, scan);
 		rc = read_all(store, &reading, rows, count, arena, &refused, err);
 		buf_release(&reading.begin);
+		header_tap_release(&reading.tap);
 		header_scan_free(reading.header);
 	}
 	mem_free(rows);

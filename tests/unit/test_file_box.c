@@ -281,12 +281,24 @@ static void test_room(void **state)
 #define MAIL_LF "Subject: a\nMessage-ID: <1@x>\n\nbody\n"
 #define MAIL_CRLF "Subject: a\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n"
 
+static void note_header(void *context, uint32_t uid, struct span header)
+{
+	const struct span lf = SPAN("Subject: a\nMessage-ID: <1@x>\n\n");
+	const struct span crlf = SPAN("Subject: a\r\nMessage-ID: <1@x>\r\n\r\n");
+
+	assert_true(span_equal(header, uid == 1 ? lf : crlf));
+	++*(unsigned *)context;
+}
+
 static void test_scan(void **state)
 {
 	struct sample sample[] = { { SPAN(MAIL_LF), 0 }, { SPAN("x"), TROUBLE_OPEN },
 		{ SPAN("x"), TROUBLE_GONE }, { SPAN(MAIL_CRLF), 0 } };
 	struct arena *arena = arena_new();
-	const struct box_scan want = { .digests = true, .content = true };
+	unsigned headers = 0;
+	const struct box_scan want = {
+		.digests = true, .content = true, .header = note_header, .header_context = &headers
+	};
 	struct header_scan *header = header_scan_new(true);
 	struct header_facts facts;
 	struct uidset unknown = { 0 };
@@ -299,6 +311,7 @@ static void test_scan(void **state)
 	start(&box, sample, countof(sample), 3);
 	snapshot_init(&rows, false);
 	assert_int_equal(file_box_scan(&box.file.box, &want, &rows, arena, &unknown, NULL), 0);
+	assert_int_equal(headers, 2);
 	assert_int_equal(box.refreshed, 0);
 	assert_int_equal(rows.count, 2);
 	assert_false(rows.complete);

@@ -780,6 +780,13 @@ static void test_scan_since(void **state)
 
 #define HEADER "BODY[HEADER.FIELDS (DATE FROM TO CC SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES)]"
 
+static void note_header(void *context, uint32_t uid, struct span header)
+{
+	assert_true(uid == 10 ? span_equal(header, SPAN("Message-ID: <1@a.b>\r\n\r\n"))
+			      : span_equal(header, SPAN("Subject: other\r\n\r\n")));
+	*(uint32_t *)context += uid;
+}
+
 static void test_scan_digests(void **state)
 {
 	static const struct rule rules[] = {
@@ -795,12 +802,15 @@ static void test_scan_digests(void **state)
 		{ "UID FETCH 30 ", "%T NO [SERVERBUG] cannot read it", 0 },
 		{ "UID SEARCH UID 30", "* SEARCH 30\n%T OK done", 0 },
 	};
+	uint32_t headers = 0;
 	struct scanned scanned;
 
 	(void)state;
 	scan_with(&scanned, "IMAP4rev1", rules, countof(rules),
-		&(struct box_scan){ .digests = true });
+		&(struct box_scan){
+			.digests = true, .header = note_header, .header_context = &headers });
 	assert_int_equal(scanned.rc, 0);
+	assert_int_equal(headers, 30);
 	assert_false(scanned.rows.complete);
 	assert_int_equal(scanned.rows.count, 2);
 	assert_true(uidset_has(&scanned.unknown, 30));
