@@ -37,6 +37,13 @@ struct list_options {
 	uint64_t large; /* the N largest, 0 = all */
 };
 
+enum sizes_by { SIZES_BY_AUTO, SIZES_BY_SCAN, SIZES_BY_QUOTA };
+
+struct size_options {
+	int method; /* enum sizes_by */
+	bool csv, brief;
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -46,6 +53,7 @@ struct cli {
 	struct settings settings;
 	struct list_options list;
 	struct check_options check;
+	struct size_options size;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given[2]; /* any of them */
 

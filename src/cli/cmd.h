@@ -16,6 +16,7 @@ enum command_many { /* --users */
 	MANY_NEVER, /* refused */
 	MANY_IN_TURN, /* one user after another, each under a heading */
 	MANY_TOGETHER, /* side by side, with a report over all of them (many.h) */
+	MANY_GATHERED, /* side by side, and gathered() prints one result over all of them */
 };
 
 struct command {
@@ -34,12 +35,15 @@ struct command {
 	enum command_many many;
 	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
 	void (*begin)(struct cli *cli);
+	/* MANY_GATHERED: what the turns add to (struct shared.gathered), and its end: prints, frees, returns the code. code: the gravest of the turns. */
+	void *(*gather)(void);
+	int (*gathered)(struct cli *cli, void *gathered, int code);
 	/* The exit code, or -1 with err. */
 	int (*run)(struct cli *cli, struct err *err);
 };
 
 extern const struct command command_check, command_completion, command_copy, command_help,
-	command_list, command_manual, command_mirror, command_run;
+	command_list, command_manual, command_mirror, command_run, command_size;
 
 /* All commands in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

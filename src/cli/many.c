@@ -333,7 +333,7 @@ static bool turn(void *context, size_t number, unsigned lanes)
 		one.settings.jobs = lanes;
 	log_set_label(user.name);
 	meter_user(many->shared.meter);
-	if (!makes_reports(many) && !one.settings.json && !one.settings.quiet)
+	if (one.command->many == MANY_IN_TURN && !one.settings.json && !one.settings.quiet)
 		print("%s%s:\n", number > 0 ? "\n" : "", user.name);
 	code = one.command->run(&one, &err);
 	if (code < 0)
@@ -378,7 +378,7 @@ static int open_report(struct many *many, struct err *err)
 
 static unsigned lanes_of(const struct many *many)
 {
-	if (!makes_reports(many))
+	if (many->cli->command->many == MANY_IN_TURN)
 		return 1;
 	return many->cli->settings.jobs ? many->cli->settings.jobs : LANES_USUAL;
 }
@@ -392,6 +392,9 @@ static int conclude(struct many *many, size_t begun, double seconds)
 
 	if (!all && stop_requested())
 		count_code(many, EXIT_INTERRUPTED);
+	if (many->shared.gathered)
+		return many->cli->command->gathered(
+			many->cli, many->shared.gathered, atomic_load(&many->code));
 	if (!report)
 		return atomic_load(&many->code);
 	if (!all && !stop_requested())
@@ -417,6 +420,8 @@ static int run_all(struct many *many, struct err *err)
 
 	if (makes_reports(many) && open_report(many, err) < 0)
 		return -1;
+	if (many->cli->command->gather)
+		many->shared.gathered = many->cli->command->gather();
 	many->shared.meter = meter_new();
 	many->shared.messages = rate_new(many->cli->settings.rate);
 	many->shared.bytes = rate_new((double)many->cli->settings.bandwidth);

@@ -16,7 +16,8 @@ struct cli;
 struct err;
 
 struct shared {
-	struct report *report; /* NULL for MANY_IN_TURN */
+	struct report *report; /* only with MANY_TOGETHER */
+	void *gathered; /* what gather() of a MANY_GATHERED command made */
 	struct meter *meter;
 	struct rate *messages, *bytes; /* or NULL */
 };
