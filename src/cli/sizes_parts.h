@@ -1,4 +1,8 @@
-/* What sizes*.c share. See sizes.h. */
+/*
+ * What sizes*.c share. See sizes.h.
+ *
+ * Owner: as sizes.h. Threads: as sizes.h.
+ */
 #ifndef CLI_SIZES_PARTS_H
 #define CLI_SIZES_PARTS_H
 
