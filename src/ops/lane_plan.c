@@ -362,6 +362,7 @@ static void make_policy(struct lane *lane, struct pass *pass)
 		.match = settings->match,
 		.flags_on_update = settings->flags_on_update,
 		.recopy = settings->recopy,
+		.confirmed = &pass->work->stored,
 		.no_keywords = settings->no_keywords,
 		.add = flags_parse(lane->flags, span_of(settings->add_flags)),
 		.remove = flags_parse(lane->flags, span_of(settings->remove_flags)),

@@ -67,6 +67,14 @@ static void record_found(struct plan *plan, size_t pair, uint32_t row, uint32_t 
 	plan_take(plan, row, dst_row, is_selected(plan, row) ? FATE_KEEP : FATE_SKIP);
 }
 
+/* A destination that confirms a message and drops it would be sent it again in every pass. */
+static bool may_recopy(const struct plan *plan, uint32_t src_uid)
+{
+	const struct uidset *confirmed = plan->policy.confirmed;
+
+	return plan->policy.recopy && !(confirmed && uidset_has(confirmed, src_uid));
+}
+
 /* A pair whose destination message is not there, or not known. Of several records of a message the most hopeful counts. */
 static void record_lost(struct plan *plan, size_t pair, uint32_t row)
 {
@@ -86,7 +94,8 @@ static void record_lost(struct plan *plan, size_t pair, uint32_t row)
 	else if (uid != 0 && !plan->in.dst->complete)
 		plan->src_state[row] = FATE_UNKNOWN;
 	else
-		plan->src_state[row] = plan->policy.recopy ? FATE_FRESH : FATE_GONE;
+		plan->src_state[row] =
+			may_recopy(plan, pairs->src_uid[pair]) ? FATE_FRESH : FATE_GONE;
 }
 
 /* A pair whose source message is gone, or not in an incomplete snapshot: then its copy is left to it. */

@@ -33,6 +33,8 @@ struct plan_policy {
 	enum flags_on_update flags_on_update;
 	bool recopy, no_keywords;
 	bool extra; /* what only the destination has is wanted: PLAN_EXTRA */
+	/* sources that the destination confirmed in this run: recopy is not for them; NULL = none */
+	const struct uidset *confirmed;
 	/* --add-flags, --remove-flags: change what the source is seen as having */
 	flags_t add, remove;
 	bool has_permanent, any_keyword;

@@ -416,6 +416,30 @@ def test_confirmed_and_not_stored(run):
         assert held(src) == [] and intact(dst, notes(5))
 
 
+def test_confirmed_dropped_and_recopied(run):
+    """With --recopy a destination that confirms a message under a UID and drops it is not sent it again in every pass."""
+    with Fake({"INBOX": notes(5)}) as src, Fake({"INBOX": []}, capabilities=SINGLE) as dst:
+        sent, cuts = [], []
+
+        def append(session):
+            if b"note.3@" in session.literals[-1]:
+                sent.append(1)
+                session.ok("[APPENDUID %d %d] stored" % (dst.boxes["INBOX"].uidvalidity, 70 + len(sent)))
+            elif b"note.5@" in session.literals[-1] and len(cuts) < 2:
+                cuts.append(1)
+                cut(session)
+            else:
+                session.default()
+        dst.on(r"^APPEND", append)
+        report = copy(run, src, dst, "--recopy", code=(3,), kind=Unchecked)
+        assert len(cuts) == 2 and len(sent) == 1
+        assert (report.found, report.unknown) == (5, 1)
+        assert held(dst) == [1, 2, 4, 5]
+        dst.rules.clear()
+        copy(run, src, dst, "--recopy", kind=Unchecked)
+        assert intact(dst, notes(5))
+
+
 def test_empty_body_for_a_message_with_a_size(run):
     """The source gives an empty body for a message whose size it told. That is no message: it is not stored, counts as failed,
     and is not deleted; when the source can read it again, it is copied."""
