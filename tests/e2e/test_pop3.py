@@ -290,8 +290,13 @@ FAULTS = [(command, fault) for command in ("CAPA", "USER", "PASS", "STAT", "LIST
           for fault in ("cut", "cut-after", 7, b"-ERR [SYS/TEMP] later\r\n", b"-ERR no\r\n", b"garbage\r\n", b"\r\n", b"+OK\r\n")]
 
 
-@pytest.mark.parametrize("pipelining", [True, False])
-@pytest.mark.parametrize("command, fault", FAULTS)
+def sampled(cases, step):
+    """Every step-th case in script/check, all of them in script/soak."""
+    return [pytest.param(*case, marks=() if i % step == 0 else pytest.mark.soak) for i, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("command, fault, pipelining", sampled(
+    [(command, fault, pipelining) for pipelining in (True, False) for command, fault in FAULTS], 3))
 def test_faults(fake, dst, run, user, command, fault, pipelining):
     """One fault at the first, second or third such command: never a wrong "complete", nothing altered, nothing doubled."""
     if (command, fault, pipelining) == ("RETR", b"+OK\r\n", True):
@@ -352,8 +357,7 @@ def swept(count, most, soak):
     return range(1, count + 1) if soak or count <= most else sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-@pytest.mark.parametrize("how", ["kill", "EIO"])
-@pytest.mark.parametrize("case", SWEEP)
+@pytest.mark.parametrize("case, how", sampled([(case, how) for how in ("kill", "EIO") for case in SWEEP], 5))
 def test_killed(fake, dst, run_new, user, soak, case, how):
     """Killed, or failed by the system, at its steps and system calls; then the rest, with --delete-source: once each, and gone at the end."""
     counts = run_new()
