@@ -44,6 +44,10 @@ struct size_options {
 	bool csv, brief;
 };
 
+struct search_options {
+	bool uids; /* nothing but UIDs */
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -54,6 +58,7 @@ struct cli {
 	struct list_options list;
 	struct check_options check;
 	struct size_options size;
+	struct search_options search;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given[2]; /* any of them */
 

@@ -11,6 +11,7 @@ const struct command *const commands[] = {
 	&command_check,
 	&command_list,
 	&command_size,
+	&command_search,
 	&command_run,
 	&command_completion,
 	&command_help,
@@ -19,8 +20,8 @@ const struct command *const commands[] = {
 };
 
 /* The contract's other commands (product §2). */
-static const char *const later[] = { "search", "sync", "compare", "backup", "restore", "snapshots",
-	"verify", "prune", "migrate", "filter", "dedup", "purge", "trash", "mailbox", "serve" };
+static const char *const later[] = { "sync", "compare", "backup", "restore", "snapshots", "verify",
+	"prune", "migrate", "filter", "dedup", "purge", "trash", "mailbox", "serve" };
 
 const struct command *command_find(const char *name)
 {
