@@ -924,7 +924,7 @@ static void test_change_flags(void **state)
 	stop(&client);
 }
 
-static void test_other_schemes(void **state)
+static void test_no_such_place(void **state)
 {
 	struct account_request request = { .location = "maildir:/tmp/nowhere", .role = "src" };
 	struct store_request how = { 0 };
@@ -938,7 +938,7 @@ static void test_other_schemes(void **state)
 	assert_null(store_open(account, &how, &err));
 	assert_int_equal(err.scope, ERR_LOCAL);
 	assert_int_equal(err.kind, ERR_KIND_USAGE);
-	assert_string_equal(err.text, "maildir: locations are not supported yet");
+	assert_string_equal(err.text, "maildir:/tmp/nowhere: there is no such directory");
 	account_free(account);
 	store_close(NULL);
 	box_close(NULL);
@@ -989,7 +989,7 @@ int main(void)
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_change_flags),
-		cmocka_unit_test(test_other_schemes),
+		cmocka_unit_test(test_no_such_place),
 		cmocka_unit_test(test_quota),
 	};
 
