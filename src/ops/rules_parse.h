@@ -1,4 +1,4 @@
-/* A rules file while it is read: what rules_parse.c shares with rules_value.c. Owner: rules_parse(). */
+/* A rules file while it is read: what rules_parse.c shares with rules_value.c. Owner: rules_parse(). Threads: one. */
 #ifndef OPS_RULES_PARSE_H
 #define OPS_RULES_PARSE_H
 

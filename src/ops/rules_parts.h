@@ -1,4 +1,4 @@
-/* What rules_parse.c makes and rules.c asks: see rules.h. Owner: the rules; everything but the expressions is memory of their arena. */
+/* What rules_parse.c makes and rules.c asks: see rules.h. Owner: the rules; everything but the expressions is memory of their arena. Threads: any, immutable once parsed. */
 #ifndef OPS_RULES_PARTS_H
 #define OPS_RULES_PARTS_H
 
