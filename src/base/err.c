@@ -88,6 +88,13 @@ int err_set_kind(struct err *err, enum err_scope scope, enum err_kind kind, cons
 	return -1;
 }
 
+/* Unlike a full disk, which is so for everybody. */
+static bool is_of_path(int number)
+{
+	return number == EACCES || number == EPERM || number == ENOENT || number == ENOTDIR ||
+	       number == EISDIR || number == EROFS || number == ELOOP || number == ENAMETOOLONG;
+}
+
 int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...)
 {
 	const int number = errno;
@@ -101,7 +108,7 @@ int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...)
 	format(text, fmt, args);
 	va_end(args);
 	join(err, text, strerror_r(number, reason, sizeof(reason)));
-	fill(err, scope, ERR_KIND_OTHER);
+	fill(err, scope, scope == ERR_LOCAL && is_of_path(number) ? ERR_KIND_PATH : ERR_KIND_OTHER);
 	return -1;
 }
 

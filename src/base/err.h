@@ -39,6 +39,7 @@ enum err_kind {
 	ERR_KIND_QUOTA, /* destination full: the mailbox or account takes no more */
 	ERR_KIND_UNSUPPORTED, /* the far side lacks or refuses a feature: fall back */
 	ERR_KIND_STATE, /* this one record of what was copied: in use, damaged; others may be fine */
+	ERR_KIND_PATH, /* this one path: not there, not to be written; others may be fine */
 	ERR_KIND_BUSY, /* the server asked for a pause, or refused one more connection */
 };
 
@@ -63,7 +64,7 @@ struct err {
 int err_set(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4);
 int err_set_kind(struct err *err, enum err_scope scope, enum err_kind kind, const char *fmt, ...)
 	MUST_FORMAT(4, 5);
-/* ": strerror" is added */
+/* ": strerror" is added. Of ERR_LOCAL, what errno says of the path alone (EACCES, ENOENT, EROFS, ...) is ERR_KIND_PATH. */
 int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4);
 /* Prefixes "context: " to the text; scope, kind and retry stay. */
 int err_wrap(struct err *err, const char *fmt, ...) MUST_FORMAT(2, 3);

@@ -311,7 +311,7 @@ static void count_code(struct many *many, int code)
 		;
 }
 
-/* A disk that is full is so for everybody; a record in use or damaged is one user's trouble. */
+/* A disk that is full is so for everybody; a record in use or damaged, or a path that cannot be written, is one user's trouble. */
 static bool ends_all(const struct err *err)
 {
 	return err->scope == ERR_LOCAL && err->kind == ERR_KIND_OTHER;

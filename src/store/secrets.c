@@ -60,7 +60,8 @@ struct secret *secrets_from_file(const char *path, struct err *err)
 			(void)err_wrap(&why, "%s", expanded);
 	}
 	arena_free(arena);
-	if (!secret && why.kind == ERR_KIND_OTHER && why.scope == ERR_LOCAL)
+	if (!secret && why.scope == ERR_LOCAL &&
+		(why.kind == ERR_KIND_OTHER || why.kind == ERR_KIND_PATH))
 		why.kind = ERR_KIND_USAGE; /* no such file: named wrongly */
 	if (!secret && err)
 		*err = why;

@@ -189,6 +189,16 @@ def test_full_disk_ends_all(src, dst, run, names):
     same(src, dst, people)
 
 
+def test_a_path_that_cannot_be_made_is_one_users_trouble(src, run, names, tmp_path):
+    people = names(4)
+    fill(src, people)
+    (tmp_path / people[1]).write_text("a file where a directory is wanted")
+    path = users_file(run, *("%s:%s" % (escape(name), PASSWORD) for name in people))
+    report = copy_users(run, path, where(src), "eml:%s/%%u/mail" % tmp_path, "-j1", code=7)
+    assert report.codes() == {name: 7 if name == people[1] else 0 for name in people}
+    assert report.end["users_done"] == 4
+
+
 def test_a_record_in_use_is_one_users_trouble(src, dst, run, names, proxy):
     people = names(3)
     fill(src, people)

@@ -32,6 +32,13 @@ static void test_set(void **state)
 	errno = ENOENT;
 	err_set_errno(&err, ERR_LOCAL, "cannot open %s", "x");
 	assert_string_equal(err.text, "cannot open x: No such file or directory");
+	assert_true(err.scope == ERR_LOCAL && err.kind == ERR_KIND_PATH);
+	errno = ENOENT;
+	err_set_errno(&err, ERR_MAILBOX, "cannot open %s", "x");
+	assert_int_equal(err.kind, ERR_KIND_OTHER); /* that it is of one path, the scope says */
+	errno = ENOSPC;
+	err_set_errno(&err, ERR_LOCAL, "cannot write %s", "x");
+	assert_int_equal(err.kind, ERR_KIND_OTHER);
 	err_clear(&err);
 	assert_true(err.scope == ERR_NONE && err.text[0] == '\0');
 }
