@@ -83,14 +83,13 @@ int maildir_store_status(struct store *base, const char *name, unsigned want,
 /* ---- store_maildir_text.c ---- */
 
 /*
- * Replaces a small file beside mail as Dovecot does: NAME.lock is made (or waited for: ERR_MAILBOX), gets the new content and is renamed. maildir_lock() gives its
- * descriptor, which commit and abort close.
+ * The lock of a small file beside mail that Dovecot takes too, NAME.lock (held by others: ERR_MAILBOX kind BUSY); maildir_replace() puts the new content into its
+ * place and unlocks, also when it fails.
  */
-int maildir_lock(
-	struct store_maildir *store, int dir, const char *name, struct err *err) MUST_CHECK;
-int maildir_lock_commit(
-	int dir, const char *name, int fd, struct span content, struct err *err) MUST_CHECK;
-void maildir_lock_abort(int dir, const char *name, int fd);
+int maildir_lock(int dir, const char *name, struct err *err) MUST_CHECK;
+int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
+	struct err *err) MUST_CHECK;
+void maildir_unlock(int dir, const char *name);
 /* 1; 0 = there is no such file. */
 int maildir_read_text(int dir, const char *name, struct arena *arena, struct span *out,
 	struct err *err) MUST_CHECK;

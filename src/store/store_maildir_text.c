@@ -7,11 +7,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/os.h"
-#include "base/stop.h"
 #include "base/text.h"
+#include "store/dot_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define TEXT_MAX (16u << 20)
@@ -20,7 +21,6 @@
 #define COURIER_SUBSCRIPTIONS "courierimapsubscribed"
 #define VERSION2 "V\t2\n\n"
 #define LOCK_WAIT_MS 10000
-#define LOCK_STEP_MS 50
 #define LOCK_STALE 120 /* seconds without a sign of life: as Dovecot */
 #define PASSED "$Forwarded"
 
@@ -43,49 +43,23 @@ static void lock_name(const char *name, char out[64])
 	(void)snprintf(out, 64, "%s.lock", name);
 }
 
-/* What a crash left behind goes. */
-static void break_stale_lock(int dir, const char *lock)
+int maildir_lock(int dir, const char *name, struct err *err)
 {
-	struct stat st;
-
-	if (os_fstatat(dir, lock, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		time(NULL) - st.st_ctime > LOCK_STALE)
-		(void)os_unlinkat(dir, lock, 0);
-}
-
-int maildir_lock(struct store_maildir *store, int dir, const char *name, struct err *err)
-{
-	const int64_t until = clock_ms() + LOCK_WAIT_MS;
 	char lock[64];
+	int made;
 
 	lock_name(name, lock);
-	for (;;) {
-		const int fd = os_openat(dir, lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-
-		if (fd >= 0 && maildir_give(store, fd, err) < 0) {
-			maildir_lock_abort(dir, name, fd);
-			return -1;
-		}
-		if (fd >= 0)
-			return fd;
-		if (errno != EEXIST)
-			return err_set_errno(err, ERR_MAILBOX, "cannot create %s", lock);
-		if (clock_ms() >= until)
-			return err_set(err, ERR_MAILBOX,
-				"%s is there for more than %d seconds: another program holds it",
-				lock, LOCK_WAIT_MS / 1000);
-		break_stale_lock(dir, lock);
-		if (clock_sleep(LOCK_STEP_MS) < 0)
-			return stop_check(err);
-	}
+	made = dot_lock_make(dir, lock, name, LOCK_STALE, clock_ms() + LOCK_WAIT_MS, err);
+	if (made == 0)
+		return err_set_errno(err, ERR_MAILBOX, "cannot create %s", lock);
+	return made < 0 ? -1 : 0;
 }
 
-void maildir_lock_abort(int dir, const char *name, int fd)
+void maildir_unlock(int dir, const char *name)
 {
 	char lock[64];
 
 	lock_name(name, lock);
-	(void)os_close(fd);
 	(void)os_unlinkat(dir, lock, 0);
 }
 
@@ -101,22 +75,38 @@ static int write_all(int fd, struct span bytes)
 	return 0;
 }
 
-int maildir_lock_commit(int dir, const char *name, int fd, struct span content, struct err *err)
+/* What a killed run left under that name is written over. */
+static int write_new(struct store_maildir *store, int dir, const char *name, struct span content,
+	struct err *err)
 {
-	char lock[64];
+	const int fd = os_openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+	int rc = 0;
 
-	lock_name(name, lock);
-	if (write_all(fd, content) < 0 || os_fsync(fd) < 0) {
-		err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
-		maildir_lock_abort(dir, name, fd);
-		return -1;
-	}
-	if (os_close(fd) < 0 || os_renameat(dir, lock, dir, name) < 0) {
-		err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
-		(void)os_unlinkat(dir, lock, 0);
-		return -1;
-	}
-	return maildir_sync_dir(dir, name, err);
+	if (fd < 0)
+		return err_set_errno(err, ERR_MAILBOX, "cannot create %s", name);
+	if (write_all(fd, content) < 0 || os_fsync(fd) < 0)
+		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
+	else
+		rc = maildir_give(store, fd, err);
+	if (os_close(fd) < 0 && rc == 0)
+		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
+	return rc;
+}
+
+int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
+	struct err *err)
+{
+	char new[64];
+	int rc;
+
+	(void)snprintf(new, sizeof(new), ".mailhaul-%s", name);
+	rc = write_new(store, dir, new, content, err);
+	if (rc == 0 && os_renameat(dir, new, dir, name) < 0)
+		rc = err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
+	if (rc < 0)
+		(void)os_unlinkat(dir, new, 0);
+	maildir_unlock(dir, name);
+	return rc < 0 ? -1 : maildir_sync_dir(dir, name, err);
 }
 
 static int read_all(int fd, const char *name, struct buf *buf, struct err *err)
@@ -249,14 +239,13 @@ static int add_keywords(struct store_maildir *store, int dir, struct maildir_key
 	flags_t flags, struct err *err)
 {
 	struct flag_table *table = store->store.flags;
-	const int fd = maildir_lock(store, dir, KEYWORDS, err);
 	struct buf text;
 	int rc;
 
-	if (fd < 0)
+	if (maildir_lock(dir, KEYWORDS, err) < 0)
 		return -1;
 	if (maildir_keywords_read(dir, keywords, err) < 0) {
-		maildir_lock_abort(dir, KEYWORDS, fd);
+		maildir_unlock(dir, KEYWORDS);
 		return -1;
 	}
 	for (size_t i = 0; i < flags_count(table, flags); i++) {
@@ -271,7 +260,7 @@ static int add_keywords(struct store_maildir *store, int dir, struct maildir_key
 		if (keywords->name[i] != NULL)
 			(void)!buf_print(&text, "%u %s\n", i, keywords->name[i]);
 	}
-	rc = maildir_lock_commit(dir, KEYWORDS, fd, buf_span(&text), err);
+	rc = maildir_replace(store, dir, KEYWORDS, buf_span(&text), err);
 	buf_release(&text);
 	return rc;
 }
@@ -421,17 +410,16 @@ static void print_subscription(const struct store_maildir *store, const char *na
 static int put_subscriptions(struct store_maildir *store, const char *name, bool subscribe,
 	struct arena *arena, struct err *err)
 {
-	const int fd = maildir_lock(store, store->root, SUBSCRIPTIONS, err);
 	struct maildir_subscriptions list;
 	bool found = false;
 	struct buf text;
 	int rc = -1;
 
-	if (fd < 0)
+	if (maildir_lock(store->root, SUBSCRIPTIONS, err) < 0)
 		return -1;
 	buf_init(&text, TEXT_MAX);
 	if (maildir_subscriptions_read(store, arena, &list, err) < 0) {
-		maildir_lock_abort(store->root, SUBSCRIPTIONS, fd);
+		maildir_unlock(store->root, SUBSCRIPTIONS);
 		goto out;
 	}
 	(void)!buf_add(&text, SPAN(VERSION2));
@@ -444,7 +432,7 @@ static int put_subscriptions(struct store_maildir *store, const char *name, bool
 	}
 	if (subscribe && !found)
 		print_subscription(store, name, &text);
-	rc = maildir_lock_commit(store->root, SUBSCRIPTIONS, fd, buf_span(&text), err);
+	rc = maildir_replace(store, store->root, SUBSCRIPTIONS, buf_span(&text), err);
 out:
 	buf_release(&text);
 	return rc;

@@ -4,6 +4,7 @@ import mailbox
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -256,3 +257,18 @@ def test_owner(src, run, user, tmp_path):
     owners = {os.lstat(os.path.join(folder, name)).st_uid for folder, dirs, names in os.walk(tmp_path / "mail") for name in dirs + names}
     assert owners == {65534} and os.stat(tmp_path / "mail").st_uid == 65534
     assert run("copy", src.url(user), "maildir:%s/mail?owner=no-such-user" % tmp_path).code == 2
+
+
+def test_locks_of_a_killed_run_are_broken(src, run, user, tmp_path):
+    """At once: the lock says who made it."""
+    load.append_many(src, user, "INBOX", notes(1))
+    copy(run, src.url(user), "maildir:%s/mail" % tmp_path)
+    lock = tmp_path / "mail" / "subscriptions.lock"
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    lock.write_text("%d mailhaul %s\n" % (gone.pid, socket.gethostname()))
+    load.fill(src, user, [("More", notes(1), True)])
+    copy(run, src.url(user), "maildir:%s/mail" % tmp_path)
+    assert not lock.exists()
+    assert b"More" in (tmp_path / "mail" / "subscriptions").read_bytes()
+    assert not [name for name in os.listdir(tmp_path / "mail") if name.startswith(".mailhaul")]
