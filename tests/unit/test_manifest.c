@@ -521,6 +521,7 @@ static void test_shorter(void **state)
 	assert_string_equal(dump_file(), text);
 }
 
+#ifdef MAILHAUL_FAULTS
 /* What the victim does, a commit each. */
 #define STEPS 8
 static int step(struct manifest *manifest, int number, struct err *err)
@@ -554,7 +555,6 @@ static int step(struct manifest *manifest, int number, struct err *err)
 	return manifest_commit(manifest, err);
 }
 
-#ifdef MAILHAUL_FAULTS
 static int victim(char **argv)
 {
 	struct err err = ERR_INIT;
