@@ -10,7 +10,7 @@ from lab import corpus, load, witness
 from lab.faulty import summary
 from test_crash import NUMBERS, account, sampled, side_by_side
 
-KILLS = 8   # of each system call, when sampled
+KILLS = 4   # of each system call, when sampled
 LETTERS = {"S": "\\seen", "R": "\\answered", "F": "\\flagged", "T": "\\deleted", "D": "\\draft"}
 FAILURES = ("write:{}+:ENOSPC", "write:{}:EIO", "write:{}:short", "fsync:{}:EIO", "fsync:{}+:ENOSPC", "renameat:{}:EIO", "renameat:{}+:ENOSPC",
             "openat:{}:EMFILE", "openat:{}:EACCES", "mkdirat:{}:ENOSPC", "futimens:{}:EPERM", "fstatat:{}:EIO", "close:{}:EIO",
@@ -90,5 +90,5 @@ def test_killed_anywhere(lab, soak):
 
 def test_failed_anywhere(lab, soak):
     faults = [form.format(n) for form in FAILURES
-              for n in sampled(lab.counts.get(form.split(":")[0], 1), 100 if soak else 4)]
+              for n in sampled(lab.counts.get(form.split(":")[0], 1), 100 if soak else 2)]
     side_by_side(lambda fault: lab.check(fault, False), faults)
