@@ -1,4 +1,5 @@
 /* One value, one text: formatted, made harmless, cut on a UTF-8 border. */
+#define ERR_ITSELF
 #include "base/err.h"
 
 #include "base/buf.h"

@@ -70,6 +70,19 @@ int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...) M
 int err_wrap(struct err *err, const char *fmt, ...) MUST_FORMAT(2, 3);
 /* Raises or lowers the scope of an error already set; text stays. */
 int err_rescope(struct err *err, enum err_scope scope);
+/* What clang's analyzer cannot see from another file. err.c does without. */
+#if defined(__clang_analyzer__) && !defined(ERR_ITSELF)
+static inline int err_minus_one(int rc)
+{
+	(void)rc;
+	return -1;
+}
+#define err_set(...) err_minus_one(err_set(__VA_ARGS__))
+#define err_set_kind(...) err_minus_one(err_set_kind(__VA_ARGS__))
+#define err_set_errno(...) err_minus_one(err_set_errno(__VA_ARGS__))
+#define err_wrap(...) err_minus_one(err_wrap(__VA_ARGS__))
+#endif
+
 int err_retry_after(struct err *err, uint32_t wait_ms); /* marks ERR_RETRY_AFTER */
 void err_clear(struct err *err);
 const char *err_scope_name(enum err_scope scope);

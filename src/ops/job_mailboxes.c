@@ -198,7 +198,7 @@ static bool is_left_empty(const struct run *run, const struct mailbox_info *info
 int job_delete_source_mailboxes(struct run *run, struct lane *lane, struct err *err)
 {
 	struct arena *arena = arena_new();
-	struct mailbox_list list;
+	struct mailbox_list list = { 0 };
 	bool *goes;
 	int rc = lane_connect(lane, err);
 

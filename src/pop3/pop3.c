@@ -314,6 +314,7 @@ int pop3_body_line(struct pop3 *pop3, struct span *line_out, struct err *err)
 
 static int next_reply(struct pop3 *pop3, struct pop3_reply *out, struct err *err)
 {
+	*out = (struct pop3_reply){ 0 };
 	if (body_skip(pop3, err) < 0 || send_waiting(pop3, err) < 0)
 		return -1;
 	if (pop3->sent == 0)

@@ -324,7 +324,7 @@ static int put(struct ledger *ledger, struct ledger_box *box, struct digest128 k
 int ledger_add(struct ledger *ledger, const char *mailbox, const struct digest128 *key,
 	size_t count, uint32_t *uid_out, struct err *err)
 {
-	struct ledger_box box;
+	struct ledger_box box = { 0 };
 	int rc;
 
 	if (begin(ledger, err) < 0)

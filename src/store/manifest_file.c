@@ -61,6 +61,7 @@ static int look(
 {
 	struct buf *window = &manifest->window;
 
+	*out = (struct span){ 0 };
 	if (at < manifest->window_at || at > manifest->window_at + window->len) {
 		buf_clear(window);
 		manifest->window_at = at;

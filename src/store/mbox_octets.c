@@ -86,7 +86,7 @@ static const struct {
 /* clang-format on */
 
 static struct {
-#define DECLARE(name) __typeof__(&(name)) name;
+#define DECLARE(name) __typeof__(&(name)) name; /* NOLINT(bugprone-macro-parentheses): a name */
 	LIBRARY_CALLS(DECLARE)
 #undef DECLARE
 	bool loaded;

@@ -133,6 +133,7 @@ int maildir_read_text(
 	struct buf buf;
 	int rc = -1;
 
+	*out = (struct span){ 0 };
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0)

@@ -179,7 +179,7 @@ static int slot_start(struct box_pop3 *box, struct pop3_slot *slot, struct err *
 {
 	struct store_pop3 *store = store_pop3_of(box->box.store);
 	struct err why = ERR_INIT;
-	struct pop3_reply reply;
+	struct pop3_reply reply = { 0 };
 
 	if (box->first == box->end)
 		return 0;

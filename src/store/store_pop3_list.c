@@ -419,7 +419,7 @@ static int ask_uidl(struct store_pop3 *store, struct err *err)
 static int ask_all(struct store_pop3 *store, struct err *err)
 {
 	const bool uidl = pop3_has(store->pop3, POP3_CAP_UIDL);
-	uint32_t count;
+	uint32_t count = 0;
 
 	if (pop3_send(store->pop3, POP3_SINGLE, err, "STAT") < 0 ||
 		pop3_send(store->pop3, POP3_MULTI, err, "LIST") < 0)
