@@ -133,7 +133,7 @@ static int write_part(const struct parts *parts, GMimeObject *part, struct err *
 	const int fd = os_openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot write into %s", parts->dir->shown);
-	int rc = eml_give_owner(parts->store, fd, err);
+	int rc = owner_give(parts->store->owner, fd, err);
 	if (rc == 0 && (write_content(part, fd) < 0 || os_fsync(fd) < 0 ||
 			       give_name(parts, part, temporary) < 0))
 		rc = err_set_errno(

@@ -335,7 +335,7 @@ int mbox_tree_root(struct store_mbox *store, bool make, struct err *err)
 {
 	if (store->root >= 0)
 		return 0;
-	if (make && path_make_dirs(store->root_path, 0700, err) < 0)
+	if (make && owner_make_dirs(store->owner, store->root_path, err) < 0)
 		return -1;
 	store->root = os_open(store->root_path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root >= 0 || (!make && errno == ENOENT))

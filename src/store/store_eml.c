@@ -10,11 +10,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 
 #define EXT_MAX 16
-#define LOOKUP_ROOM 16384
 
 static int usage(const char *key, const char *value, const char *right, struct err *err)
 {
@@ -58,55 +55,6 @@ static int take_words(struct store_eml *store, struct err *err)
 	return 0;
 }
 
-static bool find_user(const char *name, uint32_t *uid_out, uint32_t *group_out)
-{
-	char *room = mem_alloc(LOOKUP_ROOM);
-	struct passwd entry, *found = NULL;
-	bool known = span_u32(span_of(name), uid_out);
-
-	if (!known && getpwnam_r(name, &entry, room, LOOKUP_ROOM, &found) == 0 && found) {
-		*uid_out = found->pw_uid;
-		*group_out = found->pw_gid;
-		known = true;
-	}
-	mem_free(room);
-	return known;
-}
-
-static bool find_group(const char *name, uint32_t *out)
-{
-	char *room = mem_alloc(LOOKUP_ROOM);
-	struct group entry, *found = NULL;
-	bool known = span_u32(span_of(name), out);
-
-	if (!known && getgrnam_r(name, &entry, room, LOOKUP_ROOM, &found) == 0 && found) {
-		*out = found->gr_gid;
-		known = true;
-	}
-	mem_free(room);
-	return known;
-}
-
-static int take_owner(struct store_eml *store, struct err *err)
-{
-	const char *owner = account_get(store->store.account, ACCOUNT_OWNER);
-
-	store->owner = store->group = UINT32_MAX;
-	if (!owner)
-		return 0;
-	char *user = mem_strdup(owner);
-	char *group = strchr(user, ':');
-	bool known = true;
-	if (group)
-		*group++ = '\0';
-	if (*user)
-		known = find_user(user, &store->owner, &store->group);
-	if (known && group && *group)
-		known = find_group(group, &store->group);
-	mem_free(user);
-	return known ? 0 : usage("owner", owner, "USER[:GROUP] of this machine", err);
-}
-
 static bool has_tree_mark(int root)
 {
 	struct stat st;
@@ -123,7 +71,9 @@ static int open_store(struct store *base, const struct store_request *request, s
 	store->root = store->fd = -1;
 	store->digest = digest_new();
 	buf_init(&store->header, EML_HEADER_MAX);
-	if (take_ext(store, err) < 0 || take_words(store, err) < 0 || take_owner(store, err) < 0)
+	if (take_ext(store, err) < 0 || take_words(store, err) < 0 ||
+		owner_find(account_get(store->store.account, ACCOUNT_OWNER), &store->owner, err) <
+			0)
 		return -1;
 	store->root = os_open(path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root >= 0)
@@ -271,7 +221,7 @@ static int make_root(struct store_eml *store, struct err *err)
 		store->root = os_open(path, O_RDONLY | O_DIRECTORY, 0);
 		if (store->root < 0)
 			return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", path);
-		if (eml_give_owner(store, store->root, err) < 0)
+		if (owner_give(store->owner, store->root, err) < 0)
 			return -1;
 	}
 	store->ours = has_tree_mark(store->root);
@@ -281,7 +231,7 @@ static int make_root(struct store_eml *store, struct err *err)
 		os_openat(store->root, EML_TREE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno != EEXIST)
 		return err_set_errno(err, ERR_LOCAL, "cannot write into %s", path);
-	if (fd >= 0 && (eml_give_owner(store, fd, err) < 0 || os_close(fd) < 0))
+	if (fd >= 0 && (owner_give(store->owner, fd, err) < 0 || os_close(fd) < 0))
 		return -1;
 	store->ours = true;
 	return eml_sync_dir(store->root, path, err);

@@ -62,7 +62,7 @@ static int open_temporary(struct store_eml *store, struct err *err)
 	if (store->fd < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot write into %s", store->to->shown);
 	store->temporary = mem_strdup(name);
-	return eml_give_owner(store, store->fd, err);
+	return owner_give(store->owner, store->fd, err);
 }
 
 int eml_append_begin(struct store *base, uint64_t token, flags_t flags, struct date date,

@@ -43,15 +43,6 @@ int eml_sync_dir(int fd, const char *shown, struct err *err)
 	return 0;
 }
 
-int eml_give_owner(const struct store_eml *store, int fd, struct err *err)
-{
-	if (store->owner == UINT32_MAX && store->group == UINT32_MAX)
-		return 0;
-	if (fchown(fd, store->owner, store->group) < 0)
-		return err_set_errno(err, ERR_LOCAL, "cannot give files to another owner");
-	return 0;
-}
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -270,8 +261,8 @@ static struct manifest *open_manifest(struct store_eml *store, const struct eml_
 		.shown = arena_print(dir->arena, "%s/%s", dir->shown, EML_MANIFEST),
 		.flags = store->store.flags,
 		.check = check_where,
-		.owner = store->owner,
-		.group = store->group,
+		.owner = store->owner.user,
+		.group = store->owner.group,
 		.no_wait = no_wait };
 
 	return manifest_open(&place, mode, err);

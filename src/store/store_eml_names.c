@@ -193,8 +193,8 @@ int eml_note(struct store_eml *store, int dir, const char *key, const char *text
 		.name = EML_MANIFEST,
 		.shown = EML_MANIFEST,
 		.flags = store->store.flags,
-		.owner = store->owner,
-		.group = store->group };
+		.owner = store->owner.user,
+		.group = store->owner.group };
 	struct manifest *manifest = manifest_open(&place, MANIFEST_WRITE, err);
 
 	if (!manifest)
@@ -215,7 +215,7 @@ static int make_level(struct store_eml *store, int parent, const char *file, str
 	}
 	const int dir = open_level(parent, file);
 	if (dir >= 0 &&
-		(eml_give_owner(store, dir, err) < 0 ||
+		(owner_give(store->owner, dir, err) < 0 ||
 			eml_sync_dir(parent, account_path(store->store.account), err) < 0)) {
 		(void)os_close(dir);
 		return -1;

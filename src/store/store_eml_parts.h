@@ -18,6 +18,7 @@
 #include "mail/unix_eol.h"
 #include "store/file_box.h"
 #include "store/manifest.h"
+#include "store/owner.h"
 
 #include <sys/stat.h>
 
@@ -71,7 +72,7 @@ struct store_eml {
 	bool ext_given;
 	enum eml_name_by name_by;
 	enum eml_attachments attachments;
-	uint32_t owner, group; /* UINT32_MAX = as they come */
+	struct owner owner;
 	uint64_t in, out; /* octets read and written */
 	struct box_eml *box; /* the open one */
 
@@ -157,7 +158,6 @@ uint32_t eml_dir_uidnext(const struct eml_dir *dir);
 /* A regular file in the directory, never a link. -1 with errno; ENOENT, ELOOP … */
 int eml_open_file(int dir, const char *name, struct stat *st);
 int eml_sync_dir(int fd, const char *shown, struct err *err) MUST_CHECK;
-int eml_give_owner(const struct store_eml *store, int fd, struct err *err) MUST_CHECK;
 
 /* ---- store_eml_box.c ---- */
 

@@ -10,76 +10,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #define DIR_MODE 0700
-
-/* ---- owner ---- */
-
-static int find_user(struct store_maildir *store, const char *name, struct err *err)
-{
-	char text[4096];
-	struct passwd entry, *found = NULL;
-	uint32_t number;
-
-	if (getpwnam_r(name, &entry, text, sizeof(text), &found) == 0 && found != NULL) {
-		store->owner = found->pw_uid;
-		store->group = found->pw_gid;
-		return 0;
-	}
-	if (!span_u32(span_of(name), &number))
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "owner: no user %s", name);
-	store->owner = number;
-	store->group = getegid();
-	return 0;
-}
-
-static int find_group(struct store_maildir *store, const char *name, struct err *err)
-{
-	char text[4096];
-	struct group entry, *found = NULL;
-	uint32_t number;
-
-	if (getgrnam_r(name, &entry, text, sizeof(text), &found) == 0 && found != NULL) {
-		store->group = found->gr_gid;
-		return 0;
-	}
-	if (!span_u32(span_of(name), &number))
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "owner: no group %s", name);
-	store->group = number;
-	return 0;
-}
-
-static int find_owner(struct store_maildir *store, struct err *err)
-{
-	const char *value = account_get(store->store.account, ACCOUNT_OWNER);
-	const char *colon;
-
-	if (value == NULL || !store->may_create)
-		return 0;
-	colon = strchr(value, ':');
-	if (find_user(store,
-		    arena_text(store->arena,
-			    span_make(value,
-				    colon != NULL ? (size_t)(colon - value) : strlen(value))),
-		    err) < 0 ||
-		(colon != NULL && find_group(store, colon + 1, err) < 0))
-		return -1;
-	if (geteuid() != 0 && (store->owner != geteuid() || store->group != getegid()))
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-			"owner=%s: only root can give files to others", value);
-	store->has_owner = true;
-	return 0;
-}
-
-int maildir_give(const struct store_maildir *store, int fd, struct err *err)
-{
-	if (!store->has_owner || os_fchown(fd, store->owner, store->group) == 0)
-		return 0;
-	return err_set_errno(err, ERR_LOCAL, "cannot give a file to its owner");
-}
 
 /* ---- opening ---- */
 
@@ -168,7 +101,9 @@ static int open_maildir(struct store *base, const struct store_request *request,
 	store->may_create = strcmp(account_role(base->account), "dst") == 0;
 	if (gethostname(store->host, sizeof(store->host) - 1) < 0)
 		store->host[0] = '\0';
-	if (find_owner(store, err) < 0 || open_root(store, err) < 0)
+	if (owner_find(store->may_create ? account_get(base->account, ACCOUNT_OWNER) : NULL,
+		    &store->owner, err) < 0 ||
+		open_root(store, err) < 0)
 		return -1;
 	scratch = arena_new();
 	rc = find_layout(store, scratch, err);
@@ -273,7 +208,7 @@ static int make_dir(struct store_maildir *store, int dir, const char *name, stru
 	fd = os_openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot open directory %s", name);
-	if (made && maildir_give(store, fd, err) < 0) {
+	if (made && owner_give(store->owner, fd, err) < 0) {
 		(void)os_close(fd);
 		return -1;
 	}
@@ -301,7 +236,7 @@ static int make_mark(struct store_maildir *store, int dir, struct err *err)
 		return 0;
 	if (fd < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot create maildirfolder");
-	rc = maildir_give(store, fd, err);
+	rc = owner_give(store->owner, fd, err);
 	(void)os_close(fd);
 	return rc;
 }
@@ -328,7 +263,7 @@ static int make_root(struct store_maildir *store, struct err *err)
 	store->root = os_open(store->path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", store->path);
-	return maildir_give(store, store->root, err);
+	return owner_give(store->owner, store->root, err);
 }
 
 /* Opens the directory of a path, making what is missing; each new entry is synced. */

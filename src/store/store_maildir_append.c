@@ -315,7 +315,7 @@ static int make_file(struct maildir_append *append, struct message_file *file, s
 	if (file->fd < 0)
 		return err_set_errno(
 			err, ERR_LOCAL, "mailbox %s: cannot create a file in tmp", append->mailbox);
-	if (maildir_give(append->store, file->fd, err) < 0) {
+	if (owner_give(append->store->owner, file->fd, err) < 0) {
 		discard(append, file);
 		return -1;
 	}

@@ -15,6 +15,7 @@
 #include "mail/maildir_name.h"
 #include "state/ledger.h"
 #include "store/file_box.h"
+#include "store/owner.h"
 
 #define MAILDIR_NAME_MAX 255 /* octets of a file name */
 #define MAILDIR_PATH_SIZE (MAILDIR_NAME_MAX + 5) /* "cur/", a name, NUL */
@@ -29,9 +30,7 @@ struct store_maildir {
 	struct maildir_style style;
 	const char *inbox; /* path of INBOX below the root, "" = the root itself */
 	bool may_create;
-	bool has_owner;
-	uid_t owner;
-	gid_t group;
+	struct owner owner;
 	struct ledger *ledger;
 	char host[65];
 	struct box_maildir *box; /* open, or NULL */
@@ -50,8 +49,6 @@ int maildir_path_of(const struct store_maildir *store, const char *name, struct 
 	char **path_out, bool *changed_out, struct err *err) MUST_CHECK;
 /* A descriptor of its directory. -1: ERR_MAILBOX, there is none (or it is no Maildir). */
 int maildir_open_folder(struct store_maildir *store, const char *name, struct err *err) MUST_CHECK;
-/* Gives what was made to --owner. */
-int maildir_give(const struct store_maildir *store, int fd, struct err *err) MUST_CHECK;
 int maildir_sync_dir(int dir, const char *what, struct err *err) MUST_CHECK;
 /* Makes the mailbox, with the root if need be. */
 int maildir_make(struct store_maildir *store, const char *name, bool *changed_out,

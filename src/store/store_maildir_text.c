@@ -87,7 +87,7 @@ static int write_new(struct store_maildir *store, int dir, const char *name, str
 	if (write_all(fd, content) < 0 || os_fsync(fd) < 0)
 		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
 	else
-		rc = maildir_give(store, fd, err);
+		rc = owner_give(store->owner, fd, err);
 	if (os_close(fd) < 0 && rc == 0)
 		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
 	return rc;

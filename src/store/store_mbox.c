@@ -7,39 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <unistd.h>
 
 /* ---- opening ---- */
-
-/* USER[:GROUP], by name or number. */
-static int take_owner(struct store_mbox *store, const char *text, struct err *err)
-{
-	const size_t colon = span_find(span_of(text), ':');
-	const char *user = arena_text(
-		store->arena, span_sub(span_of(text), 0, colon == SIZE_MAX ? strlen(text) : colon));
-	const char *group = colon == SIZE_MAX ? "" : text + colon + 1;
-	struct passwd entry, *found = NULL;
-	struct group group_entry, *group_found = NULL;
-	char data[4096];
-
-	if (*user && !span_u32(span_of(user), &store->owner)) {
-		if (getpwnam_r(user, &entry, data, sizeof(data), &found) != 0 || found == NULL)
-			return err_set_kind(
-				err, ERR_LOCAL, ERR_KIND_USAGE, "owner: there is no user %s", user);
-		store->owner = found->pw_uid;
-		store->group = found->pw_gid;
-	}
-	if (*group && !span_u32(span_of(group), &store->group)) {
-		if (getgrnam_r(group, &group_entry, data, sizeof(data), &group_found) != 0 ||
-			group_found == NULL)
-			return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-				"owner: there is no group %s", group);
-		store->group = group_found->gr_gid;
-	}
-	return 0;
-}
 
 static int take_variant(struct store_mbox *store, const char *text)
 {
@@ -124,12 +94,10 @@ static int open_store(struct store *base, const struct store_request *request, s
 {
 	struct store_mbox *store = store_mbox_of(base);
 	struct account *account = base->account;
-	const char *owner = account_get(account, ACCOUNT_OWNER);
 	const bool is_src = strcmp(account_role(account), "src") == 0;
 
 	store->root = -1;
 	store->arena = arena_new();
-	store->owner = store->group = UINT32_MAX;
 	store->mozilla = strcmp(account_scheme(account), "thunderbird") == 0;
 	store->layout = layout_of(account_get(account, ACCOUNT_LAYOUT), store->mozilla);
 	if (take_variant(store, account_get(account, ACCOUNT_VARIANT)) > 0 &&
@@ -137,7 +105,7 @@ static int open_store(struct store *base, const struct store_request *request, s
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"variant: only mboxrd is written, for it alone gives back what went in");
 	store->ext = ext_of(store, account_get(account, ACCOUNT_EXT));
-	if (owner != NULL && take_owner(store, owner, err) < 0)
+	if (owner_find(account_get(account, ACCOUNT_OWNER), &store->owner, err) < 0)
 		return -1;
 	take_path(store, account_path(account));
 	store->ledger = account_ledger(account, request->state_dir, err);

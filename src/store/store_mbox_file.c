@@ -248,8 +248,8 @@ static int open_record(struct mbox_file *file, bool write, struct err *err)
 		.shown = file->path,
 		.flags = file->store->store.flags,
 		.check = mbox_entry_check,
-		.owner = file->store->owner,
-		.group = file->store->group,
+		.owner = file->store->owner.user,
+		.group = file->store->owner.group,
 	};
 
 	file->manifest = manifest_open(&file->place, write ? MANIFEST_WRITE : MANIFEST_READ, err);
@@ -393,9 +393,8 @@ static int make_file(struct mbox_file *file, struct err *err)
 		return err_set_errno(err,
 			errno == ENOSPC || errno == EDQUOT ? ERR_LOCAL : ERR_MAILBOX,
 			"cannot create %s", file->path);
-	if ((store->owner != UINT32_MAX || store->group != UINT32_MAX) &&
-		fchown(fd, store->owner, store->group) < 0)
-		rc = err_set_errno(err, ERR_LOCAL, "cannot give %s to its owner", file->path);
+	if (owner_give(store->owner, fd, err) < 0)
+		rc = err_wrap(err, "%s", file->path);
 	if (rc == 0 && (os_fsync(fd) < 0 || os_fsync(file->dir) < 0))
 		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", file->path);
 	os_close(fd);
@@ -415,7 +414,7 @@ int mbox_file_create(struct store_mbox *store, const char *name, struct err *err
 	slash = strrchr(file->path, '/');
 	*slash = '\0';
 	if (strchr(relative, '/') != NULL)
-		rc = path_make_dirs(file->path, 0700, err);
+		rc = owner_make_dirs(store->owner, file->path, err);
 	*slash = '/';
 	if (rc == 0)
 		rc = open_dir(file, relative, err);

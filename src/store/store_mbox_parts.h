@@ -27,6 +27,7 @@
 #include "store/manifest.h"
 #include "store/mbox_lock.h"
 #include "store/mbox_octets.h"
+#include "store/owner.h"
 
 #include <sys/stat.h>
 
@@ -84,7 +85,7 @@ struct store_mbox {
 	bool status; /* flags are written into the messages too */
 	enum mbox_variant variant;
 	const char *ext; /* of new files, with its dot; "" = none */
-	uint32_t owner, group; /* of new files; UINT32_MAX = as it comes */
+	struct owner owner; /* of new files */
 	struct ledger *ledger;
 	struct mbox_file *files; /* open ones */
 	struct mbox_append *append; /* NULL: nothing was written yet */

@@ -202,7 +202,9 @@ def test_refusals_and_backoff(attack):
         Case("unavailable", dst=refuse("NO [UNAVAILABLE] later"), codes=(0,), text="again in"),
         Case("in use", dst=refuse("NO [INUSE] another session"), codes=(0,)),
         Case("a full account", dst=refuse("NO [OVERQUOTA] quota exceeded", times=-1), codes=(3,), text="quota exceeded"),
-        Case("full for once", dst=refuse("NO [OVERQUOTA] quota exceeded", nth=2), codes=(3,), text="quota exceeded"),
+        Case("full for one message", dst=refuse("NO [OVERQUOTA] quota exceeded", nth=2), dst_options={"hide": ["MULTIAPPEND"]}, codes=(3,),
+             text="quota exceeded"),
+        Case("full for one batch", dst=refuse("NO [OVERQUOTA] quota exceeded", nth=2), codes=(0, 3)),   # 0: asked again one by one, all fit
         Case("one message refused", dst=refuse("NO I don't like it", match=r"\{34", times=-1), dst_options={"hide": ["MULTIAPPEND"]},
              codes=(3,)),
         Case("a batch refused once", dst=refuse("NO I don't like it"), codes=(0, 3)),   # 3: it held one message

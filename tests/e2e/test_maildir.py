@@ -249,14 +249,15 @@ def test_links_lead_nowhere(src, run, user, tmp_path):
     assert result.code not in (0, 99) and files(outside) == before
 
 
-def test_owner(src, run, user, tmp_path):
+@pytest.mark.parametrize("scheme", ["maildir", "mbox", "eml", "thunderbird"])
+def test_owner(src, run, user, tmp_path, scheme):
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
-    load.fill(src, user, [("Work", notes(2), True)])
-    copy(run, src.url(user), "maildir:%s/mail?owner=nobody" % tmp_path)
+    load.fill(src, user, [("Work", notes(2), True), ("Work/Deep", notes(2), True)])
+    copy(run, src.url(user), "%s:%s/mail?owner=nobody" % (scheme, tmp_path))
     owners = {os.lstat(os.path.join(folder, name)).st_uid for folder, dirs, names in os.walk(tmp_path / "mail") for name in dirs + names}
     assert owners == {65534} and os.stat(tmp_path / "mail").st_uid == 65534
-    assert run("copy", src.url(user), "maildir:%s/mail?owner=no-such-user" % tmp_path).code == 2
+    assert run("copy", src.url(user), "%s:%s/mail?owner=no-such-user" % (scheme, tmp_path)).code == 2
 
 
 def test_locks_of_a_killed_run_are_broken(src, run, user, tmp_path):
