@@ -45,6 +45,7 @@ enum store_cap {
 	STORE_CAP_FILES =
 		32768, /* kept in local files: no round trips, appends are committed in groups */
 	STORE_CAP_COMPRESS = 65536, /* store_compress() would change something */
+	STORE_CAP_MOVE = 131072, /* box_move() is one step for each message (RFC 6851) */
 };
 
 enum store_use { /* RFC 6154, 8457; a mailbox may have several: the first counts */

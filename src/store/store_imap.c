@@ -120,6 +120,7 @@ static const struct {
 	{ IMAP_CAP_CREATE_SPECIAL_USE, STORE_CAP_SPECIAL_USE },
 	{ IMAP_CAP_LITERAL_PLUS | IMAP_CAP_LITERAL_MINUS, STORE_CAP_STREAMS },
 	{ IMAP_CAP_LIST_STATUS, STORE_CAP_CHEAP_LIST },
+	{ IMAP_CAP_MOVE, STORE_CAP_MOVE },
 };
 
 static bool has_any(const struct imap *imap, unsigned caps)
