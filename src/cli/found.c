@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/printer.h"
-#include "store/store_eml_parts.h"
+#include "mail/header_field.h"
+#include "mail/mime.h"
 
 #define LINE_MAX_BYTES (1u << 20)
 #define FIELD_MAX 2000 /* octets of a header field that are shown */
@@ -64,13 +65,13 @@ static struct span key_of(uint32_t uid, char text[16])
 /* The first field of this name: its value, unfolded and decoded; NULL = there is none. */
 static const char *field(struct span header, const char *name, struct arena *arena)
 {
-	char *value = eml_header_field(header, span_of(name), arena);
+	char *value = header_field(header, span_of(name), arena);
 
 	if (!value)
 		return NULL;
 	if (strlen(value) > FIELD_MAX)
 		value[FIELD_MAX] = '\0';
-	return eml_parts_decode(value, arena);
+	return mime_decode(value, arena);
 }
 
 void found_header(void *context, uint32_t uid, struct span header)

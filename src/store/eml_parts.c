@@ -1,44 +1,33 @@
 /*
- * Attachments as files of their own, through GMime: the only file that knows of it. The message is on the disk, and GMime streams from there. A part is an
+ * Attachments as files of their own, through GMime. The message is on the disk, and GMime streams from there. A part is an
  * attachment when it says so or has a file name.
  */
 #include "base/log.h"
 #include "base/os.h"
+#include "mail/mime_library.h"
 #include "store/store_eml_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <unistd.h>
-
-/* GLib's header around alloca(), which is banned here (base/banned.h) and not used by what follows. */
-#define __G_ALLOCA_H__
-#include <gmime/gmime.h>
 
 #define PARTS_MAX 1000
 #define NAME_TRIES 1000
 #define TAMED_MAX 150
 
-static void begin_gmime(void)
+static bool is_a(GMimeObject *object, GType type)
 {
-	g_mime_init();
+	return mime_library.g_type_check_instance_is_a((GTypeInstance *)object, type);
 }
 
-static void start(void)
+static bool is_part(GMimeObject *object)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, begin_gmime);
+	return is_a(object, mime_library.g_mime_part_get_type());
 }
 
-char *eml_parts_decode(const char *text, struct arena *arena)
+static bool is_message(GMimeObject *object)
 {
-	start();
-	char *decoded = g_mime_utils_header_decode_text(NULL, text);
-	char *copy = arena_strdup(arena, decoded ? decoded : text);
-
-	g_free(decoded);
-	return copy;
+	return is_a(object, mime_library.g_mime_message_part_get_type());
 }
 
 struct parts {
@@ -50,20 +39,22 @@ struct parts {
 
 static const char *name_of(GMimeObject *part)
 {
-	const char *name = GMIME_IS_PART(part) ? g_mime_part_get_filename(GMIME_PART(part)) : NULL;
+	const char *name =
+		is_part(part) ? mime_library.g_mime_part_get_filename((GMimePart *)part) : NULL;
 
-	if (!name && GMIME_IS_MESSAGE_PART(part))
-		name = g_mime_object_get_content_disposition_parameter(part, "filename");
+	if (!name && is_message(part))
+		name = mime_library.g_mime_object_get_content_disposition_parameter(
+			part, "filename");
 	return name;
 }
 
 static bool is_attachment(GMimeObject *part)
 {
-	const char *disposition = g_mime_object_get_disposition(part);
+	const char *disposition = mime_library.g_mime_object_get_disposition(part);
 
-	if (disposition && g_ascii_strcasecmp(disposition, "attachment") == 0)
+	if (disposition && strcasecmp(disposition, "attachment") == 0)
 		return true;
-	return GMIME_IS_PART(part) && name_of(part) != NULL;
+	return is_part(part) && name_of(part) != NULL;
 }
 
 /* UID.NAME, which never looks like a message: one that would gets a "_". */
@@ -86,24 +77,26 @@ static void make_name(const struct parts *parts, GMimeObject *part, unsigned try
 
 static int write_content(GMimeObject *part, int fd)
 {
-	GMimeStream *out = g_mime_stream_fs_new(fd);
+	GMimeStream *out = mime_library.g_mime_stream_fs_new(fd);
 	ssize_t rc = 0;
 
-	g_mime_stream_fs_set_owner(GMIME_STREAM_FS(out), FALSE);
-	if (GMIME_IS_MESSAGE_PART(part)) {
-		GMimeMessage *inner = g_mime_message_part_get_message(GMIME_MESSAGE_PART(part));
+	mime_library.g_mime_stream_fs_set_owner((GMimeStreamFs *)out, FALSE);
+	if (is_message(part)) {
+		GMimeMessage *inner =
+			mime_library.g_mime_message_part_get_message((GMimeMessagePart *)part);
 
 		if (inner)
-			rc = g_mime_object_write_to_stream(GMIME_OBJECT(inner), NULL, out);
-	} else if (GMIME_IS_PART(part)) {
-		GMimeDataWrapper *content = g_mime_part_get_content(GMIME_PART(part));
+			rc = mime_library.g_mime_object_write_to_stream(
+				(GMimeObject *)inner, NULL, out);
+	} else if (is_part(part)) {
+		GMimeDataWrapper *content = mime_library.g_mime_part_get_content((GMimePart *)part);
 
 		if (content)
-			rc = g_mime_data_wrapper_write_to_stream(content, out);
+			rc = mime_library.g_mime_data_wrapper_write_to_stream(content, out);
 	}
-	if (rc >= 0 && g_mime_stream_flush(out) < 0)
+	if (rc >= 0 && mime_library.g_mime_stream_flush(out) < 0)
 		rc = -1;
-	g_object_unref(out);
+	mime_library.g_object_unref(out);
 	return rc < 0 ? -1 : 0;
 }
 
@@ -146,13 +139,13 @@ static int write_part(const struct parts *parts, GMimeObject *part, struct err *
 
 static int write_all(struct parts *parts, GMimeMessage *message, struct err *err)
 {
-	GMimePartIter *iter = g_mime_part_iter_new(GMIME_OBJECT(message));
+	GMimePartIter *iter = mime_library.g_mime_part_iter_new((GMimeObject *)message);
 	unsigned seen = 0;
 	int rc = 0;
 
-	if (g_mime_part_iter_is_valid(iter)) {
+	if (mime_library.g_mime_part_iter_is_valid(iter)) {
 		do {
-			GMimeObject *part = g_mime_part_iter_get_current(iter);
+			GMimeObject *part = mime_library.g_mime_part_iter_get_current(iter);
 
 			if (seen++ == PARTS_MAX) {
 				log_warn(
@@ -164,9 +157,9 @@ static int write_all(struct parts *parts, GMimeMessage *message, struct err *err
 				continue;
 			parts->count++;
 			rc = write_part(parts, part, err);
-		} while (rc == 0 && g_mime_part_iter_next(iter));
+		} while (rc == 0 && mime_library.g_mime_part_iter_next(iter));
 	}
-	g_mime_part_iter_free(iter);
+	mime_library.g_mime_part_iter_free(iter);
 	return rc;
 }
 
@@ -176,16 +169,17 @@ int eml_parts_write(
 	struct parts parts = { .store = store, .dir = dir, .uid = uid };
 	int rc = 0;
 
-	start();
-	GMimeStream *stream = g_mime_stream_fs_new_with_bounds(fd, 0, -1);
-	g_mime_stream_fs_set_owner(GMIME_STREAM_FS(stream), FALSE);
-	GMimeParser *parser = g_mime_parser_new_with_stream(stream);
-	GMimeMessage *message = g_mime_parser_construct_message(parser, NULL);
+	if (mime_need(err) < 0)
+		return -1;
+	GMimeStream *stream = mime_library.g_mime_stream_fs_new_with_bounds(fd, 0, -1);
+	mime_library.g_mime_stream_fs_set_owner((GMimeStreamFs *)stream, FALSE);
+	GMimeParser *parser = mime_library.g_mime_parser_new_with_stream(stream);
+	GMimeMessage *message = mime_library.g_mime_parser_construct_message(parser, NULL);
 	if (message) {
 		rc = write_all(&parts, message, err);
-		g_object_unref(message);
+		mime_library.g_object_unref(message);
 	}
-	g_object_unref(parser);
-	g_object_unref(stream);
+	mime_library.g_object_unref(parser);
+	mime_library.g_object_unref(stream);
 	return rc;
 }

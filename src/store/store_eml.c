@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "base/path.h"
 #include "mail/mailbox_name.h"
+#include "mail/mime_library.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,6 +53,8 @@ static int take_words(struct store_eml *store, struct err *err)
 								: EML_ATTACHMENTS_ONLY;
 	if (store->attachments == EML_ATTACHMENTS_ONLY && strcmp(parts, "only") != 0)
 		return usage("attachments", parts, "no, also or only", err);
+	if (store->attachments != EML_ATTACHMENTS_NO && mime_need(err) < 0)
+		return -1;
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "mail/header_field.h"
+#include "mail/mime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,9 +145,9 @@ static void add_pending(struct store_eml *store)
 		.token = store->token };
 	pending->row.has_sha256 = true;
 	digest_end(store->digest, pending->row.sha256);
-	pending->row.message_id = keep_text(eml_header_field(header, SPAN("Message-ID"), arena));
+	pending->row.message_id = keep_text(header_field(header, SPAN("Message-ID"), arena));
 	if (store->name_by == EML_BY_SUBJECT)
-		pending->subject = keep_text(eml_header_field(header, SPAN("Subject"), arena));
+		pending->subject = keep_text(header_field(header, SPAN("Subject"), arena));
 	store->pending_bytes += store->row.size;
 	store->fd = -1;
 	store->temporary = NULL;
@@ -163,8 +165,8 @@ static int add_name(struct store_eml *store, const struct eml_pending *pending, 
 		rc = buf_print(out, "%llu", (unsigned long long)number);
 	} else {
 		if (store->name_by == EML_BY_SUBJECT && pending->subject) {
-			eml_name_tame(span_of(eml_parts_decode(pending->subject, arena)),
-				SUBJECT_MAX, out);
+			eml_name_tame(
+				span_of(mime_decode(pending->subject, arena)), SUBJECT_MAX, out);
 			rc = out->len > 0 ? buf_add_char(out, '.') : 0;
 		}
 		rc |= buf_print(out, "%lu", (unsigned long)uid);

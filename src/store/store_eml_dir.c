@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "mail/header_field.h"
 #include "state/ledger.h"
 
 #include <dirent.h>
@@ -214,7 +215,7 @@ static int adopt(struct store_eml *store, struct eml_dir *dir, const char *name,
 			.size = (uint64_t)st.st_size,
 			.has_sha256 = true,
 			.where = converts ? arena_print(arena, "~%s", name) : name,
-			.message_id = eml_header_field(
+			.message_id = header_field(
 				buf_span(&contents->header), SPAN("Message-ID"), arena),
 		};
 

@@ -125,8 +125,6 @@ struct span eml_name_without_flags(const char *name, struct flag_table *flags, f
 bool eml_name_has_ext(struct span name, const char *ext);
 /* What may stand in a file name, of at most `max` octets; "" when nothing is left. */
 void eml_name_tame(struct span text, size_t max, struct buf *out);
-/* The value of a header field, unfolded, in the arena; NULL = not there. */
-char *eml_header_field(struct span header, struct span field, struct arena *arena);
 
 /* ---- store_eml_names.c ---- */
 
@@ -174,8 +172,6 @@ int eml_box_remove(
 /* Writes the attachments of a message beside it as UID.NAME; fd is the message, read from its beginning. */
 int eml_parts_write(struct store_eml *store, struct eml_dir *dir, int fd, uint32_t uid,
 	struct err *err) MUST_CHECK;
-/* A header's text with its encoded words decoded (RFC 2047), in the arena. */
-char *eml_parts_decode(const char *text, struct arena *arena);
 
 /* ---- store_eml_append.c ---- */
 

@@ -65,21 +65,6 @@ static void test_tame(void **state)
 	assert_false(eml_name_has_ext(SPAN(".eml"), "eml") || eml_name_has_ext(SPAN("eml"), "eml"));
 }
 
-static void test_header(void **state)
-{
-	const struct span header = SPAN("Subject: a\r\n b\r\nMESSAGE-ID:\r\n <x@y>\r\nX: \r\n\r\n"
-					"From: body\r\n");
-	struct arena *arena = arena_new();
-
-	(void)state;
-	assert_string_equal(eml_header_field(header, SPAN("Subject"), arena), "a b");
-	assert_string_equal(eml_header_field(header, SPAN("Message-ID"), arena), "<x@y>");
-	assert_string_equal(eml_header_field(header, SPAN("X"), arena), "");
-	assert_null(eml_header_field(header, SPAN("From"), arena));
-	assert_null(eml_header_field(SPAN("Subject: open"), SPAN("Subject"), arena));
-	arena_free(arena);
-}
-
 static void test_levels(void **state)
 {
 	static const char *const cases[][2] = {
@@ -124,7 +109,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_tame),
-		cmocka_unit_test(test_header),
+
 		cmocka_unit_test(test_levels),
 	};
 
