@@ -61,7 +61,7 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 	const unsigned side = strcmp(role, "dst") == 0;
 	struct account_request request = {
 		.location = cli->location[index],
-		.options = cli->account_given[side] ? &cli->account[side] : NULL,
+		.options = &cli->account[side],
 		.role = role,
 		.may_prompt = true,
 	};

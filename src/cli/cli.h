@@ -60,7 +60,7 @@ struct cli {
 	struct size_options size;
 	struct search_options search;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
-	bool account_given[2]; /* any of them */
+	bool account_given; /* any --KEY of a command with one side */
 
 	unsigned verbose; /* how many -v */
 	bool help, version;

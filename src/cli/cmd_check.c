@@ -25,7 +25,7 @@ static const struct option own[] = {
 
 static int check_options(const struct cli *cli, struct err *err)
 {
-	if (cli->locations > LOCATIONS_WITH_KEYS && cli->account_given[0])
+	if (cli->locations > LOCATIONS_WITH_KEYS && cli->account_given)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"with %zu locations account keys belong to each of them: "
 			"LOCATION?KEY=VALUE",

@@ -160,7 +160,7 @@ const struct command command_copy = {
 		   "nothing is lost, nothing is doubled, and what is done is not done again.",
 	.arguments = "SRC DST",
 	.groups = GROUP_ACCOUNTS | GROUP_RUN | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES |
-		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
+		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT | GROUP_FILES,
 	.least = 2,
 	.most = 2,
 	.many = MANY_TOGETHER,
@@ -186,7 +186,7 @@ const struct command command_mirror = {
 		   "nothing.",
 	.arguments = "SRC DST",
 	.groups = GROUP_ACCOUNTS | GROUP_RUN | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES |
-		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT,
+		  GROUP_IDENTITY | GROUP_FLAGS | GROUP_DELETING | GROUP_CONTENT | GROUP_FILES,
 	.least = 2,
 	.most = 2,
 	.begin = mirror_begin,

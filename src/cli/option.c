@@ -350,7 +350,7 @@ static int store_key(struct cli *cli, const struct option_shown *option, const c
 	bool more = *slot && account_keys[option->key].type == KEY_LIST;
 
 	*slot = more ? arena_print(cli->arena, "%s,%s", *slot, value) : value;
-	cli->account_given[option->side] = true;
+	cli->account_given = true;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #define AT(member) offsetof(struct cli, member)
 #define SETTING(member) offsetof(struct cli, settings.member)
+#define DST_KEY(key) offsetof(struct cli, account[1].value[key])
 
 static const struct option global[] = {
 	{ "help", NULL, NULL, "explain the command, or the program, and exit", AT(help), NULL,
@@ -212,6 +213,23 @@ static const struct option content[] = {
 		NULL, OPTION_TEXT, 0, false },
 };
 
+/* --dst-KEY without the side: nobody lays out a source. (headers-only is among content.) */
+static const struct option files[] = {
+	{ "layout", "HOW", "maildir++|fs|flat|thunderbird", "short for --dst-layout",
+		DST_KEY(ACCOUNT_LAYOUT), NULL, OPTION_TEXT, 0, false },
+	{ "variant", "KIND", "mboxo|mboxrd|mboxcl|mboxcl2|mboxrd,status",
+		"short for --dst-variant (of a source: --src-variant)", DST_KEY(ACCOUNT_VARIANT),
+		NULL, OPTION_TEXT, 0, false },
+	{ "ext", "EXTENSION", NULL, "short for --dst-ext (of a source: --src-ext)",
+		DST_KEY(ACCOUNT_EXT), NULL, OPTION_TEXT, 0, false },
+	{ "name-by", "HOW", "uid|number|subject", "short for --dst-name-by",
+		DST_KEY(ACCOUNT_NAME_BY), NULL, OPTION_TEXT, 0, false },
+	{ "attachments", "HOW", "no|also|only", "short for --dst-attachments",
+		DST_KEY(ACCOUNT_ATTACHMENTS), NULL, OPTION_TEXT, 0, false },
+	{ "owner", "USER[:GROUP]", NULL, "short for --dst-owner", DST_KEY(ACCOUNT_OWNER), NULL,
+		OPTION_TEXT, 0, false },
+};
+
 const struct option_group option_groups[] = {
 	{ GROUP_MAILBOXES, "Which mailboxes", mailboxes, countof(mailboxes) },
 	{ GROUP_MESSAGES, "Which messages (all conditions hold together)", messages,
@@ -221,6 +239,7 @@ const struct option_group option_groups[] = {
 	{ GROUP_FLAGS, "Flags", flags, countof(flags) },
 	{ GROUP_DELETING, "Deleting", deleting, countof(deleting) },
 	{ GROUP_CONTENT, "Content", content, countof(content) },
+	{ GROUP_FILES, "Files at the destination", files, countof(files) },
 	{ GROUP_RUN, "The run", run, countof(run) },
 	{ GROUP_GLOBAL, "Global", global, countof(global) },
 	{ 0, NULL, NULL, 0 },

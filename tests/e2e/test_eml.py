@@ -287,6 +287,10 @@ def test_keys_as_options(src, user, run, tmp_path):
     fill(src, user, {"INBOX": notes(1)})
     copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"), "--dst-ext=msg", "--dst-name-by=number")
     assert files(tmp_path / "mail") == ["INBOX/1.msg"]
+    copy(run, src.url(user), "eml:%s" % (tmp_path / "short"), "--ext=txt", "--name-by=number", "--attachments=also")
+    assert files(tmp_path / "short") == ["INBOX/1.txt"]
+    result = run("copy", src.url(user), "eml:%s" % (tmp_path / "none"), "--attachments=only", "--delete-source", "--yes")
+    assert result.code == 2 and "would lose" in result.err, result
 
 
 def test_mirror_deletes(src, dst, user, run, tmp_path):

@@ -254,10 +254,12 @@ def test_owner(src, run, user, tmp_path, scheme):
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
     load.fill(src, user, [("Work", notes(2), True), ("Work/Deep", notes(2), True)])
-    copy(run, src.url(user), "%s:%s/mail?owner=nobody" % (scheme, tmp_path))
+    copy(run, src.url(user), "%s:%s/mail" % (scheme, tmp_path), "--owner=nobody")
     owners = {os.lstat(os.path.join(folder, name)).st_uid for folder, dirs, names in os.walk(tmp_path / "mail") for name in dirs + names}
     assert owners == {65534} and os.stat(tmp_path / "mail").st_uid == 65534
     assert run("copy", src.url(user), "%s:%s/mail?owner=no-such-user" % (scheme, tmp_path)).code == 2
+    refused = run("copy", "%s:%s/mail" % (scheme, tmp_path), src.url(user), "--owner=nobody")
+    assert refused.code == 2 and "dst options: owner: is for files only" in refused.err, refused
 
 
 def test_locks_of_a_killed_run_are_broken(src, run, user, tmp_path):

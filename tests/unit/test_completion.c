@@ -31,6 +31,7 @@ static void test_values(void **state)
 		{ "copy", "dst-pass-file", COMPLETION_FILE, NULL },
 		{ "copy", "map", COMPLETION_FILE, NULL },
 		{ "copy", "mailbox", COMPLETION_TEXT, NULL },
+		{ "mirror", "attachments", COMPLETION_CHOICE, "no also only" },
 		{ "list", "tls", COMPLETION_CHOICE, "implicit starttls none" },
 	};
 	struct arena *arena = arena_new();

@@ -162,8 +162,33 @@ static void test_account_keys(void **state)
 	call(&one, "list --port=144 --timeout=5 loc");
 	assert_string_equal(one.err.text, "");
 	assert_string_equal(one.cli.account[0].value[ACCOUNT_PORT], "144");
-	assert_false(one.cli.account_given[1]);
+	assert_true(one.cli.account_given);
 	assert_int_equal(one.cli.settings.timeout_ms, 5000);
+	hang_up(&one);
+}
+
+/* Without a side they are the destination's, and the last one counts. */
+static void test_file_keys(void **state)
+{
+	struct call one;
+
+	(void)state;
+	call(&one,
+		"copy --dst-ext=x --layout fs --variant=mboxrd,status --ext=msg --name-by=number "
+		"--attachments only --owner=a:b src dst");
+	assert_string_equal(one.err.text, "");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_LAYOUT], "fs");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_VARIANT], "mboxrd,status");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_EXT], "msg");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_NAME_BY], "number");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_ATTACHMENTS], "only");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_OWNER], "a:b");
+	assert_null(one.cli.account[0].value[ACCOUNT_OWNER]);
+	hang_up(&one);
+
+	call(&one, "mirror --owner=a --dst-owner=b --src-owner=c src dst");
+	assert_string_equal(one.cli.account[0].value[ACCOUNT_OWNER], "c");
+	assert_string_equal(one.cli.account[1].value[ACCOUNT_OWNER], "b");
 	hang_up(&one);
 }
 
@@ -455,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_account_keys),
+		cmocka_unit_test(test_file_keys),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_files),
