@@ -105,8 +105,11 @@ static int db_fail(struct db *db, int code, struct err *err)
 		return db_damaged(db, err);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE, "%s is locked by another run",
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_STATE, "%s is locked by another run",
 			shown_path(db));
+		if (err)
+			err->retry = ERR_RETRY_NOW;
+		return -1;
 	case SQLITE_NOMEM:
 		(void)mem_array(SIZE_MAX, 1);
 	}

@@ -14,7 +14,7 @@ struct db;
 struct db_statement;
 
 /*
- * Creates the file 0600 if missing. Errors are ERR_LOCAL: disk full, locked, not a database, newer schema. In fault builds the unix VFS goes through base/os.
+ * Creates the file 0600 if missing. Errors are ERR_LOCAL: disk full, locked (ERR_RETRY_NOW), not a database, newer schema. In fault builds the unix VFS goes through base/os.
  * path NULL: a private temporary database that leaves nothing behind; it spills to an unlinked file rather than grow in memory.
  */
 struct db *db_open(const char *path, struct err *err);
