@@ -175,6 +175,12 @@ void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_
 		insert(set, arena, first, last);
 }
 
+void uidset_add_set(struct uidset *set, struct arena *arena, const struct uidset *more)
+{
+	for (size_t i = 0; i < more->count; i++)
+		uidset_add(set, arena, more->range[i].first, more->range[i].last);
+}
+
 bool uidset_has(const struct uidset *set, uint32_t uid)
 {
 	size_t i = find_range(set, uid);

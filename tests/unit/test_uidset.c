@@ -175,6 +175,20 @@ static void test_add_edges(void **state)
 	arena_free(arena);
 }
 
+static void test_add_set(void **state)
+{
+	struct arena *arena = arena_new();
+	struct uidset set = { 0 }, more = { 0 };
+
+	(void)state;
+	assert_int_equal(uidset_parse(SPAN("3,7:9"), arena, &set), 0);
+	assert_int_equal(uidset_parse(SPAN("1,4:7,20"), arena, &more), 0);
+	uidset_add_set(&set, arena, &more);
+	uidset_add_set(&set, arena, &(struct uidset){ 0 });
+	check_print(&set, 1000, "1,3:9,20 ");
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_print_parts),
 		cmocka_unit_test(test_add_random),
 		cmocka_unit_test(test_add_edges),
+		cmocka_unit_test(test_add_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
