@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/options.h"
 #include "store/users.h"
 
@@ -85,6 +86,41 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 	if (!cli->warned)
 		warn(account);
 	return account;
+}
+
+struct account *cli_account_of(
+	struct cli *cli, const char *location, const struct secret *secret, struct err *err)
+{
+	static const struct account_values nothing;
+	const struct account_request request = {
+		.location = location,
+		.user = cli->user ? cli->user->side[0].user : NULL,
+		.line = secret ? &nothing : NULL,
+		.line_secret = secret,
+		.role = "",
+		.may_prompt = !cli->user,
+		.config = cli_config(cli, err) == 0 ? cli->config : NULL,
+	};
+	struct account *account = err->scope == ERR_NONE ? account_new(&request, err) : NULL;
+
+	if (account && !cli->warned)
+		warn(account);
+	return account;
+}
+
+const char *cli_state_dir(const struct cli *cli, struct err *err)
+{
+	const struct settings *settings = &cli->settings;
+	const char *dir;
+
+	if (settings->no_state)
+		return NULL;
+	dir = settings->state_dir ? path_expand(cli->arena, settings->state_dir)
+				  : path_state_dir(cli->arena);
+	if (!dir)
+		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"no place for the state: set HOME, or --state DIR, or --state none");
+	return dir;
 }
 
 enum progress_when cli_progress(const struct cli *cli)

@@ -48,6 +48,12 @@ struct search_options {
 	bool uids; /* nothing but UIDs */
 };
 
+struct filter_options {
+	const char *rules, *under; /* under: NULL = rules for any mailbox mean all */
+	bool first_match, watch;
+	int64_t poll_ms;
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -59,6 +65,7 @@ struct cli {
 	struct check_options check;
 	struct size_options size;
 	struct search_options search;
+	struct filter_options filter;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 
@@ -85,6 +92,15 @@ struct cli {
  * certificate that is not checked, a password on the command line). NULL: usage error, exit 2.
  */
 struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err);
+struct secret;
+/*
+ * The account of a location that stands elsewhere than on the command line, such as in a rules file; secret: as it stands there, or NULL. The options
+ * of the command line are not its own.
+ */
+struct account *cli_account_of(
+	struct cli *cli, const char *location, const struct secret *secret, struct err *err);
+/* Where this run keeps what it has to remember, "~/" expanded; NULL with no err set: nowhere (--state none), else NULL with err. */
+const char *cli_state_dir(const struct cli *cli, struct err *err);
 /* Whether to show progress: JSON lines and a progress line on one terminal would tear each other apart. */
 enum progress_when cli_progress(const struct cli *cli);
 

@@ -12,6 +12,7 @@ const struct command *const commands[] = {
 	&command_list,
 	&command_size,
 	&command_search,
+	&command_filter,
 	&command_run,
 	&command_completion,
 	&command_help,
@@ -21,7 +22,7 @@ const struct command *const commands[] = {
 
 /* The contract's other commands (product §2). */
 static const char *const later[] = { "sync", "compare", "backup", "restore", "snapshots", "verify",
-	"prune", "migrate", "filter", "dedup", "purge", "trash", "mailbox", "serve" };
+	"prune", "migrate", "dedup", "purge", "trash", "mailbox", "serve" };
 
 const struct command *command_find(const char *name)
 {

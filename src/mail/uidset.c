@@ -175,10 +175,52 @@ void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_
 		insert(set, arena, first, last);
 }
 
-void uidset_add_set(struct uidset *set, struct arena *arena, const struct uidset *more)
+void uidset_add_all(struct uidset *set, const struct uidset *more, struct arena *arena)
 {
 	for (size_t i = 0; i < more->count; i++)
 		uidset_add(set, arena, more->range[i].first, more->range[i].last);
+}
+
+struct uidset uidset_common(const struct uidset *a, const struct uidset *b, struct arena *arena)
+{
+	struct uidset out = { 0 };
+
+	for (size_t i = 0, k = 0; i < a->count && k < b->count;) {
+		const struct uid_range x = a->range[i], y = b->range[k];
+		const uint32_t first = x.first > y.first ? x.first : y.first;
+		const uint32_t last = x.last < y.last ? x.last : y.last;
+
+		if (first <= last)
+			uidset_add(&out, arena, first, last);
+		if (x.last < y.last)
+			i++;
+		else
+			k++;
+	}
+	return out;
+}
+
+struct uidset uidset_without(const struct uidset *a, const struct uidset *b, struct arena *arena)
+{
+	struct uidset out = { 0 };
+	size_t k = 0;
+
+	for (size_t i = 0; i < a->count; i++) {
+		uint64_t next = a->range[i].first;
+		const uint32_t last = a->range[i].last;
+
+		while (k < b->count && b->range[k].last < next)
+			k++;
+		for (size_t n = k; n < b->count && b->range[n].first <= last; n++) {
+			if (b->range[n].first > next)
+				uidset_add(&out, arena, (uint32_t)next, b->range[n].first - 1);
+			if (b->range[n].last >= next)
+				next = (uint64_t)b->range[n].last + 1;
+		}
+		if (next <= last)
+			uidset_add(&out, arena, (uint32_t)next, last);
+	}
+	return out;
 }
 
 bool uidset_has(const struct uidset *set, uint32_t uid)

@@ -5,6 +5,8 @@
 #include "base/glob.h"
 #include "base/mem.h"
 #include "base/regex.h"
+#include "mail/mailbox_name.h"
+#include "net/secret.h"
 
 #include <string.h>
 
@@ -17,6 +19,8 @@ void rules_free(struct rules *rules)
 	for (size_t i = 0; i < rules->count; i++)
 		for (size_t k = 0; k < rules->rule[i].conditions; k++)
 			regex_free(rules->rule[i].condition[k].regex);
+	for (size_t i = 0; i < rules->places; i++)
+		secret_free((struct secret *)(uintptr_t)rules->place[i]->secret);
 	arena_free(rules->arena);
 	mem_free(rules);
 }
@@ -36,9 +40,22 @@ const char *rules_field(const struct rules *rules, size_t index)
 	return index < rules->fields ? rules->field[index] : NULL;
 }
 
-const char *rules_search(const struct rules *rules, size_t index)
+const char *rules_search(const struct rules *rules, size_t index, size_t *rule_out)
 {
-	return index < rules->searches ? rules->search[index] : NULL;
+	if (index >= rules->searches)
+		return NULL;
+	*rule_out = rules->search_rule[index];
+	return rules->search[index];
+}
+
+const struct rule_place *rules_place(const struct rules *rules, size_t index)
+{
+	return index < rules->places ? rules->place[index] : NULL;
+}
+
+void rules_under(struct rules *rules, const char *mailbox)
+{
+	rules->under = arena_strdup(rules->arena, mailbox);
 }
 
 /* INBOX has no case (RFC 3501 §5.1). */
@@ -48,20 +65,31 @@ static bool same_mailbox(const char *a, const char *b)
 					    span_equal_nocase(span_of(b), SPAN("INBOX")));
 }
 
-static bool takes_from(const struct rule_full *rule, const char *mailbox)
+static bool takes_from(const struct rules *rules, const struct rule_full *rule, const char *mailbox)
 {
-	for (size_t i = 0; i < rule->sources; i++)
-		if (same_mailbox(rule->source[i], mailbox) ||
-			(rule->globs ? glob_match(rule->source[i], span_of(mailbox))
-				     : strcmp(rule->source[i], "*") == 0))
+	const char *any = rule->globs ? "**" : "*";
+
+	for (size_t i = 0; i < rule->sources; i++) {
+		if (strcmp(rule->source[i], any) == 0) {
+			if (!rules->under || mailbox_below(rules->under, mailbox))
+				return true;
+		} else if (same_mailbox(rule->source[i], mailbox) ||
+			   (rule->globs && glob_match(rule->source[i], span_of(mailbox)))) {
 			return true;
+		}
+	}
 	return false;
+}
+
+bool rules_takes(const struct rules *rules, size_t index, const char *mailbox)
+{
+	return takes_from(rules, &rules->rule[index], mailbox);
 }
 
 bool rules_want(const struct rules *rules, const char *mailbox)
 {
 	for (size_t i = 0; i < rules->count; i++)
-		if (takes_from(&rules->rule[i], mailbox) && !rules_stays(rules, i, mailbox))
+		if (takes_from(rules, &rules->rule[i], mailbox) && !rules_stays(rules, i, mailbox))
 			return true;
 	return false;
 }
@@ -171,7 +199,8 @@ size_t rules_decide(const struct rules *rules, const char *mailbox,
 	for (size_t n = 0; n < rules->count; n++) {
 		size_t i = first_match ? n : rules->count - 1 - n;
 
-		if (takes_from(&rules->rule[i], mailbox) && matches(&rules->rule[i], message))
+		if (takes_from(rules, &rules->rule[i], mailbox) &&
+			matches(&rules->rule[i], message))
 			return i;
 	}
 	return RULES_NONE;
@@ -181,7 +210,7 @@ bool rules_stays(const struct rules *rules, size_t index, const char *mailbox)
 {
 	const struct rule *rule = &rules->rule[index].rule;
 
-	return !rule->remote && same_mailbox(rule->target, mailbox);
+	return !rule->place && same_mailbox(rule->target, mailbox);
 }
 
 /* Unfolds (RFC 5322 §2.2.3): the line end goes, the blank behind it stays. */

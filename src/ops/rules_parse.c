@@ -69,7 +69,6 @@ static int line_condition(struct parse *parse, struct condition *condition, stru
 static int line_target(
 	struct parse *parse, struct rule_full *rule, struct span text, struct err *err)
 {
-	const struct rules *rules = parse->rules;
 	size_t colon, port;
 	uint32_t number;
 
@@ -78,17 +77,15 @@ static int line_target(
 	if (colon == SIZE_MAX && span_equal(text, SPAN("*")))
 		return wrong(err, "the target * means something at a RemoteServer only");
 	if (colon == SIZE_MAX)
-		return rule_mailbox(parse, text, &rule->rule.target, err);
-	for (size_t i = 0; i < rules->remotes; i++)
-		if (span_equal_nocase(span_of(rules->remote[i]), span_sub(text, 0, colon)))
-			rule->rule.remote = rules->remote[i];
-	if (!rule->rule.remote)
+		return rule_target(parse, text, &rule->rule.target, err);
+	rule->rule.place = rule_place_find(parse->rules, span_sub(text, 0, colon));
+	if (!rule->rule.place)
 		return wrong(err, "the target names a server, and no RemoteServer line above does");
 	text = span_from(text, colon + 1);
 	port = span_find(text, ':');
 	if (port != SIZE_MAX && span_u32(span_sub(text, 0, port), &number))
 		text = span_from(text, port + 1);
-	return rule_mailbox(parse, text, &rule->rule.target, err);
+	return rule_target(parse, text, &rule->rule.target, err);
 }
 
 /* Fields between one or more tabs. */
@@ -107,24 +104,6 @@ static size_t split(struct span line, struct span out[FIELDS + 1])
 	return count;
 }
 
-/* "RemoteServer: host[:port]/user/secret"; the secret is not kept. */
-static int remote_line(struct parse *parse, struct span text, struct err *err)
-{
-	struct rules *rules = parse->rules;
-	struct span host = span_trim(text);
-	size_t slash = span_find(host, '/'), colon;
-
-	if (slash == SIZE_MAX)
-		return wrong(err, "a server is written RemoteServer: HOST[:PORT]/USER/SECRET");
-	host = span_sub(host, 0, slash);
-	colon = span_find(host, ':');
-	host = span_sub(host, 0, colon == SIZE_MAX ? host.len : colon);
-	if (host.len == 0 || !utf8_valid(host))
-		return wrong(err, "a server is written RemoteServer: HOST[:PORT]/USER/SECRET");
-	rule_text_once(parse, &rules->remote, &rules->remotes, host);
-	return 0;
-}
-
 static int read_line(struct parse *parse, struct span line, struct err *err)
 {
 	struct span field[FIELDS + 1];
@@ -132,7 +111,7 @@ static int read_line(struct parse *parse, struct span line, struct err *err)
 	size_t count;
 
 	if (span_starts_nocase(line, SPAN("RemoteServer:")))
-		return remote_line(parse, span_from(line, 13), err);
+		return rule_remote(parse, span_from(line, 13), err);
 	if (span_starts_nocase(line, SPAN("LocalServer:")))
 		return 0; /* the account stands on the command line */
 	count = split(line, field);
@@ -158,7 +137,7 @@ static int block_target(
 	if (rule->rule.target)
 		return wrong(err, "a rule has one target");
 	rule->rule.copy = copy;
-	return rule_mailbox(parse, value, &rule->rule.target, err);
+	return rule_target(parse, value, &rule->rule.target, err);
 }
 
 static int block_header(struct parse *parse, struct rule_full *rule, struct span name,
@@ -225,6 +204,8 @@ static int read_key(struct parse *parse, struct span line, struct err *err)
 		return add_source(parse, rule, value, err);
 	if (span_equal(key, SPAN("move-to")) || span_equal(key, SPAN("copy-to")))
 		return block_target(parse, rule, value, key.data[0] == 'c', err);
+	if (span_equal(key, SPAN("at")))
+		return rule_at(parse, value, &rule->rule.place, err);
 	if (span_equal(key, SPAN("any"))) {
 		rule->any = span_equal(value, SPAN("yes"));
 		return rule->any || span_equal(value, SPAN("no")) ? 0
@@ -244,6 +225,8 @@ static int end_block(struct parse *parse, struct err *err)
 	parse->line = rule->rule.line;
 	if (!rule->rule.target)
 		return wrong(err, "the rule has neither move-to nor copy-to");
+	if (strcmp(rule->rule.target, "*") == 0 && !rule->rule.place)
+		return wrong(err, "the target * means something with `at` only");
 	if (rule->conditions == 0)
 		return wrong(err, "the rule has no condition");
 	return rule->sources > 0 ? 0 : add_source(parse, rule, SPAN("**"), err);

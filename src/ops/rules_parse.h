@@ -28,6 +28,14 @@ struct span rule_unquote(struct span text);
 /* A mailbox's name: UTF-8 with nothing harmful in it. */
 int rule_mailbox(
 	struct parse *parse, struct span text, const char **out, struct err *err) MUST_CHECK;
+/* The mailbox of a target: a name that can be created, or "*" at another place. */
+int rule_target(
+	struct parse *parse, struct span text, const char **out, struct err *err) MUST_CHECK;
+/* rules_place.c: what stands behind "RemoteServer:", and the value of `at`. */
+int rule_remote(struct parse *parse, struct span text, struct err *err) MUST_CHECK;
+int rule_at(struct parse *parse, struct span text, const struct rule_place **out,
+	struct err *err) MUST_CHECK;
+const struct rule_place *rule_place_find(const struct rules *rules, struct span name);
 /* Room for one more in a list that doubles whenever it is full. */
 void *rule_more(struct parse *parse, void *list, size_t count, size_t size);
 /* Adds to a list of texts, unless it is there; its index. */

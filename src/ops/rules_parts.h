@@ -38,8 +38,11 @@ struct rules {
 	struct arena *arena;
 	struct rule_full *rule;
 	size_t count;
-	const char **field, **search, **remote; /* remote: hosts of RemoteServer lines */
-	size_t fields, searches, remotes;
+	const char **field, **search;
+	size_t *search_rule; /* whose search it is */
+	struct rule_place **place;
+	size_t fields, searches, places;
+	const char *under; /* rules_under(), or NULL */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/regex.h"
 #include "base/text.h"
+#include "ops/name_map.h"
 
 #include <string.h>
 
@@ -167,6 +168,20 @@ int rule_mailbox(struct parse *parse, struct span text, const char **out, struct
 	return 0;
 }
 
+int rule_target(struct parse *parse, struct span text, const char **out, struct err *err)
+{
+	const char *problem;
+
+	if (rule_mailbox(parse, text, out, err) < 0)
+		return -1;
+	problem = name_problem(span_of(*out));
+	if (problem)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"the target cannot be a mailbox's name: %s", problem);
+	*out = name_canonical(*out);
+	return 0;
+}
+
 /* One word of a search: up to a blank or a parenthesis, or a whole quoted string. 0 at the end, -1: the quotes do not end. */
 static int next_word(struct span *rest, struct span *out)
 {
@@ -262,7 +277,10 @@ int rule_search(struct parse *parse, struct condition *condition, struct span te
 		condition->kind = CONDITION_SEARCH;
 		rules->search =
 			rule_more(parse, rules->search, rules->searches, sizeof *rules->search);
+		rules->search_rule = rule_more(
+			parse, rules->search_rule, rules->searches, sizeof *rules->search_rule);
 		rules->search[rules->searches] = arena_text(rules->arena, buf_span(&out));
+		rules->search_rule[rules->searches] = rules->count - 1;
 		condition->number = rules->searches++;
 	}
 	buf_release(&out);

@@ -7,9 +7,7 @@
 
 static size_t room_for_set(const struct set_run *run)
 {
-	/* a name is quoted: at most two octets for one */
-	const size_t name = run->mailbox != NULL ? 2 * strlen(run->mailbox) + 3 : 0;
-	const size_t used = strlen(run->verb) + strlen(run->tail) + name + LINE_RESERVE;
+	const size_t used = strlen(run->verb) + strlen(run->tail) + LINE_RESERVE;
 	const size_t line = imap_line_max(run->imap);
 
 	return line > used + LINE_RESERVE ? line - used : LINE_RESERVE;
@@ -21,8 +19,6 @@ static uint32_t send_piece(struct set_run *run, const char *set, struct err *err
 
 	imap_command_init(&command, run->verb);
 	imap_command_raw(&command, set);
-	if (run->mailbox != NULL)
-		imap_command_mailbox(&command, run->mailbox);
 	imap_command_raw(&command, run->tail);
 	return imap_submit(run->imap, &command, err);
 }
@@ -50,7 +46,6 @@ static int send_next(struct set_run *run, struct err *err)
 int set_run_next(struct set_run *run, const struct imap_event **out, struct err *err)
 {
 	for (;;) {
-		const struct imap_event *event = NULL;
 		struct err local = ERR_INIT;
 		int rc;
 
@@ -60,8 +55,7 @@ int set_run_next(struct set_run *run, const struct imap_event **out, struct err 
 		}
 		if (run->count == 0)
 			return 0;
-		rc = imap_until(run->imap, run->tag[run->first], &event, &local);
-		*out = event;
+		rc = imap_until(run->imap, run->tag[run->first], out, &local);
 		if (rc > 0)
 			return 1;
 		if (rc < 0 && local.scope >= ERR_CONN) {
@@ -75,8 +69,6 @@ int set_run_next(struct set_run *run, const struct imap_event **out, struct err 
 		}
 		run->first = (run->first + 1) % SET_RUN_WINDOW;
 		run->count--;
-		if (event != NULL) /* read just now, and not earlier as another one's */
-			return 1;
 	}
 }
 

@@ -34,8 +34,10 @@ static void judge(const struct rules *rules, struct span header, struct arena *a
 
 		must(rule->line > 0 && rule->target && *rule->target && rule->text);
 	}
-	for (size_t i = 0; rules_search(rules, i); i++)
-		must(!strpbrk(rules_search(rules, i), "\r\n"));
+	for (size_t i = 0, rule; rules_search(rules, i, &rule); i++)
+		must(!strpbrk(rules_search(rules, i, &rule), "\r\n") && rule < rules_count(rules));
+	for (size_t i = 0; rules_place(rules, i); i++)
+		must(rules_place(rules, i)->index == i && *rules_place(rules, i)->location);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

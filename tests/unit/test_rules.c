@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/must.h"
+#include "net/secret.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,11 +116,14 @@ static void test_search(void **state)
 	struct rules *rules = make("ISEARCH\t\"OR (UNSEEN) (SENTSINCE (30))\"\tINBOX\tX\n"
 				   "ISEARCH\t(BEFORE 1 SUBJECT \"a (b 7\")\tINBOX\tX\n");
 	const bool no[] = { false }, yes[] = { true };
+	size_t rule;
 
 	(void)state;
-	assert_string_equal(rules_search(rules, 0), "OR (UNSEEN) (SENTSINCE 15-Oct-2023)");
-	assert_string_equal(rules_search(rules, 1), "(BEFORE 13-Nov-2023 SUBJECT \"a (b 7\")");
-	assert_null(rules_search(rules, 2));
+	assert_string_equal(rules_search(rules, 0, &rule), "OR (UNSEEN) (SENTSINCE 15-Oct-2023)");
+	assert_string_equal(
+		rules_search(rules, 1, &rule), "(BEFORE 13-Nov-2023 SUBJECT \"a (b 7\")");
+	assert_int_equal(rule, 1);
+	assert_null(rules_search(rules, 2, &rule));
 	rules_free(rules);
 	assert_true(holds("ISEARCH\tUNSEEN\tINBOX\tX", (struct mail){ .found = yes }));
 	assert_false(holds("ISEARCH\tUNSEEN\tINBOX\tX", (struct mail){ .found = no }));
@@ -154,13 +158,58 @@ static void test_own_target(void **state)
 	assert_false(rules_stays(rules, 1, "*"));
 	assert_false(rules_want(rules, "INBOX"));
 	assert_true(rules_want(rules, "Work"));
-	assert_string_equal(rules_at(rules, 1)->remote, "h");
+	assert_string_equal(rules_at(rules, 1)->place->name, "h");
 	assert_string_equal(rules_at(rules, 1)->target, "*");
 	assert_true(rules_at(rules, 1)->copy);
 	assert_int_equal(rules_at(rules, 1)->line, 3);
 	assert_string_equal(rules_field(rules, 0), "Subject");
 	assert_string_equal(rules_field(rules, 1), "To");
 	assert_null(rules_field(rules, 2));
+	rules_free(rules);
+}
+
+static void test_places(void **state)
+{
+	struct rules *rules =
+		make("RemoteServer: h:143/a@b/se/cr=et\nRemoteServer: disk = maildir:/x\n"
+		     "RemoteServer: work\nRemoteServer: g/u\nLocalServer: here/u/s\n"
+		     "To\tx\tAll\tH:993:M\nTo\tx\tAll\tdisk:M/N\nTo\ty\tAll\tinbox\n");
+
+	(void)state;
+	assert_string_equal(rules_place(rules, 0)->location, "imap://a%40b@h:143");
+	assert_true(span_equal(secret_bytes(rules_place(rules, 0)->secret), SPAN("se/cr=et")));
+	assert_string_equal(rules_place(rules, 1)->location, "maildir:/x");
+	assert_string_equal(rules_place(rules, 2)->location, "work");
+	assert_string_equal(rules_place(rules, 3)->location, "imaps://u@g");
+	assert_null(rules_place(rules, 3)->secret);
+	assert_null(rules_place(rules, 4));
+	assert_ptr_equal(rules_at(rules, 0)->place, rules_place(rules, 0));
+	assert_string_equal(rules_at(rules, 0)->target, "M");
+	assert_int_equal(rules_at(rules, 1)->place->index, 1);
+	assert_string_equal(rules_at(rules, 2)->target, "INBOX");
+	rules_free(rules);
+	rules = make("[a]\nsubject = x\nat = imaps://u@h/Old\nmove-to = *\n"
+		     "[b]\nsubject = y\ncopy-to = X\nat = imaps://u@h/Old\n");
+	assert_string_equal(rules_place(rules, 0)->location, "imaps://u@h/Old");
+	assert_null(rules_place(rules, 1));
+	assert_ptr_equal(rules_at(rules, 0)->place, rules_at(rules, 1)->place);
+	rules_free(rules);
+}
+
+static void test_under(void **state)
+{
+	struct rules *rules = make("To\tx\t*\tA\nTo\tx\tINBOX\tA\n");
+
+	(void)state;
+	rules_under(rules, "Work");
+	assert_true(rules_takes(rules, 0, "Work") && rules_takes(rules, 0, "Work/x"));
+	assert_false(rules_takes(rules, 0, "Workers") || rules_takes(rules, 0, "INBOX"));
+	assert_true(rules_takes(rules, 1, "inbox"));
+	rules_free(rules);
+	rules = make("[a]\nto = x\nmove-to = A\n[b]\nin = */x\nto = x\nmove-to = A\n");
+	rules_under(rules, "Work");
+	assert_true(rules_takes(rules, 0, "Work/x") && rules_takes(rules, 1, "Other/x"));
+	assert_false(rules_takes(rules, 0, "Other/x"));
 	rules_free(rules);
 }
 
@@ -200,7 +249,13 @@ static void test_refused(void **state)
 	refuse("Subject\t-\tINBOX\tX\n", "senders");
 	refuse("Subject\tx\tINBOX\thost:X\n", "no RemoteServer");
 	refuse("Subject\tx\tINBOX\t*\n", "RemoteServer only");
-	refuse("RemoteServer: host\n", "RemoteServer: HOST");
+	refuse("RemoteServer: a b\n", "RemoteServer: HOST");
+	refuse("RemoteServer: h/\n", "RemoteServer: HOST");
+	refuse("RemoteServer: h:x/u/s\n", "RemoteServer: HOST");
+	refuse("RemoteServer: h = \n", "RemoteServer: HOST");
+	refuse("RemoteServer: h/u/s\nRemoteServer: H:1/v/t\n", "line 2: a line above names this");
+	refuse("Subject\tx\tINBOX\ta//b\n", "an empty level");
+	refuse("[a]\nsubject = x\nmove-to = *\n", "line 1: the target * means");
 	refuse("Bad Header\tx\tINBOX\tX\n", "no header's name");
 	refuse("Subject\tx\tINBOX\tX\x1b[0m\n", "control characters");
 	refuse("[a]\nsubject = x\n[b]\nmove-to = X\nfoo = 1\n",
@@ -218,6 +273,8 @@ int main(void)
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_own_target),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_under),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_refused),
 	};

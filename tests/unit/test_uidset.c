@@ -175,17 +175,48 @@ static void test_add_edges(void **state)
 	arena_free(arena);
 }
 
-static void test_add_set(void **state)
+/* Against the plain way: one UID after another. */
+static void test_algebra(void **state)
 {
 	struct arena *arena = arena_new();
-	struct uidset set = { 0 }, more = { 0 };
+	unsigned random = 7;
 
 	(void)state;
-	assert_int_equal(uidset_parse(SPAN("3,7:9"), arena, &set), 0);
-	assert_int_equal(uidset_parse(SPAN("1,4:7,20"), arena, &more), 0);
-	uidset_add_set(&set, arena, &more);
-	uidset_add_set(&set, arena, &(struct uidset){ 0 });
-	check_print(&set, 1000, "1,3:9,20 ");
+	for (int round = 0; round < 500; round++) {
+		struct uidset a = { 0 }, b = { 0 }, both, rest, all = { 0 };
+
+		for (int i = 0; i < 6; i++) {
+			const uint32_t x = (random = random * 1103515245 + 12345) >> 16 & 31;
+			const uint32_t y = (random = random * 1103515245 + 12345) >> 16 & 31;
+
+			uidset_add(i % 2 ? &a : &b, arena, x + 1, x + 1 + y / 6);
+		}
+		both = uidset_common(&a, &b, arena);
+		rest = uidset_without(&a, &b, arena);
+		uidset_add_all(&all, &both, arena);
+		uidset_add_all(&all, &rest, arena);
+		for (uint32_t uid = 1; uid < 50; uid++) {
+			const bool in_a = uidset_has(&a, uid), in_b = uidset_has(&b, uid);
+
+			assert_int_equal(uidset_has(&both, uid), in_a && in_b);
+			assert_int_equal(uidset_has(&rest, uid), in_a && !in_b);
+			assert_int_equal(uidset_has(&all, uid), in_a);
+		}
+		arena_clear(arena);
+	}
+	{
+		struct uidset whole = { 0 }, ends = { 0 }, out;
+
+		uidset_add(&whole, arena, 1, UINT32_MAX);
+		uidset_add(&ends, arena, 1, 1);
+		uidset_add(&ends, arena, UINT32_MAX, UINT32_MAX);
+		out = uidset_without(&whole, &ends, arena);
+		assert_int_equal(out.count, 1);
+		assert_int_equal(out.range[0].first, 2);
+		assert_int_equal(out.range[0].last, UINT32_MAX - 1);
+		assert_int_equal(uidset_size(&(struct uidset){ 0 }), 0);
+		assert_int_equal(uidset_without(&ends, &whole, arena).count, 0);
+	}
 	arena_free(arena);
 }
 
@@ -197,7 +228,7 @@ int main(void)
 		cmocka_unit_test(test_print_parts),
 		cmocka_unit_test(test_add_random),
 		cmocka_unit_test(test_add_edges),
-		cmocka_unit_test(test_add_set),
+		cmocka_unit_test(test_algebra),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

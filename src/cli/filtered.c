@@ -1,0 +1,451 @@
+/* Decisions and results of `filter` for people and programs. Terminals see nothing harmful. */
+#include "cli/filtered.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/spool.h"
+#include "base/text.h"
+#include "cli/printer.h"
+#include "ops/report.h"
+#include "ops/rules.h"
+
+#define LINE_MAX_BYTES (1u << 20)
+#define SPOOL_BYTES (64u << 10) /* of one mailbox's lines, in memory */
+#define FIELD_MAX 1000 /* octets of a header field that are shown */
+
+/* ---- a line a message ---- */
+
+struct one { /* a mailbox whose lines are kept until it is decided */
+	struct filtered *filtered;
+	struct spool *spool;
+	struct arena *arena;
+	struct buf line;
+	bool failed;
+};
+
+void *filtered_begin(void *context, const char *mailbox)
+{
+	struct one *one = mem_alloc(sizeof *one);
+
+	(void)mailbox;
+	one->filtered = context;
+	one->spool = spool_new(SPOOL_BYTES);
+	one->arena = arena_new();
+	buf_init(&one->line, LINE_MAX_BYTES);
+	return one;
+}
+
+static const char *where(const struct rule *rule, struct arena *arena)
+{
+	const char *target = rule->place
+				     ? arena_print(arena, "%s:%s", rule->place->name, rule->target)
+				     : rule->target;
+
+	return text_harmless_copy(arena, span_of(target));
+}
+
+/* "line 3" or "[bills]" */
+static const char *which(const struct rule *rule, struct arena *arena)
+{
+	if (!rule->name)
+		return arena_print(arena, "line %u", rule->line);
+	return arena_print(arena, "[%s]", text_harmless_copy(arena, span_of(rule->name)));
+}
+
+static const char *what(
+	const struct rules *rules, const struct filter_decision *decision, struct arena *arena)
+{
+	const struct rule *rule;
+
+	if (decision->rule == RULES_NONE)
+		return "stays: no rule";
+	rule = rules_at(rules, decision->rule);
+	return arena_print(arena, "%s %s (%s: %s)",
+		decision->stays ? "stays in"
+		: rule->copy    ? "copy to"
+				: "move to",
+		where(rule, arena), which(rule, arena),
+		text_harmless_copy(arena, span_of(rule->text)));
+}
+
+static const char *shown_date(struct date date, struct arena *arena)
+{
+	char text[DATE_TEXT_SIZE];
+
+	if (date.instant == DATE_UNKNOWN)
+		return "?";
+	date_print_internal(date, text);
+	return arena_strdup(arena, text);
+}
+
+static const char *shown(const char *text, struct arena *arena)
+{
+	return text_harmless_copy(arena, span_sub(span_of(text ? text : ""), 0, FIELD_MAX));
+}
+
+/* Filled up with blanks to this many columns. */
+static int add_column(struct buf *line, const char *text, size_t columns)
+{
+	const size_t used = utf8_columns(span_of(text));
+
+	return buf_print(line, "%s%*s  ", text, used < columns ? (int)(columns - used) : 0, "");
+}
+
+static void write_text(struct one *one, const struct filter_decision *decision)
+{
+	struct arena *arena = one->arena;
+	struct buf *line = &one->line;
+
+	one->failed |= add_column(line, shown(decision->mailbox, arena), 20) < 0 ||
+		       buf_print(line, "%10lu  ", (unsigned long)decision->uid) < 0 ||
+		       add_column(line, shown_date(decision->date, arena), 26) < 0 ||
+		       add_column(line, shown(decision->from, arena), 30) < 0 ||
+		       add_column(line, shown(decision->subject, arena), 40) < 0 ||
+		       buf_print(line, "%s\n", what(one->filtered->rules, decision, arena)) < 0;
+}
+
+static void add_rule(struct json *json, const struct rule *rule)
+{
+	json_key(json, "line");
+	if (rule)
+		json_u64(json, rule->line);
+	else
+		json_null(json);
+	json_key(json, "rule");
+	json_text(json, rule ? rule->name : NULL);
+	json_key(json, "text");
+	json_text(json, rule ? rule->text : NULL);
+	json_key(json, "place");
+	json_text(json, rule && rule->place ? rule->place->name : NULL);
+	json_key(json, "target");
+	json_text(json, rule ? rule->target : NULL);
+}
+
+static void write_json(struct one *one, const struct filter_decision *decision)
+{
+	const struct rule *rule = decision->rule == RULES_NONE
+					  ? NULL
+					  : rules_at(one->filtered->rules, decision->rule);
+	struct print_json line;
+	struct json *json = print_json_begin(&line, &one->line, "message");
+
+	json_key(json, "mailbox");
+	json_text(json, decision->mailbox);
+	json_key(json, "uid");
+	json_u64(json, decision->uid);
+	json_key(json, "size");
+	json_u64(json, decision->size);
+	json_key(json, "date");
+	json_text(json, shown_date(decision->date, one->arena));
+	json_key(json, "from");
+	json_text(json, decision->from);
+	json_key(json, "subject");
+	json_text(json, decision->subject);
+	json_key(json, "decision");
+	json_text(json, !rule || decision->stays ? "stay" : rule->copy ? "copy" : "move");
+	add_rule(json, rule);
+	json_end_object(json);
+	one->failed |= json_end_line(json) < 0;
+}
+
+void filtered_told(void *context, const struct filter_decision *decision)
+{
+	struct one *one = context;
+	const struct cli *cli = one->filtered->cli;
+	struct err err = ERR_INIT;
+
+	/* Messages that no rule is for are most: they are shown to those who want to know everything. */
+	if (one->failed || (decision->rule == RULES_NONE && cli->verbose == 0))
+		return;
+	buf_clear(&one->line);
+	arena_clear(one->arena);
+	if (cli->settings.json)
+		write_json(one, decision);
+	else
+		write_text(one, decision);
+	if (one->failed || spool_add(one->spool, buf_span(&one->line), &err) == 0)
+		return;
+	one->failed = true;
+	log_error("%s", err.text);
+}
+
+void filtered_end(void *context, bool good)
+{
+	struct one *one = context;
+	struct filtered *filtered = one->filtered;
+	struct err err = ERR_INIT;
+	struct span chunk;
+	int rc = 0;
+
+	pthread_mutex_lock(&filtered->lock);
+	spool_rewind(one->spool);
+	while (good && (rc = spool_next(one->spool, &chunk, &err)) > 0)
+		print("%.*s", (int)chunk.len, chunk.data);
+	filtered->failed |= good && (one->failed || rc < 0);
+	pthread_mutex_unlock(&filtered->lock);
+	spool_free(one->spool);
+	arena_free(one->arena);
+	buf_release(&one->line);
+	mem_free(one);
+}
+
+/* ---- a line a rule and mailbox ---- */
+
+static const struct {
+	const char *name, *text;
+	size_t offset;
+} columns[] = {
+	{ "found", "found", offsetof(struct filter_counts, found) },
+	{ "moved", "moved", offsetof(struct filter_counts, moved) },
+	{ "copied", "copied", offsetof(struct filter_counts, copied) },
+	{ "there", "there already", offsetof(struct filter_counts, there) },
+	{ "stayed", "stay where they are", offsetof(struct filter_counts, stayed) },
+	{ "gone", "gone meanwhile", offsetof(struct filter_counts, gone) },
+	{ "failed", "FAILED", offsetof(struct filter_counts, failed) },
+	{ "unknown", "UNKNOWN", offsetof(struct filter_counts, unknown) },
+};
+
+static uint64_t get(const struct filter_counts *counts, size_t column)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)counts + columns[column].offset, sizeof value);
+	return value;
+}
+
+static void add_counts(struct filter_counts *sum, const struct filter_counts *more)
+{
+	for (size_t i = 0; i < countof(columns); i++) {
+		const uint64_t value = get(sum, i) + get(more, i);
+
+		memcpy((char *)sum + columns[i].offset, &value, sizeof value);
+	}
+}
+
+static void print_counts(const struct filter_counts *counts, struct arena *arena)
+{
+	print("%s found", text_count(arena, counts->found));
+	for (size_t i = 1; i < countof(columns); i++)
+		if (get(counts, i) > 0)
+			print(", %s %s", text_count(arena, get(counts, i)), columns[i].text);
+}
+
+static void json_counts(struct json *json, const struct filter_counts *counts)
+{
+	for (size_t i = 0; i < countof(columns); i++) {
+		json_key(json, columns[i].name);
+		json_u64(json, get(counts, i));
+	}
+}
+
+static void print_part(const struct cli *cli, const struct rules *rules,
+	const struct filter_box *box, const struct filter_part *part, struct buf *buffer)
+{
+	const struct rule *rule = rules_at(rules, part->rule);
+	struct arena *arena;
+	struct print_json line;
+	struct json *json;
+
+	if (cli->settings.json) {
+		json = print_json_begin(&line, buffer, "rule");
+		json_key(json, "mailbox");
+		json_text(json, box->mailbox);
+		add_rule(json, rule);
+		json_key(json, "copy");
+		json_bool(json, rule->copy);
+		json_counts(json, &part->counts);
+		print_json_end(&line);
+		return;
+	}
+	if (cli->settings.quiet || cli->shared)
+		return;
+	arena = arena_new();
+	print_column(box->mailbox, 20, arena);
+	print("  %s %s %s: ", which(rule, arena), rule->copy ? "copies to" : "->",
+		where(rule, arena));
+	print_counts(&part->counts, arena);
+	print("\n");
+	arena_free(arena);
+}
+
+static void print_box(const struct cli *cli, const struct filter_box *box, struct buf *buffer)
+{
+	struct print_json line;
+	struct json *json;
+
+	if (box->err)
+		log_error("%s", box->err->text);
+	if (box->unreadable > 0)
+		log_error("mailbox %s: %llu messages could not be looked at, and stay",
+			box->mailbox, (unsigned long long)box->unreadable);
+	if (!cli->settings.json)
+		return;
+	json = print_json_begin(&line, buffer, "mailbox");
+	json_key(json, "mailbox");
+	json_text(json, box->mailbox);
+	json_key(json, "decided");
+	json_bool(json, box->decided);
+	json_key(json, "looked_at");
+	json_u64(json, box->looked_at);
+	json_key(json, "unmatched");
+	json_u64(json, box->unmatched);
+	json_key(json, "unreadable");
+	json_u64(json, box->unreadable);
+	json_key(json, "error");
+	json_text(json, box->err ? box->err->text : NULL);
+	print_json_end(&line);
+}
+
+static void note_code(struct filtered_total *total, int code)
+{
+	total->code = code > total->code ? code : total->code;
+}
+
+struct filtered_total filtered_print(const struct cli *cli, const struct rules *rules,
+	const struct filtering *filtering, const struct err *ended)
+{
+	struct filtered_total total = { .mailboxes = filtering_count(filtering),
+		.code = filtering_code(filtering) };
+	struct buf buffer;
+
+	buf_init(&buffer, LINE_MAX_BYTES);
+	for (size_t i = 0; i < total.mailboxes; i++) {
+		const struct filter_box *box = filtering_box(filtering, i);
+
+		total.looked_at += box->looked_at;
+		total.unreadable += box->unreadable;
+		total.failed_mailboxes += !box->decided || box->err;
+		for (size_t k = 0; k < box->parts && box->decided; k++) {
+			print_part(cli, rules, box, &box->part[k], &buffer);
+			add_counts(&total.counts, &box->part[k].counts);
+		}
+		print_box(cli, box, &buffer);
+		if (box->err)
+			note_code(&total, report_err_code(box->err));
+	}
+	buf_release(&buffer);
+	if (total.counts.failed + total.counts.unknown + total.unreadable + total.failed_mailboxes +
+			filtering_left_out(filtering) >
+		0)
+		note_code(&total, EXIT_SOME_FAILED);
+	if (ended)
+		note_code(&total, report_err_code(ended));
+	return total;
+}
+
+static void json_verdict(const struct cli *cli, const struct filtered_total *total)
+{
+	struct print_json line;
+	struct buf buffer;
+	struct json *json;
+
+	buf_init(&buffer, LINE_MAX_BYTES);
+	json = print_json_begin(&line, &buffer, "total");
+	json_key(json, "dry_run");
+	json_bool(json, cli->settings.dry_run);
+	json_key(json, "mailboxes");
+	json_u64(json, total->mailboxes);
+	json_key(json, "mailboxes_failed");
+	json_u64(json, total->failed_mailboxes);
+	json_key(json, "looked_at");
+	json_u64(json, total->looked_at);
+	json_key(json, "unreadable");
+	json_u64(json, total->unreadable);
+	json_counts(json, &total->counts);
+	json_key(json, "complete");
+	json_bool(json, total->code <= EXIT_DIFFERS);
+	json_key(json, "exit_code");
+	json_u64(json, (uint64_t)total->code);
+	print_json_end(&line);
+	buf_release(&buffer);
+}
+
+void filtered_verdict(const struct cli *cli, const struct filtered_total *total)
+{
+	struct arena *arena;
+
+	if (cli->settings.json) {
+		json_verdict(cli, total);
+		return;
+	}
+	arena = arena_new();
+	print("%s messages looked at in %s mailboxes: ", text_count(arena, total->looked_at),
+		text_count(arena, total->mailboxes));
+	print_counts(&total->counts, arena);
+	if (total->code > EXIT_DIFFERS)
+		print("; NOT complete\n");
+	else
+		print(cli->settings.dry_run ? "; nothing was changed: a dry run\n"
+					    : "; complete\n");
+	arena_free(arena);
+}
+
+/* ---- a row a user ---- */
+
+struct user_result {
+	const char *user;
+	struct filtered_total total;
+};
+
+struct filtered_users {
+	pthread_mutex_t lock;
+	struct arena *arena;
+	struct user_result *result;
+	size_t count, room;
+};
+
+struct filtered_users *filtered_users_new(void)
+{
+	struct filtered_users *users = mem_alloc(sizeof *users);
+
+	users->arena = arena_new();
+	pthread_mutex_init(&users->lock, NULL);
+	return users;
+}
+
+void filtered_users_add(
+	struct filtered_users *users, const char *user, const struct filtered_total *total)
+{
+	pthread_mutex_lock(&users->lock);
+	if (users->count == users->room) {
+		const size_t room = users->room ? 2 * users->room : 64;
+
+		users->result = arena_grow(
+			users->arena, users->result, users->room, room, sizeof *users->result);
+		users->room = room;
+	}
+	users->result[users->count++] =
+		(struct user_result){ arena_strdup(users->arena, user), *total };
+	pthread_mutex_unlock(&users->lock);
+}
+
+void filtered_users_end(struct filtered_users *users, const struct cli *cli, int code)
+{
+	struct filtered_total sum = { .code = code };
+	struct arena *arena = arena_new();
+
+	for (size_t i = 0; i < users->count; i++) {
+		const struct filtered_total *total = &users->result[i].total;
+
+		add_counts(&sum.counts, &total->counts);
+		sum.mailboxes += total->mailboxes;
+		sum.looked_at += total->looked_at;
+		sum.unreadable += total->unreadable;
+		sum.failed_mailboxes += total->failed_mailboxes;
+		if (cli->settings.json || cli->settings.quiet)
+			continue;
+		print_column(users->result[i].user, 24, arena);
+		print("  ");
+		print_counts(&total->counts, arena);
+		print("%s\n", total->code > EXIT_DIFFERS ? "; NOT complete" : "");
+		arena_clear(arena);
+	}
+	filtered_verdict(cli, &sum);
+	arena_free(arena);
+	pthread_mutex_destroy(&users->lock);
+	arena_free(users->arena);
+	mem_free(users);
+}
