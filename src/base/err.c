@@ -113,6 +113,11 @@ int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...)
 	return -1;
 }
 
+enum err_scope err_scope_of_errno(void)
+{
+	return is_of_path(errno) ? ERR_MAILBOX : ERR_LOCAL;
+}
+
 int err_wrap(struct err *err, const char *fmt, ...)
 {
 	char text[TEXT_MAX + 1];

@@ -66,6 +66,8 @@ int err_set_kind(struct err *err, enum err_scope scope, enum err_kind kind, cons
 	MUST_FORMAT(4, 5);
 /* ": strerror" is added. Of ERR_LOCAL, what errno says of the path alone (EACCES, ENOENT, EROFS, ...) is ERR_KIND_PATH. */
 int err_set_errno(struct err *err, enum err_scope scope, const char *fmt, ...) MUST_FORMAT(3, 4);
+/* Of something in the directory of one mailbox: ERR_MAILBOX for what errno says of the path alone, else (a full disk) ERR_LOCAL. */
+enum err_scope err_scope_of_errno(void);
 /* Prefixes "context: " to the text; scope, kind and retry stay. */
 int err_wrap(struct err *err, const char *fmt, ...) MUST_FORMAT(2, 3);
 /* Raises or lowers the scope of an error already set; text stays. */

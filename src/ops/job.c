@@ -129,7 +129,7 @@ static void report_left_out(struct run *run, const struct mailbox_list *list)
 			"the source lists no mailbox at all, not even INBOX: which there are is not known");
 	if (list->refused)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
-			"the source lists %zu mailboxes under names that are none: they were left out",
+			"%zu mailboxes of the source were left out: their names are none, or they cannot be opened",
 			list->refused);
 	if (list->foreign)
 		log_info("%zu mailboxes of other users or shared ones are left out", list->foreign);

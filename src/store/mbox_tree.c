@@ -191,6 +191,7 @@ static bool is_mbox(struct walk *walk, int dir, const char *base, const char *pa
 	if (fd < 0) {
 		log_warn("%s/%s cannot be opened: %s", walk->store->root_path, path,
 			strerror(errno));
+		walk->store->refused++;
 		return false;
 	}
 	if (os_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -241,8 +242,14 @@ static int walk_entry(struct walk *walk, int dir, const char *path, const char *
 		return 0;
 	}
 	fd = os_openat(dir, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0 && errno == EACCES) {
+		log_warn("%s/%s cannot be opened: %s", walk->store->root_path, below,
+			strerror(errno));
+		walk->store->refused++;
+		return 0;
+	}
 	if (fd < 0)
-		return err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s/%s",
+		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s/%s",
 			walk->store->root_path, below);
 
 	struct span level = span_of(base);
@@ -268,7 +275,7 @@ static int walk_dir(struct walk *walk, int dir, const char *path, const char *le
 
 	if (stream == NULL) {
 		os_close(dir);
-		return err_set_errno(err, ERR_ACCOUNT, "cannot read the directory %s/%s",
+		return err_set_errno(err, ERR_LOCAL, "cannot read the directory %s/%s",
 			walk->store->root_path, path);
 	}
 	while (rc == 0 && (errno = 0, entry = readdir(stream)) != NULL) {
@@ -276,7 +283,7 @@ static int walk_dir(struct walk *walk, int dir, const char *path, const char *le
 			rc = walk_entry(walk, dir, path, levels, entry->d_name, depth, err);
 	}
 	if (rc == 0 && errno != 0 && entry == NULL)
-		rc = err_set_errno(err, ERR_ACCOUNT, "cannot read the directory %s/%s",
+		rc = err_set_errno(err, ERR_LOCAL, "cannot read the directory %s/%s",
 			walk->store->root_path, path);
 	closedir(stream);
 	return rc;
@@ -289,7 +296,7 @@ static int walk_from(struct walk *walk, const char *name, const char *path, stru
 	if (fd < 0 && errno == ENOENT && *path)
 		return 0;
 	if (fd < 0)
-		return err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s/%s",
+		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s/%s",
 			walk->store->root_path, path);
 	return walk_dir(walk, fd, path, "", 0, err);
 }
@@ -315,9 +322,9 @@ static int list_single(struct walk *walk, struct err *err)
 	struct manifest *manifest;
 
 	if (os_fstatat(store->root, store->single, &st, 0) < 0)
-		return errno == ENOENT ? 0
-				       : err_set_errno(err, ERR_ACCOUNT, "cannot look at %s",
-						 store->single);
+		return errno == ENOENT
+			       ? 0
+			       : err_set_errno(err, ERR_LOCAL, "cannot look at %s", store->single);
 	name = name_of(walk, "", store->single);
 	if (os_fstatat(store->root, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		manifest = manifest_open(&place, MANIFEST_READ, err);
@@ -340,7 +347,7 @@ int mbox_tree_root(struct store_mbox *store, bool make, struct err *err)
 	store->root = os_open(store->root_path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root >= 0 || (!make && errno == ENOENT))
 		return 0;
-	return err_set_errno(err, ERR_ACCOUNT, "cannot open the directory %s", store->root_path);
+	return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", store->root_path);
 }
 
 int mbox_tree_list(struct store_mbox *store, struct arena *arena, struct mbox_place **out,

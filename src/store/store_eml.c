@@ -233,7 +233,7 @@ static int make_root(struct store_eml *store, struct err *err)
 	const int fd =
 		os_openat(store->root, EML_TREE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno != EEXIST)
-		return err_set_errno(err, ERR_LOCAL, "cannot write into %s", path);
+		return err_set_errno(err, err_scope_of_errno(), "cannot write into %s", path);
 	if (fd >= 0 && (owner_give(store->owner, fd, err) < 0 || os_close(fd) < 0))
 		return -1;
 	store->ours = true;

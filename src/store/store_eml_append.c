@@ -62,7 +62,8 @@ static int open_temporary(struct store_eml *store, struct err *err)
 	snprintf(name, sizeof(name), EML_TEMPORARY "%ld-%u", (long)getpid(), serial++);
 	store->fd = os_openat(store->to->fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (store->fd < 0)
-		return err_set_errno(err, ERR_LOCAL, "cannot write into %s", store->to->shown);
+		return err_set_errno(
+			err, err_scope_of_errno(), "cannot write into %s", store->to->shown);
 	store->temporary = mem_strdup(name);
 	return owner_give(store->owner, store->fd, err);
 }

@@ -396,7 +396,7 @@ static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth,
 	int rc = 0;
 
 	if (!list)
-		return err_set_errno(err, ERR_ACCOUNT, "cannot read %s", name);
+		return err_set_errno(err, ERR_LOCAL, "cannot read %s", name);
 	while (rc == 0 && (errno = 0, entry = readdir(list)) != NULL) {
 		const char *file = entry->d_name;
 
@@ -406,8 +406,13 @@ static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth,
 		const int dir = entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN
 					? open_level(fd, file)
 					: -1;
-		if (dir < 0 && entry->d_type == DT_DIR)
-			rc = err_set_errno(err, ERR_ACCOUNT, "cannot open %s/%s", name, file);
+		if (dir < 0 && entry->d_type == DT_DIR && errno == EACCES) {
+			log_warn("directory %s/%s cannot be opened: %s", name, file,
+				strerror(errno));
+			walk->out->refused++;
+		} else if (dir < 0 && entry->d_type == DT_DIR) {
+			rc = err_set_errno(err, ERR_LOCAL, "cannot open %s/%s", name, file);
+		}
 		if (dir < 0) {
 			has_messages |= entry->d_type != DT_LNK && is_message_name(store, file);
 			continue;
@@ -426,7 +431,7 @@ static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth,
 		rc = walk_dir(walk, dir, below, depth + 1, err);
 	}
 	if (rc == 0 && errno != 0)
-		rc = err_set_errno(err, ERR_ACCOUNT, "cannot read %s", name);
+		rc = err_set_errno(err, ERR_LOCAL, "cannot read %s", name);
 	closedir(list);
 	if (rc == 0 && *name && (has_manifest || has_messages))
 		add_mailbox(walk, name);

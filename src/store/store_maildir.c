@@ -16,11 +16,6 @@
 
 /* ---- opening ---- */
 
-static int no_maildir(const struct store_maildir *store, const char *why, struct err *err)
-{
-	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "maildir:%s: %s", store->path, why);
-}
-
 static bool has_8bit(const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -70,10 +65,11 @@ static int find_layout(struct store_maildir *store, struct arena *arena, struct 
 	if (folders > 0 || store->root < 0)
 		return 0;
 	if (!store->may_create)
-		return no_maildir(
-			store, "this is no Maildir: it has no cur, and no folder has", err);
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_PATH,
+			"%s is no Maildir: it has no cur, and no folder has", store->path);
 	if (fs.others > 0)
-		return no_maildir(store, "this directory holds something else than a Maildir", err);
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s holds something else than a Maildir", store->path);
 	return 0;
 }
 
@@ -84,8 +80,6 @@ static int open_root(struct store_maildir *store, struct err *err)
 		return 0;
 	if (errno == ENOENT && store->may_create)
 		return 0;
-	if (errno == ENOENT || errno == ENOTDIR)
-		return no_maildir(store, "there is no such directory", err);
 	return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", store->path);
 }
 
@@ -203,8 +197,7 @@ static int make_dir(struct store_maildir *store, int dir, const char *name, stru
 	int fd;
 
 	if (!made && errno != EEXIST)
-		return err_set_errno(err, errno == EACCES ? ERR_MAILBOX : ERR_LOCAL,
-			"cannot create directory %s", name);
+		return err_set_errno(err, err_scope_of_errno(), "cannot create directory %s", name);
 	fd = os_openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot open directory %s", name);
@@ -235,7 +228,7 @@ static int make_mark(struct store_maildir *store, int dir, struct err *err)
 	if (fd < 0 && errno == EEXIST)
 		return 0;
 	if (fd < 0)
-		return err_set_errno(err, ERR_LOCAL, "cannot create maildirfolder");
+		return err_set_errno(err, err_scope_of_errno(), "cannot create maildirfolder");
 	rc = owner_give(store->owner, fd, err);
 	(void)os_close(fd);
 	return rc;
@@ -257,7 +250,7 @@ static int make_root(struct store_maildir *store, struct err *err)
 	if (store->root >= 0)
 		return 0;
 	if (!store->may_create)
-		return no_maildir(store, "there is no such directory", err);
+		return err_set(err, ERR_LOCAL, "there is no directory %s", store->path);
 	if (path_make_dirs(store->path, DIR_MODE, err) < 0)
 		return -1;
 	store->root = os_open(store->path, O_RDONLY | O_DIRECTORY, 0);

@@ -313,8 +313,8 @@ static int make_file(struct maildir_append *append, struct message_file *file, s
 	maildir_unique_print(&unique, file->tmp);
 	file->fd = os_openat(append->tmp, file->tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (file->fd < 0)
-		return err_set_errno(
-			err, ERR_LOCAL, "mailbox %s: cannot create a file in tmp", append->mailbox);
+		return err_set_errno(err, err_scope_of_errno(),
+			"mailbox %s: cannot create a file in tmp", append->mailbox);
 	if (owner_give(append->store->owner, file->fd, err) < 0) {
 		discard(append, file);
 		return -1;

@@ -59,7 +59,7 @@ int maildir_make(struct store_maildir *store, const char *name, bool *changed_ou
 struct maildir_tree { /* memory of the arena given */
 	const char **path; /* of folders, "" = the root; in no order */
 	size_t count, room;
-	size_t refused; /* symbolic links that may lead to mail */
+	size_t refused; /* symbolic links that may lead to mail, and what cannot be opened */
 	size_t others; /* entries of the root that are not part of a Maildir */
 };
 

@@ -111,8 +111,13 @@ static int walk_entry(struct walk *walk, int dir, const struct dirent *entry, co
 	fd = maildir_open_below(dir, entry->d_name);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return 0; /* replaced meanwhile */
+	if (fd < 0 && errno == EACCES) {
+		log_warn("directory %s cannot be opened: %s", below, strerror(errno));
+		walk->tree->refused++;
+		return 0;
+	}
 	if (fd < 0)
-		return err_set_errno(err, ERR_ACCOUNT, "cannot open directory %s", below);
+		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", below);
 	if (is_dir(fd, "cur"))
 		add_path(walk->tree, below, walk->arena);
 	if (walk->layout == MAILDIR_FS && depth < DEPTH_MAX && walk->tree->count < FOLDERS_MAX)
@@ -132,7 +137,7 @@ static int walk_dir(struct walk *walk, int dir, const char *path, unsigned depth
 	int rc = 0;
 
 	if (stream == NULL) {
-		err_set_errno(err, ERR_ACCOUNT, "cannot list directory %s", path);
+		err_set_errno(err, ERR_LOCAL, "cannot list directory %s", path);
 		if (fd >= 0)
 			(void)os_close(fd);
 		return -1;
@@ -146,7 +151,7 @@ static int walk_dir(struct walk *walk, int dir, const char *path, unsigned depth
 		rc = walk_entry(walk, dir, entry, path, depth, err);
 	}
 	if (rc == 0 && errno != 0)
-		rc = err_set_errno(err, ERR_ACCOUNT, "cannot list directory %s", path);
+		rc = err_set_errno(err, ERR_LOCAL, "cannot list directory %s", path);
 	(void)closedir(stream);
 	return rc;
 }

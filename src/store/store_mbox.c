@@ -90,18 +90,36 @@ static bool is_profile(int root)
 	       (os_fstatat(root, "ImapMail", &st, 0) == 0 && S_ISDIR(st.st_mode));
 }
 
+/* What there is to be read, can it be? A destination need not be there yet. */
+static int check_path(struct store_mbox *store, bool is_dst, struct err *err)
+{
+	const char *path = account_path(store->store.account);
+	int fd;
+
+	if (store->root < 0) {
+		errno = ENOENT;
+		return is_dst ? 0 : err_set_errno(err, ERR_LOCAL, "cannot open %s", path);
+	}
+	if (store->single == NULL)
+		return 0;
+	fd = os_openat(store->root, store->single, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd >= 0)
+		return os_close(fd);
+	return is_dst && errno == ENOENT ? 0
+					 : err_set_errno(err, ERR_LOCAL, "cannot open %s", path);
+}
+
 static int open_store(struct store *base, const struct store_request *request, struct err *err)
 {
 	struct store_mbox *store = store_mbox_of(base);
 	struct account *account = base->account;
-	const bool is_src = strcmp(account_role(account), "src") == 0;
+	const bool is_dst = strcmp(account_role(account), "dst") == 0;
 
 	store->root = -1;
 	store->arena = arena_new();
 	store->mozilla = strcmp(account_scheme(account), "thunderbird") == 0;
 	store->layout = layout_of(account_get(account, ACCOUNT_LAYOUT), store->mozilla);
-	if (take_variant(store, account_get(account, ACCOUNT_VARIANT)) > 0 &&
-		strcmp(account_role(account), "dst") == 0)
+	if (take_variant(store, account_get(account, ACCOUNT_VARIANT)) > 0 && is_dst)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"variant: only mboxrd is written, for it alone gives back what went in");
 	store->ext = ext_of(store, account_get(account, ACCOUNT_EXT));
@@ -112,14 +130,11 @@ static int open_store(struct store *base, const struct store_request *request, s
 	if (store->ledger == NULL || mbox_tree_root(store, false, err) < 0)
 		return -1;
 	store->profile = store->mozilla && store->root >= 0 && is_profile(store->root);
-	if (store->profile && strcmp(account_role(account), "dst") == 0)
+	if (store->profile && is_dst)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"%s is a whole profile: name the directory of one of its accounts, such as 'Mail/Local Folders'",
 			account_path(account));
-	if (store->root < 0 && is_src)
-		return err_set_kind(
-			err, ERR_ACCOUNT, ERR_KIND_USAGE, "there is no %s", account_path(account));
-	return 0;
+	return check_path(store, is_dst, err);
 }
 
 static void close_store(struct store *base)

@@ -390,9 +390,7 @@ static int make_file(struct mbox_file *file, struct err *err)
 	if (fd < 0 && errno == EEXIST)
 		return 0;
 	if (fd < 0)
-		return err_set_errno(err,
-			errno == ENOSPC || errno == EDQUOT ? ERR_LOCAL : ERR_MAILBOX,
-			"cannot create %s", file->path);
+		return err_set_errno(err, err_scope_of_errno(), "cannot create %s", file->path);
 	if (owner_give(store->owner, fd, err) < 0)
 		rc = err_wrap(err, "%s", file->path);
 	if (rc == 0 && (os_fsync(fd) < 0 || os_fsync(file->dir) < 0))

@@ -227,7 +227,8 @@ static int make_new(struct rewrite *rewrite, const char *temporary, struct err *
 	(void)os_unlinkat(file->dir, temporary, 0); /* of a run that was killed */
 	rewrite->fd = os_openat(file->dir, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (rewrite->fd < 0)
-		return err_set_errno(err, ERR_LOCAL, "cannot create a file beside %s", file->path);
+		return err_set_errno(
+			err, err_scope_of_errno(), "cannot create a file beside %s", file->path);
 	return 0;
 }
 

@@ -220,7 +220,7 @@ def test_no_source(dst, run, user, tmp_path, kind):
     if kind == "file":
         path.write_text("x")
     result = run("copy", "maildir:%s" % path, dst.url(user))
-    assert result.code == 2 and "maildir:" in result.err
+    assert result.code == 7 and "maildir:" in result.err
 
 
 def test_destination_is_something_else(src, run, user, tmp_path):

@@ -291,7 +291,7 @@ def test_hard_limits(dst, user, run, tmp_path):
     report = copy(run, "mbox:%s" % mail, dst.url(user), code=3)
     assert report.copied == 1
     result = run("copy", "mbox:%s" % (tmp_path / "nothing"), dst.url(user))
-    assert result.code == 2 and "there is no" in result.err, result
+    assert result.code == 7 and "No such file" in result.err, result
 
 
 @pytest.mark.parametrize("query", ["", "?ext=mbox.gz"])

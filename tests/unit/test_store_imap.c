@@ -937,8 +937,9 @@ static void test_no_such_place(void **state)
 		return; /* said even earlier */
 	assert_null(store_open(account, &how, &err));
 	assert_int_equal(err.scope, ERR_LOCAL);
-	assert_int_equal(err.kind, ERR_KIND_USAGE);
-	assert_string_equal(err.text, "maildir:/tmp/nowhere: there is no such directory");
+	assert_int_equal(err.kind, ERR_KIND_PATH);
+	assert_string_equal(
+		err.text, "cannot open directory /tmp/nowhere: No such file or directory");
 	account_free(account);
 	store_close(NULL);
 	box_close(NULL);

@@ -1,0 +1,147 @@
+"""A location that cannot be opened is trouble on this machine (7), a mailbox in it that cannot is one mailbox (3): for all stores of files alike, on both sides.
+
+The tests run as root mostly, whom no mode stops: the program is run without that privilege.
+"""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import PROGRAM
+
+STORES = ("maildir", "mbox", "eml", "thunderbird")
+MESSAGE = b"From: a@a.example\nSubject: %d\nDate: Mon, 1 Jan 2024 10:00:00 +0000\nMessage-ID: <%d@a.example>\n\ntext %d\n"
+FROM = b"From a@a.example Mon Jan  1 10:00:00 2024\n"
+
+
+def bound(run, *args):
+    """As run(), but modes of files hold."""
+    argv = [PROGRAM, *map(str, args)]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("there is no setpriv")
+        argv = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *argv]
+    return run.finish(subprocess.Popen(argv, env=run.env, cwd=str(run.home), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.PIPE))
+
+
+def maildir(path, *numbers):
+    for sub in ("cur", "new", "tmp"):
+        (path / sub).mkdir(parents=True)
+    for number in numbers:
+        (path / "cur" / ("1.%d:2,S" % number)).write_bytes(MESSAGE % ((number,) * 3))
+
+
+def tree(scheme, path):
+    """Two mailboxes, A and B; what to close so that nothing of B can be read."""
+    if scheme == "maildir":
+        maildir(path)
+        maildir(path / ".A", 1)
+        maildir(path / ".B", 2)
+        return path / ".B"
+    if scheme == "eml":
+        for number, name in enumerate("AB"):
+            (path / name).mkdir(parents=True)
+            (path / name / "1.eml").write_bytes(MESSAGE % ((number,) * 3))
+        return path / "B"
+    path.mkdir()
+    ext = ".mbox" if scheme == "mbox" else ""
+    for number, name in enumerate("AB"):
+        (path / (name + ext)).write_bytes(FROM + MESSAGE % ((number,) * 3) + b"\n")
+    return path / ("B" + ext)
+
+
+@pytest.fixture
+def good(tmp_path):
+    maildir(tmp_path / "good", 1, 2)
+    return "maildir:%s" % (tmp_path / "good")
+
+
+def lost(tmp_path, what):
+    """A path where nothing can be opened."""
+    (tmp_path / "file").write_bytes(b"text\n")
+    (tmp_path / "closed/x").mkdir(parents=True)
+    os.chmod(tmp_path / "closed", 0)
+    return {"nowhere": tmp_path / "nowhere/x", "below": tmp_path / "file/x", "file": tmp_path / "file",
+            "closed": tmp_path / "closed", "in": tmp_path / "closed/x"}[what]
+
+
+@pytest.mark.parametrize("scheme", STORES)
+@pytest.mark.parametrize("what", ["nowhere", "below", "file", "closed", "in"])
+def test_location(run, good, tmp_path, scheme, what):
+    if (scheme, what) == ("mbox", "file"):
+        pytest.skip("a file may be an mbox: its mailbox is told to be none")
+    path = lost(tmp_path, what)
+    place = "%s:%s" % (scheme, path)
+    for words in (("list", place), ("size", place), ("copy", place, "eml:%s" % (tmp_path / "out")), ("copy", good, place)):
+        if words[1] == good and what == "nowhere":
+            continue
+        result = bound(run, *words)
+        assert result.code == 7 and str(path) in result.err, result
+        assert "complete:" not in result.out, result
+    assert not (tmp_path / "out").exists() and (tmp_path / "file").read_bytes() == b"text\n"
+    os.chmod(tmp_path / "closed", 0o700)
+
+
+def test_single_file(run, good, tmp_path):
+    """An mbox that is not there, or not to be read, is no empty one."""
+    place = "mbox:%s" % (tmp_path / "a.mbox")
+    for words in (("list", place), ("copy", place, "eml:%s" % (tmp_path / "out"))):
+        assert bound(run, *words).code == 7
+    (tmp_path / "a.mbox").write_bytes(FROM + MESSAGE % (1, 1, 1) + b"\n")
+    os.chmod(tmp_path / "a.mbox", 0)
+    for words in (("list", place), ("copy", place, "eml:%s" % (tmp_path / "out")), ("copy", good, place)):
+        assert bound(run, *words).code == 7
+    os.chmod(tmp_path / "a.mbox", 0o600)
+    (tmp_path / "a.mbox").write_bytes(b"no mail\n")
+    result = run("copy", place, "eml:%s" % (tmp_path / "out"))
+    assert result.code == 3 and "no mbox file" in result.err, result
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_one_mailbox_of_the_source(run, tmp_path, scheme):
+    """The other one is copied, the run is not complete, and nothing is deleted for the sake of what is missing."""
+    closed = tree(scheme, tmp_path / "in")
+    place, target = "%s:%s" % (scheme, tmp_path / "in"), "eml:%s" % (tmp_path / "out")
+    assert run("copy", place, target).code == 0
+    assert sorted(path.parent.name for path in (tmp_path / "out").glob("*/*.eml")) == ["A", "B"]
+    os.chmod(closed, 0)
+    for words in (("copy", place, "eml:%s" % (tmp_path / "fresh")), ("mirror", "--yes", "--delete-mailboxes", "--max-delete=100%", place, target)):
+        result = bound(run, *words)
+        assert result.code == 3, result
+    assert [path.parent.name for path in (tmp_path / "fresh").glob("*/*.eml")] == ["A"]
+    assert sorted(path.parent.name for path in (tmp_path / "out").glob("*/*.eml")) == ["A", "B"]
+    os.chmod(closed, 0o700)
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_one_mailbox_of_the_destination(run, tmp_path, scheme):
+    tree("eml", tmp_path / "in")
+    closed = tree(scheme, tmp_path / "out")
+    shutil.rmtree(closed) if closed.is_dir() else closed.unlink()
+    place, target = "eml:%s" % (tmp_path / "in"), "%s:%s" % (scheme, tmp_path / "out")
+    assert run("copy", place, target).code == 0
+    for name in "AB":
+        (tmp_path / "in" / name / "9.eml").write_bytes(MESSAGE % (9, 9, 9))
+    inner = [closed / sub for sub in ("cur", "new", "tmp")] if scheme == "maildir" else []
+    for path in [closed, *inner]:
+        os.chmod(path, 0o500 if path.is_dir() else 0o400)
+    result = bound(run, "copy", place, target, "--json")
+    assert result.code == 3, result
+    copied = {line["source"]: line["copied"] for line in result.json if line["type"] == "mailbox"}
+    assert copied == {"A": 1, "B": 0}, result
+    for path in [closed, *inner]:
+        os.chmod(path, 0o700)
+    assert run("copy", place, target).code == 0
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_destination_that_takes_nothing(run, good, tmp_path, scheme):
+    (tmp_path / "out").mkdir()
+    os.chmod(tmp_path / "out", 0o500)
+    result = bound(run, "copy", good, "%s:%s" % (scheme, tmp_path / "out"))
+    assert result.code == 3 and "Permission denied" in result.err, result
+    result = bound(run, "copy", good, "%s:%s" % (scheme, tmp_path / "out/deep/er"))
+    assert result.code == 7 and "Permission denied" in result.err, result
+    os.chmod(tmp_path / "out", 0o700)
