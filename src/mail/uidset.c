@@ -175,7 +175,7 @@ void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_
 		insert(set, arena, first, last);
 }
 
-void uidset_add_all(struct uidset *set, const struct uidset *more, struct arena *arena)
+void uidset_add_set(struct uidset *set, struct arena *arena, const struct uidset *more)
 {
 	for (size_t i = 0; i < more->count; i++)
 		uidset_add(set, arena, more->range[i].first, more->range[i].last);

@@ -29,7 +29,7 @@ int uidset_parse(struct span text, struct arena *arena, struct uidset *out) MUST
 int uidset_parse_ordered(struct span text, struct arena *arena, struct uidset *out) MUST_CHECK;
 /* any order; merges; cheap when ascending */
 void uidset_add(struct uidset *set, struct arena *arena, uint32_t first, uint32_t last);
-void uidset_add_all(struct uidset *set, const struct uidset *more, struct arena *arena);
+void uidset_add_set(struct uidset *set, struct arena *arena, const struct uidset *more);
 /* UIDs that are in both; those of a that are not in b. New memory of the arena. */
 struct uidset uidset_common(const struct uidset *a, const struct uidset *b, struct arena *arena);
 struct uidset uidset_without(const struct uidset *a, const struct uidset *b, struct arena *arena);

@@ -350,7 +350,7 @@ static void end_box(struct boxed *boxed)
 		if (part->stays)
 			part->counts.stayed = part->counts.found;
 		else
-			uidset_add_all(&part->left, &part->uids, boxed->arena);
+			uidset_add_set(&part->left, boxed->arena, &part->uids);
 	}
 	box->decided = true;
 }

@@ -264,7 +264,7 @@ static void note_unknown(
 	const struct uidset doubt = uidset_common(&part->left, &work->unknown, group->visit->arena);
 
 	part->unknown = uidset_without(&part->unknown, &work->stayed, arena);
-	uidset_add_all(&part->unknown, &doubt, arena);
+	uidset_add_set(&part->unknown, arena, &doubt);
 }
 
 /* Whatever became of it, what is certain is counted. */
@@ -332,7 +332,7 @@ static void gather(struct group *group, bool *tried)
 			continue;
 		tried[i] = true;
 		part->target = group->target->real;
-		uidset_add_all(&group->asked, &part->left, group->visit->arena);
+		uidset_add_set(&group->asked, group->visit->arena, &part->left);
 	}
 }
 

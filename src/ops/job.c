@@ -430,17 +430,6 @@ static void report_works(struct run *run)
 	}
 }
 
-static char *state_dir(const struct settings *settings, struct arena *arena, struct err *err)
-{
-	char *dir = settings->state_dir ? path_expand(arena, settings->state_dir)
-					: path_state_dir(arena);
-
-	if (!dir)
-		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-			"no place for the state: set HOME, or --state DIR, or --state none");
-	return dir;
-}
-
 /* What this run carried is noted; a limit that earlier runs have used up ends it before it begins. */
 static int note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
 {
@@ -462,9 +451,9 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 	const struct settings *settings = run->settings;
 	struct mailbox_style style;
 	bool used_up;
-	char *dir = settings->no_state ? NULL : state_dir(settings, first->arena, err);
+	char *dir;
 
-	if (!settings->no_state && !dir)
+	if (settings_state_dir(settings, first->arena, &dir, err) < 0)
 		return -1;
 	if (dir && settings->dry_run &&
 		!journal_exists(

@@ -143,26 +143,29 @@ static int pause_lane(struct lane *lane, const struct err *why, unsigned attempt
 	return 0;
 }
 
-/*
- * Rule 5: an append whose answer was lost may still be under way. The mailbox is watched until nothing has come for the settle time; only then
- * is it looked through for what is missing.
- */
-static int wait_quiet(struct lane *lane, struct work *work, struct err *err)
+int lane_wait_quiet(struct store *store, const char *mailbox, int64_t settle_ms, struct err *err)
 {
 	int64_t began = clock_ms(), quiet_since = began;
 	struct mailbox_info before = { 0 }, now;
 
 	while (clock_ms() - began < QUIET_MAX_MS) {
-		if (store_status(lane->dst, work->pair.dst, STORE_LIST_STATUS, &now, err) < 0)
-			return err_wrap(err, "destination");
+		if (store_status(store, mailbox, STORE_LIST_STATUS, &now, err) < 0)
+			return -1;
 		if (now.messages != before.messages || now.uidnext != before.uidnext)
 			quiet_since = clock_ms();
-		if (clock_ms() - quiet_since >= lane->run->settings->settle_ms)
+		if (clock_ms() - quiet_since >= settle_ms)
 			return 0;
 		before = now;
 		if (clock_sleep(QUIET_STEP_MS) < 0)
 			return stop_check(err);
 	}
+	return 0;
+}
+
+static int wait_quiet(struct lane *lane, struct work *work, struct err *err)
+{
+	if (lane_wait_quiet(lane->dst, work->pair.dst, lane->run->settings->settle_ms, err) < 0)
+		return err_wrap(err, "destination");
 	return 0;
 }
 

@@ -171,6 +171,12 @@ void lane_disconnect(struct lane *lane);
 void lane_work_on(struct lane *lane, struct work *work);
 /* before the n-th attempt: what the server named, else doubling */
 int64_t lane_pause_ms(const struct err *err, unsigned attempt);
+/*
+ * Rule 5: what was sent and not answered may still be under way. Watches the mailbox until nothing has come for the settle time; only then it makes sense to look for
+ * what is missing.
+ */
+int lane_wait_quiet(
+	struct store *store, const char *mailbox, int64_t settle_ms, struct err *err) MUST_CHECK;
 /* counts as busy until it is done; NULL: nothing left, or the run has ended */
 struct work *run_take(struct run *run);
 void run_end(struct run *run, const struct err *err); /* the first one counts */

@@ -3,7 +3,9 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "base/err.h"
 #include "base/must.h"
+#include "base/path.h"
 #include "mail/date.h"
 
 #include <inttypes.h>
@@ -137,4 +139,18 @@ uint64_t settings_selection(const struct settings *settings)
 	}
 	buf_release(&text);
 	return selection;
+}
+
+int settings_state_dir(
+	const struct settings *settings, struct arena *arena, char **out, struct err *err)
+{
+	*out = NULL;
+	if (settings->no_state)
+		return 0;
+	*out = settings->state_dir ? path_expand(arena, settings->state_dir)
+				   : path_state_dir(arena);
+	if (*out)
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"no place for the state: set HOME, or --state DIR, or --state none");
 }

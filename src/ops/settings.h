@@ -6,9 +6,14 @@
 #ifndef OPS_SETTINGS_H
 #define OPS_SETTINGS_H
 
+#include "base/must.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct arena;
+struct err;
 
 struct text_list {
 	const char **item;
@@ -88,6 +93,9 @@ void settings_init(struct settings *settings); /* the defaults */
 uint64_t settings_selection(const struct settings *settings);
 /* messages that only the destination has go */
 bool settings_extra(const struct settings *settings);
+/* Where state is kept, memory of the arena; NULL with --state none. -1: there is no place (kind USAGE). */
+int settings_state_dir(const struct settings *settings, struct arena *arena, char **out,
+	struct err *err) MUST_CHECK;
 /* content options that change a message */
 bool settings_transform(const struct settings *settings);
 

@@ -9,6 +9,7 @@
 #include "mail/mailbox_name.h"
 #include "ops/lane.h"
 #include "ops/meter.h"
+#include "state/intents.h"
 
 #include <pthread.h>
 
@@ -27,6 +28,8 @@ struct walk {
 	unsigned caps;
 	struct mailbox_style style;
 	uint64_t connections;
+	pthread_mutex_t lock; /* of intents */
+	struct intents *intents;
 };
 
 /* One walk_visit() at work. */
@@ -124,6 +127,7 @@ struct walk *walk_open(const struct walk_request *request, struct err *err)
 	struct walk *walk = mem_alloc(sizeof(*walk));
 
 	walk->request = *request;
+	pthread_mutex_init(&walk->lock, NULL);
 	walk->arena = arena_new();
 	walk->flags = flag_table_new();
 	walk->select = request->select;
@@ -141,6 +145,8 @@ void walk_free(struct walk *walk)
 {
 	if (!walk)
 		return;
+	intents_close(walk->intents);
+	pthread_mutex_destroy(&walk->lock);
 	store_close(walk->first);
 	flag_table_free(walk->flags);
 	select_free(walk->own_select);
@@ -186,6 +192,41 @@ struct mailbox_style walk_style(const struct walk *walk)
 uint64_t walk_connections(const struct walk *walk)
 {
 	return walk->connections;
+}
+
+const struct settings *walk_settings(const struct walk *walk)
+{
+	return walk->request.settings;
+}
+
+struct intents *walk_intents(struct walk *walk, struct err *err)
+{
+	struct arena *arena = arena_new();
+	struct intents *intents;
+	char *dir;
+
+	pthread_mutex_lock(&walk->lock);
+	if (!walk->intents && settings_state_dir(walk->request.settings, arena, &dir, err) == 0)
+		walk->intents = intents_open(dir, account_identity(walk->request.account), err);
+	intents = walk->intents;
+	pthread_mutex_unlock(&walk->lock);
+	arena_free(arena);
+	return intents;
+}
+
+bool walk_has_intents(struct walk *walk)
+{
+	struct arena *arena = arena_new();
+	bool has;
+	char *dir;
+
+	pthread_mutex_lock(&walk->lock);
+	has = walk->intents ||
+	      (settings_state_dir(walk->request.settings, arena, &dir, NULL) == 0 &&
+		      intents_exist(dir, account_identity(walk->request.account)));
+	pthread_mutex_unlock(&walk->lock);
+	arena_free(arena);
+	return has;
 }
 
 /* ---- visiting ---- */

@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 struct arena;
+struct intents;
 struct meter;
 struct walk;
 
@@ -59,6 +60,10 @@ const struct select *walk_select(const struct walk *walk);
 unsigned walk_caps(const struct walk *walk); /* enum store_cap bits */
 struct mailbox_style walk_style(const struct walk *walk);
 uint64_t walk_connections(const struct walk *walk);
+const struct settings *walk_settings(const struct walk *walk);
+/* What is being moved within this account (state/intents.h), opened at the first call and closed by walk_free(). NULL: ERR_LOCAL. */
+struct intents *walk_intents(struct walk *walk, struct err *err);
+bool walk_has_intents(struct walk *walk); /* it is open, or there is a file of it */
 
 /*
  * Calls visit for each place that `wants` (NULL: every one), largest first. An error of a message or mailbox is the place's, and the others go on; a broken connection is

@@ -304,6 +304,20 @@ int box_remove(struct box *box, const struct uidset *uids, bool expunge_all, str
 	return box->store->ops->remove(box, uids, expunge_all, err);
 }
 
+int box_copy(struct box *box, struct box_transfer *transfer, struct arena *arena, struct err *err)
+{
+	if (box->store->ops->copy == NULL)
+		return lacks(box->store, "copy messages by themselves", err);
+	return box->store->ops->copy(box, transfer, arena, err);
+}
+
+int box_move(struct box *box, struct box_transfer *transfer, struct arena *arena, struct err *err)
+{
+	if (box->store->ops->move == NULL)
+		return lacks(box->store, "move messages by themselves", err);
+	return box->store->ops->move(box, transfer, arena, err);
+}
+
 /* ---- reading ---- */
 
 void box_fetch_window(struct box *box, unsigned commands, uint64_t bytes)

@@ -278,4 +278,22 @@ int box_change_flags(struct box *box, const struct uidset *uids, flags_t add, fl
 int box_remove(
 	struct box *box, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
 
+/* Into another mailbox of the same store, by the server itself. For the whole of what is safe see ops/relocate.h. */
+struct box_transfer {
+	const struct uidset *uids; /* of the open box */
+	const char *target; /* display name; it exists, and is not the open mailbox */
+	/*
+	 * Memory of the arena given, also after -1: which of uids the server said to stand in the target, and their UIDs there under this UIDVALIDITY (COPYUID). Of the others
+	 * nothing is known.
+	 */
+	struct uidset told, copies;
+	uint32_t uidvalidity;
+};
+/* 0: all was answered OK, which some servers give for messages too that are not there any more. Kind UNSUPPORTED: nothing can be copied so. */
+int box_copy(struct box *box, struct box_transfer *transfer, struct arena *arena,
+	struct err *err) MUST_CHECK;
+/* Only with STORE_CAP_MOVE, for a box that is open for writing; one that turns out not to work is given up (kind UNSUPPORTED). After -1 some may have gone. */
+int box_move(struct box *box, struct box_transfer *transfer, struct arena *arena,
+	struct err *err) MUST_CHECK;
+
 #endif

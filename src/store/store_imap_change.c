@@ -19,7 +19,7 @@ static int change(struct box_imap *box, const struct uidset *uids, const char *h
 	return rc < 0 ? err_wrap(err, "mailbox %s: cannot change flags", box->box.name) : 0;
 }
 
-static int check_writable(struct box_imap *box, struct err *err)
+int imap_box_writable(struct box_imap *box, struct err *err)
 {
 	if (box->box.facts.read_only)
 		return err_set(
@@ -35,7 +35,7 @@ int imap_box_change_flags(
 
 	if (uids->count == 0 || (add == 0 && remove == 0))
 		return 0;
-	if (check_writable(box, err) < 0)
+	if (imap_box_writable(box, err) < 0)
 		return -1;
 	if (add != 0 && change(box, uids, "+", flags_text(table, add), err) < 0)
 		return -1;
@@ -83,7 +83,7 @@ int imap_box_remove(struct box *base, const struct uidset *uids, bool expunge_al
 		return 0;
 	if (!imap_has(imap, IMAP_CAP_UIDPLUS) && !expunge_all)
 		return lacks_uidplus(box, err);
-	if (check_writable(box, err) < 0 || change(box, uids, "+", "\\Deleted", err) < 0)
+	if (imap_box_writable(box, err) < 0 || change(box, uids, "+", "\\Deleted", err) < 0)
 		return -1;
 	if (imap_has(imap, IMAP_CAP_UIDPLUS)) {
 		if (expunge_uids(box, uids, &local) == 0)

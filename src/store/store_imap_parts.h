@@ -1,6 +1,6 @@
 /*
  * What the files of the IMAP back end share: store_imap.c (opening), store_imap_names.c (namespace), store_imap_list.c, store_imap_status.c,
- * store_imap_create.c, store_imap_remove.c (mailboxes), store_imap_box.c (boxes, reading), store_imap_change.c (flags, removing), store_imap_scan.c, store_imap_pass.c,
+ * store_imap_create.c, store_imap_remove.c (mailboxes), store_imap_box.c (boxes, reading), store_imap_change.c (flags, removing), store_imap_transfer.c, store_imap_scan.c, store_imap_pass.c,
  * store_imap_search.c, store_imap_append.c. For these only.
  *
  * Owner: the store. Threads: one at a time.
@@ -151,6 +151,7 @@ void imap_box_fetch_end(struct box *base);
 struct set_run {
 	struct imap *imap;
 	const char *verb, *tail;
+	const char *mailbox; /* server form, behind the set; NULL = none */
 	const struct uidset *set; /* NULL = 1:* */
 	/* at least one was answered NO or BAD; the others were carried out all the same */
 	bool refused;
@@ -162,17 +163,25 @@ struct set_run {
 	size_t first, count;
 };
 
-/* 1 = an event, 0 = every command was answered, -1 = the connection failed, with what is in flight lost. */
+/* 1 = an event, the commands' own answers too; 0 = every command was answered, -1 = the connection failed, with what is in flight lost. */
 int set_run_next(struct set_run *run, const struct imap_event **out, struct err *err) MUST_CHECK;
 /* drops the events; -1 also for a refusal */
 int set_run_finish(struct set_run *run, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_change.c ---- */
 
+int imap_box_writable(struct box_imap *box, struct err *err) MUST_CHECK; /* and idle */
 int imap_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
 int imap_box_remove(
 	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+
+/* ---- store_imap_transfer.c ---- */
+
+int imap_box_copy(struct box *base, struct box_transfer *job, struct arena *arena,
+	struct err *err) MUST_CHECK;
+int imap_box_move(struct box *base, struct box_transfer *job, struct arena *arena,
+	struct err *err) MUST_CHECK;
 
 /* ---- store_imap_search.c ---- */
 

@@ -7,7 +7,9 @@
 
 static size_t room_for_set(const struct set_run *run)
 {
-	const size_t used = strlen(run->verb) + strlen(run->tail) + LINE_RESERVE;
+	/* a name is quoted: at most two octets for one */
+	const size_t name = run->mailbox != NULL ? 2 * strlen(run->mailbox) + 3 : 0;
+	const size_t used = strlen(run->verb) + strlen(run->tail) + name + LINE_RESERVE;
 	const size_t line = imap_line_max(run->imap);
 
 	return line > used + LINE_RESERVE ? line - used : LINE_RESERVE;
@@ -19,6 +21,8 @@ static uint32_t send_piece(struct set_run *run, const char *set, struct err *err
 
 	imap_command_init(&command, run->verb);
 	imap_command_raw(&command, set);
+	if (run->mailbox != NULL)
+		imap_command_mailbox(&command, run->mailbox);
 	imap_command_raw(&command, run->tail);
 	return imap_submit(run->imap, &command, err);
 }
@@ -46,6 +50,7 @@ static int send_next(struct set_run *run, struct err *err)
 int set_run_next(struct set_run *run, const struct imap_event **out, struct err *err)
 {
 	for (;;) {
+		const struct imap_event *event = NULL;
 		struct err local = ERR_INIT;
 		int rc;
 
@@ -55,7 +60,8 @@ int set_run_next(struct set_run *run, const struct imap_event **out, struct err 
 		}
 		if (run->count == 0)
 			return 0;
-		rc = imap_until(run->imap, run->tag[run->first], out, &local);
+		rc = imap_until(run->imap, run->tag[run->first], &event, &local);
+		*out = event;
 		if (rc > 0)
 			return 1;
 		if (rc < 0 && local.scope >= ERR_CONN) {
@@ -69,6 +75,8 @@ int set_run_next(struct set_run *run, const struct imap_event **out, struct err 
 		}
 		run->first = (run->first + 1) % SET_RUN_WINDOW;
 		run->count--;
+		if (event != NULL) /* read just now, and not earlier as another one's */
+			return 1;
 	}
 }
 

@@ -67,6 +67,10 @@ struct store_ops {
 		struct err *err);
 	int (*remove)(
 		struct box *box, const struct uidset *uids, bool expunge_all, struct err *err);
+	int (*copy)(struct box *box, struct box_transfer *transfer, struct arena *arena,
+		struct err *err);
+	int (*move)(struct box *box, struct box_transfer *transfer, struct arena *arena,
+		struct err *err);
 
 	void (*fetch_window)(struct box *box, unsigned commands, uint64_t bytes);
 	bool (*fetch_has_room)(const struct box *box);

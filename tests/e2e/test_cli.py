@@ -23,7 +23,7 @@ from lab.hostile import Fake
 from lab.server import free_ports
 
 COMMANDS = ["copy", "mirror", "check", "list", "size", "search", "filter", "run", "completion", "help"]
-LATER = "sync compare backup restore snapshots verify prune migrate filter dedup purge trash mailbox " \
+LATER = "sync compare backup restore snapshots verify prune migrate dedup purge trash mailbox " \
         "serve".split()
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 

@@ -175,6 +175,20 @@ static void test_add_edges(void **state)
 	arena_free(arena);
 }
 
+static void test_add_set(void **state)
+{
+	struct arena *arena = arena_new();
+	struct uidset set = { 0 }, more = { 0 };
+
+	(void)state;
+	assert_int_equal(uidset_parse(SPAN("3,7:9"), arena, &set), 0);
+	assert_int_equal(uidset_parse(SPAN("1,4:7,20"), arena, &more), 0);
+	uidset_add_set(&set, arena, &more);
+	uidset_add_set(&set, arena, &(struct uidset){ 0 });
+	check_print(&set, 1000, "1,3:9,20 ");
+	arena_free(arena);
+}
+
 /* Against the plain way: one UID after another. */
 static void test_algebra(void **state)
 {
@@ -193,8 +207,8 @@ static void test_algebra(void **state)
 		}
 		both = uidset_common(&a, &b, arena);
 		rest = uidset_without(&a, &b, arena);
-		uidset_add_all(&all, &both, arena);
-		uidset_add_all(&all, &rest, arena);
+		uidset_add_set(&all, arena, &both);
+		uidset_add_set(&all, arena, &rest);
 		for (uint32_t uid = 1; uid < 50; uid++) {
 			const bool in_a = uidset_has(&a, uid), in_b = uidset_has(&b, uid);
 
@@ -228,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_print_parts),
 		cmocka_unit_test(test_add_random),
 		cmocka_unit_test(test_add_edges),
+		cmocka_unit_test(test_add_set),
 		cmocka_unit_test(test_algebra),
 	};
 
