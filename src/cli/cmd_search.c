@@ -35,6 +35,12 @@ static bool changes(const struct search *search)
 	return search->cli->settings.add_flags && !search->cli->settings.dry_run;
 }
 
+static int cannot_read(const struct walk_visit *visit, struct err *err)
+{
+	return err_set(err, ERR_MAILBOX, "mailbox %s: not all messages can be read",
+		visit->place->info->name);
+}
+
 /* Header fields of what was found, and whether the other options choose it too. */
 static int read_found(struct search *search, struct walk_visit *visit, struct box *box,
 	const struct uidset *uids, struct err *err)
@@ -69,9 +75,7 @@ static int read_found(struct search *search, struct walk_visit *visit, struct bo
 				0, err);
 	}
 	if (rc == 0 && unknown.count > 0)
-		rc = err_set(err, ERR_MAILBOX,
-			"mailbox %s: messages that were found cannot be read",
-			visit->place->info->name);
+		rc = cannot_read(visit, err);
 	snapshot_release(&snapshot);
 	return rc;
 }
@@ -80,21 +84,20 @@ static int look(void *context, struct walk_visit *visit, struct err *err)
 {
 	struct search *search = context;
 	const char *expression = select_search(walk_select(search->walk));
-	struct uidset uids = { 0 };
+	struct uidset uids = { 0 }, unknown = { 0 };
 	struct box *box;
-	int rc;
+	int rc, whole;
 
 	found_clear(visit->place->data);
-	if (!(store_caps(visit->store) & STORE_CAP_SEARCH))
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE, "%s cannot search",
-			account_name(store_account(visit->store)));
 	box = store_open_box(visit->store, visit->place->info->name,
 		changes(search) ? STORE_WRITE : STORE_READ, err);
 	if (!box)
 		return -1;
-	rc = box_search(box, expression, visit->arena, &uids, err);
-	if (rc == 0 && uids.count > 0)
+	rc = whole = box_search(box, expression, visit->arena, &uids, &unknown, err);
+	if (rc >= 0 && uids.count > 0)
 		rc = read_found(search, visit, box, &uids, err);
+	if (rc >= 0 && (whole > 0 || unknown.count > 0))
+		rc = cannot_read(visit, err);
 	box_close(box);
 	return rc;
 }

@@ -614,12 +614,12 @@ static void report_hidden(struct copy *copy)
 static int check_gone(struct copy *copy, struct err *err)
 {
 	struct box *box = copy->pass->src_box;
-	struct uidset there = { 0 };
+	struct uidset there = { 0 }, unknown = { 0 };
 	bool hidden = false;
 
 	if (copy->gone.count == 0 || !(store_caps(copy->lane->src) & STORE_CAP_SEARCH))
 		return 0;
-	if (box_search(box, "ALL", copy->pass->arena, &there, err) < 0) {
+	if (box_search(box, "ALL", copy->pass->arena, &there, &unknown, err) < 0) {
 		if (err->scope >= ERR_CONN)
 			return err_wrap(err, "source");
 		err_clear(err);

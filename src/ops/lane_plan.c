@@ -141,7 +141,7 @@ static int scan_changes(struct side_scan *side)
 	bool complete;
 	int rc = 0;
 
-	if (box_search(side->box, "ALL", side->arena, &there, &side->err) < 0)
+	if (box_search(side->box, "ALL", side->arena, &there, side->unknown, &side->err) < 0)
 		return -1;
 	/* A search that lags behind the count (or runs ahead of it) is no list of what is there. */
 	if (uidset_size(&there) != box_facts(side->box)->messages)
@@ -294,18 +294,28 @@ static int forget_if_strange(struct lane *lane, struct pass *pass, struct err *e
 	return forget(lane, pass, err);
 }
 
+/* What cannot be read cannot be searched: whether it was meant is not known. */
+static void leave_out_unknown(struct pass *pass, const struct uidset *unknown)
+{
+	if (unknown->count == 0)
+		return;
+	snapshot_remove(&pass->src, unknown);
+	pass->src.complete = false;
+	for (size_t i = 0; i < unknown->count; i++)
+		uidset_add(&pass->src_unknown, pass->arena, unknown->range[i].first,
+			unknown->range[i].last);
+}
+
 /* --search and its like: asked of the server; then every row is decided. */
 static int select_rows(struct lane *lane, struct pass *pass, struct err *err)
 {
 	const char *expression = select_search(lane->run->select);
-	struct uidset found = { 0 };
+	struct uidset found = { 0 }, unknown = { 0 };
 
 	if (expression && pass->src.count > 0) {
-		if (!(store_caps(lane->src) & STORE_CAP_SEARCH))
-			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
-				"the source cannot search: leave out --search and --sent-…");
-		if (box_search(pass->src_box, expression, pass->arena, &found, err) < 0)
+		if (box_search(pass->src_box, expression, pass->arena, &found, &unknown, err) < 0)
 			return err_wrap(err, "--search");
+		leave_out_unknown(pass, &unknown);
 	}
 	pass->reason = arena_alloc(pass->arena, pass->src.count + 1);
 	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL,
@@ -321,16 +331,16 @@ static int select_extra(struct lane *lane, struct pass *pass, struct err *err)
 {
 	const struct settings *settings = lane->run->settings;
 	const char *expression = select_search(lane->run->select);
-	struct uidset found = { 0 };
+	struct uidset found = { 0 }, unknown = { 0 };
 	int rc = 0;
 
 	pass->policy.extra = settings_extra(settings) && pass->dst_box;
 	if (!pass->policy.extra || settings->empty_destination || pass->dst.count == 0)
 		return 0;
-	if (expression && (store_caps(lane->dst) & STORE_CAP_SEARCH))
-		rc = box_search(pass->dst_box, expression, pass->arena, &found, err);
-	else if (expression)
-		rc = err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED, "it cannot search");
+	if (expression)
+		rc = box_search(pass->dst_box, expression, pass->arena, &found, &unknown, err);
+	if (rc > 0 || unknown.count > 0)
+		rc = err_set(err, ERR_MAILBOX, "some of them cannot be read");
 	if (rc < 0 && err->scope >= ERR_CONN)
 		return err_wrap(err, "--search at the destination");
 	if (rc < 0) {
@@ -685,9 +695,9 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		return -1;
 	if (leave_to_others(lane, pass, err) < 0)
 		return -1;
-	report_unknown(lane, pass);
 	if (select_rows(lane, pass, err) < 0)
 		return -1;
+	report_unknown(lane, pass);
 
 	make_policy(lane, pass);
 	if (select_extra(lane, pass, err) < 0)

@@ -485,19 +485,22 @@ static void tick(void *context, uint64_t messages)
 	meter_scanned(context, messages);
 }
 
-/* What the server has to find out, because no column tells. */
-static int search(struct walk_visit *visit, struct box *box, struct uidset *found, struct err *err)
+/* What has to be searched for, because no column tells. What cannot be searched is no row any more. */
+static int search(struct walk_visit *visit, struct box *box, struct snapshot *snapshot,
+	struct uidset *found, struct err *err)
 {
 	const char *expression = select_search(visit->walk->select);
+	struct uidset unknown = { 0 };
+	int rc;
 
 	if (!expression)
 		return 0;
-	if (!(store_caps(visit->store) & STORE_CAP_SEARCH))
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
-			"%s cannot search: leave out --search and --sent-…",
-			account_name(visit->walk->request.account));
-	if (box_search(box, expression, visit->arena, found, err) < 0)
+	rc = box_search(box, expression, visit->arena, found, &unknown, err);
+	if (rc < 0)
 		return err_wrap(err, "--search");
+	snapshot_remove(snapshot, &unknown);
+	if (rc > 0 || unknown.count > 0)
+		snapshot->complete = false;
 	return 0;
 }
 
@@ -517,7 +520,7 @@ static int scan_open(struct walk_visit *visit, struct box *box, const struct box
 	if (full.content)
 		snapshot_want_content(snapshot);
 	if (box_scan(box, &full, snapshot, visit->arena, &unknown, err) < 0 ||
-		search(visit, box, &found, err) < 0)
+		search(visit, box, snapshot, &found, err) < 0)
 		return -1;
 	*reason_out = arena_alloc(visit->arena, snapshot->count + 1);
 	select_messages(walk->select, visit->flags, snapshot,

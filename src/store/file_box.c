@@ -6,7 +6,10 @@
 #include "base/stop.h"
 #include "mail/header.h"
 #include "mail/unix_eol.h"
+#include "store/file_search.h"
 #include "store/header_tap.h"
+
+#include <time.h>
 
 #define GATHER_MAX 262144 /* octets of a message that is read whole before its size is told */
 #define PIECE 65536 /* octets converted at a time */
@@ -449,14 +452,91 @@ int file_box_scan(struct box *base, const struct box_scan *want, struct snapshot
 	return rc < 0 ? err_wrap(err, "mailbox %s: cannot tell what is in it", base->name) : 0;
 }
 
-int file_box_search(struct box *box, const char *expression, struct arena *arena,
-	struct uidset *out, struct err *err)
+/* ---- searching ---- */
+
+static enum file_search_state begin_search(struct file_box *box, struct file_search *search,
+	struct file_search_facts *facts, size_t row)
 {
-	(void)expression;
-	(void)arena;
-	(void)out;
-	return err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED,
-		"mailbox %s: a place in files cannot search", box->name);
+	const struct snapshot *rows = &box->rows;
+
+	*facts = (struct file_search_facts){
+		.uid = rows->uid[row],
+		.last_uid = rows->uid[rows->count - 1],
+		.number = (uint32_t)row + 1,
+		.last_number = (uint32_t)rows->count,
+		.table = box->box.store->flags,
+		.flags = rows->flags[row],
+		.date = { rows->instant[row], rows->zone[row] },
+		.size = rows->size[row],
+		.size_rough = rows->attr[row] & SNAPSHOT_SIZE_ROUGH,
+	};
+	return file_search_begin(search, facts);
+}
+
+/* 1, 0 = gone, -1. */
+static int read_search(struct file_box *box, struct file_search *search, uint32_t uid,
+	enum file_search_state *state, struct err *err)
+{
+	struct span piece;
+	uint64_t size = 0;
+	int rc = open_message(box, uid, err);
+
+	if (rc <= 0)
+		return rc;
+	while (*state >= FILE_SEARCH_HEADER && (rc = next_piece(box, &piece, err)) > 0) {
+		size += piece.len;
+		if (!box->raw)
+			size += unix_eol_count(&box->reading->eol, piece);
+		*state = file_search_add(search, piece);
+		if (stop_check(err) < 0)
+			return -1;
+	}
+	if (rc == 0)
+		*state = file_search_end(search, size);
+	return rc < 0 ? -1 : 1;
+}
+
+static int search_rows(struct file_box *box, struct file_search *search, struct arena *arena,
+	struct uidset *out, struct uidset *unknown, struct err *err)
+{
+	for (size_t row = 0; row < box->rows.count; row++) {
+		const uint32_t uid = box->rows.uid[row];
+		struct file_search_facts facts;
+		struct err local = ERR_INIT;
+		enum file_search_state state = begin_search(box, search, &facts, row);
+		int rc = 1;
+
+		if (state >= FILE_SEARCH_HEADER) {
+			rc = read_search(box, search, uid, &state, &local);
+			box->body->close(box);
+		}
+		if (rc > 0 && state == FILE_SEARCH_YES)
+			uidset_add(out, arena, uid, uid);
+		if (rc >= 0)
+			continue;
+		if (local.scope > ERR_MESSAGE) {
+			if (err != NULL)
+				*err = local;
+			return -1;
+		}
+		uidset_add(unknown, arena, uid, uid);
+	}
+	return box->rows.complete ? 0 : 1;
+}
+
+int file_box_search(struct box *base, const char *expression, struct arena *arena,
+	struct uidset *out, struct uidset *unknown, struct err *err)
+{
+	struct file_box *box = file_box_of(base);
+	struct file_search *search = file_search_new(expression, (int64_t)time(NULL), err);
+	int rc = -1;
+
+	if (search != NULL && look_again(box, err) == 0) {
+		box->used = true;
+		rc = search_rows(box, search, arena, out, unknown, err);
+	}
+	file_search_free(search);
+	return rc < 0 ? err_wrap(err, "mailbox %s", base->name) : rc;
 }
 
 /* ---- results ---- */

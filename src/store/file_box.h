@@ -50,9 +50,9 @@ void file_box_release(struct file_box *box); /* name and rows too, not the struc
  * With them the size is exact; without, it is the rows' hint. A scan since a modseq gives all. */
 int file_box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
-/* Not there yet: ERR_MAILBOX kind UNSUPPORTED. */
+/* By file_search.h: what the rows do not decide is read, once, as far as it is needed. */
 int file_box_search(struct box *box, const char *expression, struct arena *arena,
-	struct uidset *out, struct err *err) MUST_CHECK;
+	struct uidset *out, struct uidset *unknown, struct err *err) MUST_CHECK;
 bool file_box_fetch_has_room(const struct box *box);
 int file_box_fetch_ask(
 	struct box *box, const struct uidset *uids, uint64_t bytes, struct err *err) MUST_CHECK;

@@ -18,6 +18,7 @@ enum snapshot_attr {
 	SNAPSHOT_HAS_DIGEST = 1, /* digest[i] is the header digest */
 	SNAPSHOT_HAS_MESSAGE_ID = 2,
 	SNAPSHOT_HAS_CONTENT = 4, /* content[i] is set */
+	SNAPSHOT_SIZE_ROUGH = 8, /* rows of files: size may count an LF where IMAP counts CRLF */
 };
 
 struct snapshot {

@@ -282,11 +282,11 @@ int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snap
 }
 
 int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out,
-	struct err *err)
+	struct uidset *unknown, struct err *err)
 {
 	if (box->store->ops->search == NULL)
 		return lacks(box->store, "search", err);
-	return box->store->ops->search(box, expression, arena, out, err);
+	return box->store->ops->search(box, expression, arena, out, unknown, err);
 }
 
 int box_change_flags(

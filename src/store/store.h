@@ -219,9 +219,12 @@ struct box_scan {
  */
 int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
-/* UIDs that match an IMAP SEARCH expression (already checked for CR, LF, NUL). */
+/*
+ * UIDs that match an IMAP SEARCH expression (already checked for CR, LF, NUL). Of those in *unknown it cannot be told, for they cannot be read (never of IMAP). 1: besides, there are
+ * messages that have no UID because they cannot be read.
+ */
 int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out,
-	struct err *err) MUST_CHECK;
+	struct uidset *unknown, struct err *err) MUST_CHECK;
 
 /* Reading: as imap/imap_fetch.h. */
 enum message_outcome { MESSAGE_HERE, MESSAGE_GONE, MESSAGE_REFUSED };

@@ -189,7 +189,7 @@ int imap_box_move(struct box *base, struct box_transfer *job, struct arena *aren
 int imap_search_set(struct imap *imap, const struct uidset *set, struct arena *arena,
 	struct uidset *out, struct err *err) MUST_CHECK;
 int imap_box_search(struct box *base, const char *expression, struct arena *arena,
-	struct uidset *out, struct err *err) MUST_CHECK;
+	struct uidset *out, struct uidset *unknown, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_scan.c, store_imap_pass.c ---- */
 

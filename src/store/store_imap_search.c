@@ -185,10 +185,11 @@ static int search_once(struct imap *imap, const char *expression, bool extended,
 }
 
 int imap_box_search(struct box *base, const char *expression, struct arena *arena,
-	struct uidset *out, struct err *err)
+	struct uidset *out, struct uidset *unknown, struct err *err)
 {
 	struct imap *imap = store_imap_of(base->store)->imap;
 
+	(void)unknown; /* a server that answers has looked at all */
 	if (imap_box_refresh(box_imap_of(base), err) < 0)
 		return -1;
 	for (;;) {

@@ -196,6 +196,8 @@ static int add_row(struct box_maildir *box, const struct maildir_entry *entry, s
 	rows->flags[row] = flags_of(box, &name);
 	rows->instant[row] = st.st_mtim.tv_sec;
 	rows->size[row] = hint_of(&name, &st);
+	if (name.mail_size == MAILDIR_SIZE_UNKNOWN)
+		rows->attr[row] |= SNAPSHOT_SIZE_ROUGH;
 	return 1;
 }
 

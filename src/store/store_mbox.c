@@ -152,7 +152,7 @@ static unsigned caps_of(const struct store *base)
 	(void)base;
 	return STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
 	       STORE_CAP_REMOVE_ONE | STORE_CAP_WRITE | STORE_CAP_STREAMS | STORE_CAP_RAW |
-	       STORE_CAP_FILES;
+	       STORE_CAP_FILES | STORE_CAP_SEARCH;
 }
 
 /* ---- listing ---- */

@@ -62,7 +62,7 @@ struct store_ops {
 	int (*scan)(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 		struct arena *arena, struct uidset *unknown, struct err *err);
 	int (*search)(struct box *box, const char *expression, struct arena *arena,
-		struct uidset *out, struct err *err);
+		struct uidset *out, struct uidset *unknown, struct err *err);
 	int (*change_flags)(struct box *box, const struct uidset *uids, flags_t add, flags_t remove,
 		struct err *err);
 	int (*remove)(

@@ -118,7 +118,7 @@ static void close_store(struct store *base)
 static unsigned caps_of(const struct store *base)
 {
 	(void)base;
-	return STORE_CAP_ALONE | STORE_CAP_REMOVE_ONE | STORE_CAP_CHEAP_LIST;
+	return STORE_CAP_ALONE | STORE_CAP_REMOVE_ONE | STORE_CAP_CHEAP_LIST | STORE_CAP_SEARCH;
 }
 
 static const struct imap_facts *facts_of(const struct store *base)
@@ -191,6 +191,7 @@ const struct store_ops store_pop3_ops = {
 	.open_box = pop3_box_open,
 	.close_box = pop3_box_close,
 	.scan = pop3_box_scan,
+	.search = pop3_box_search,
 	.remove = pop3_box_remove,
 	.fetch_window = pop3_box_fetch_window,
 	.fetch_has_room = pop3_box_fetch_has_room,

@@ -1,6 +1,6 @@
 /*
- * What the files of the POP3 back end share: store_pop3.c (opening, the one mailbox), store_pop3_list.c (what is there, and its UIDs), store_pop3_box.c (scans, removing) and
- * store_pop3_fetch.c (messages). For these only.
+ * What the files of the POP3 back end share: store_pop3.c (opening, the one mailbox), store_pop3_list.c (what is there, and its UIDs), store_pop3_box.c (scans, removing),
+ * store_pop3_search.c and store_pop3_fetch.c (messages). For these only.
  *
  * A session numbers its messages anew (RFC 1939 §4); all else goes by UID, which state/ledger.h gives to what identifies a message: its UIDL with the size
  * that LIST tells, or its header, or all of it.
@@ -127,6 +127,11 @@ int pop3_box_scan(struct box *base, const struct box_scan *scan, struct snapshot
 	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
 int pop3_box_remove(
 	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+
+/* ---- store_pop3_search.c ---- */
+
+int pop3_box_search(struct box *base, const char *expression, struct arena *arena,
+	struct uidset *out, struct uidset *unknown, struct err *err) MUST_CHECK;
 
 /* ---- store_pop3_fetch.c ---- */
 

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/stop.h"
 #include "mail/header.h"
 
@@ -391,6 +392,51 @@ static void test_results(void **state)
 	file_results_release(&results);
 }
 
+/* Read once, as far as it is needed; what cannot be read is unknown, what is gone is not there. */
+static void test_search(void **state)
+{
+	struct sample sample[] = { { .text = SPAN("Subject: a\n\nfirst\nline\n") },
+		{ .text = SPAN("Subject: b\n\nsecond\n") }, { .trouble = TROUBLE_GONE },
+		{ .trouble = TROUBLE_OPEN }, { .text = SPAN("x"), .trouble = TROUBLE_READ } };
+	struct uidset found = { 0 }, unknown = { 0 };
+	struct arena *arena = arena_new();
+	struct err err = ERR_INIT;
+	struct memory_box box;
+
+	(void)state;
+	start(&box, sample, countof(sample), 3);
+	assert_int_equal(
+		file_box_search(&box.file.box, "UID 2:9 NOT UID 3", arena, &found, &unknown, &err),
+		0);
+	assert_int_equal(uidset_size(&found), 3);
+	assert_int_equal(box.opened, 0);
+	found = (struct uidset){ 0 };
+	assert_int_equal(
+		file_box_search(&box.file.box, "SUBJECT b", arena, &found, &unknown, &err), 0);
+	assert_int_equal(uidset_size(&found), 1);
+	assert_int_equal(uidset_at(&found, 0), 2);
+	assert_int_equal(uidset_size(&unknown), 2);
+	assert_int_equal(box.refreshed, 1);
+	assert_int_equal(box.opened, 3);
+	/* of the size as IMAP counts it: 25 octets, and four more for CRs */
+	found = unknown = (struct uidset){ 0 };
+	box.file.rows.attr[0] = SNAPSHOT_SIZE_ROUGH;
+	box.file.rows.size[0] = 23;
+	assert_int_equal(file_box_search(&box.file.box, "UID 1 LARGER 26 SMALLER 28", arena, &found,
+				 &unknown, &err),
+		0);
+	assert_int_equal(uidset_size(&found), 1);
+	box.file.rows.complete = false;
+	assert_int_equal(file_box_search(&box.file.box, "UID 1", arena, &found, &unknown, &err), 1);
+	sample[0].trouble = TROUBLE_LINE;
+	assert_int_equal(
+		file_box_search(&box.file.box, "BODY x", arena, &found, &unknown, &err), -1);
+	assert_int_equal(err.scope, ERR_LOCAL);
+	assert_int_equal(file_box_search(&box.file.box, "(", arena, &found, &unknown, &err), -1);
+	file_box_release(&box.file);
+	arena_free(arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_scan_rows),
 		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_search),
 	};
 
 	stop_init();
