@@ -280,24 +280,35 @@ static int look_at_all(struct deciding *deciding, struct box *box, struct err *e
 	return chosen.count > 0 ? look_at_headers(deciding, box, &chosen, err) : 0;
 }
 
+/* What could not be read for a search: no rule decides about it. */
+static void leave_out_unknown(struct deciding *deciding, const struct uidset *unknown)
+{
+	const struct snapshot *rows = &deciding->rows;
+
+	for (size_t row = 0; row < rows->count && unknown->count > 0; row++) {
+		if (deciding->reason[row] != SELECT_YES || !uidset_has(unknown, rows->uid[row]))
+			continue;
+		deciding->reason[row] = SELECT_SEARCH;
+		deciding->boxed->box.unreadable++;
+	}
+}
+
 /* A rule whose search is not known decides nothing, and neither does any other for the messages of this mailbox: last match or first, it might be the one. */
 static int search(struct deciding *deciding, struct box *box, struct err *err)
 {
 	const struct rules *rules = rules_of(deciding->filtering);
 	const char *mailbox = deciding->boxed->box.mailbox, *expression;
-	struct walk_visit *visit = deciding->visit;
 	size_t rule;
 
 	for (size_t i = 0; (expression = rules_search(rules, i, &rule)); i++) {
 		if (!rules_takes(rules, rule, mailbox))
 			continue;
-		if (!(store_caps(visit->store) & STORE_CAP_SEARCH))
-			return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
-				"%s cannot search, as the rule of line %u wants",
-				account_name(deciding->filtering->request.account),
-				rules_at(rules, rule)->line);
-		if (box_search(box, expression, visit->arena, &deciding->by_search[i], err) < 0)
+		struct uidset unknown = { 0 };
+
+		if (box_search(box, expression, deciding->visit->arena, &deciding->by_search[i],
+			    &unknown, err) < 0)
 			return err_wrap(err, "the rule of line %u", rules_at(rules, rule)->line);
+		leave_out_unknown(deciding, &unknown);
 	}
 	return 0;
 }
