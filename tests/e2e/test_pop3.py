@@ -345,7 +345,7 @@ def test_refused_message(fake, dst, run, user):
 def test_stall(fake, dst, run, user):
     server = fake(mail())
     server.on("RETR", "stall", nth=4)
-    assert copy(run, server.url(), dst.url(user), "--timeout", "2").copied == 8
+    assert copy(run, server.url(), dst.url(user), "--timeout", "2", "--settle", "100ms").copied == 8
     same(dst, user, mail())
 
 
@@ -483,7 +483,7 @@ def test_interrupted(fake, dst, run, user):
     process.send_signal(signal.SIGINT)
     assert run.finish(process).code == 130
     server.calm()
-    copy(run, server.url(), dst.url(user), "--retries", "6")
+    copy(run, server.url(), dst.url(user), "--retries", "6", "--settle", "100ms")
     same(dst, user, mail())
 
 
