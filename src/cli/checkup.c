@@ -62,6 +62,7 @@ static const char *missing_step(const struct checkup *checkup)
 static void open_store(struct checkup *checkup)
 {
 	struct store_request request = {
+		.flags = checkup->flags,
 		.compress_scan = checkup->cli->check.scan,
 		.timeout_ms = checkup->cli->settings.timeout_ms,
 		.facts = &checkup->facts,
@@ -99,6 +100,14 @@ static void read_quota(struct checkup *checkup)
 	}
 }
 
+void checkup_count(const struct snapshot *snapshot, struct checkup_box *out)
+{
+	out->messages = snapshot->count;
+	out->size = 0;
+	for (size_t i = 0; i < snapshot->count; i++)
+		out->size += snapshot->size[i];
+}
+
 static int scan_box(struct checkup *checkup, const struct mailbox_info *info,
 	struct checkup_box *out, struct err *err)
 {
@@ -112,10 +121,11 @@ static int scan_box(struct checkup *checkup, const struct mailbox_info *info,
 		return -1;
 	out->announced = box_facts(box)->messages;
 	snapshot_init(&snapshot, false);
-	rc = box_scan(box, &scan, &snapshot, checkup->arena, &unknown, err);
-	out->messages = snapshot.count;
-	for (size_t i = 0; i < snapshot.count; i++)
-		out->size += snapshot.size[i];
+	if (checkup->results)
+		rc = checkup_scan_kept(checkup, box, out, &snapshot, &unknown, err);
+	else
+		rc = box_scan(box, &scan, &snapshot, checkup->arena, &unknown, err);
+	checkup_count(&snapshot, out);
 	snapshot_release(&snapshot);
 	box_close(box);
 	return rc;
@@ -148,6 +158,8 @@ static void scan_all(struct checkup *checkup)
 
 void checkup_run(struct checkup *checkup)
 {
+	if (checkup->results)
+		checkup->flags = flag_table_new();
 	open_store(checkup);
 	if (checkup->failed || checkup->cli->check.ping)
 		return;
@@ -161,6 +173,8 @@ void checkup_run(struct checkup *checkup)
 void checkup_end(struct checkup *checkup)
 {
 	store_close(checkup->store);
+	flag_table_free(checkup->flags);
+	checkup->flags = NULL;
 	account_free(checkup->account);
 	checkup->store = NULL;
 	checkup->account = NULL;

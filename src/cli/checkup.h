@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "cli/cli.h"
+#include "state/results.h"
 #include "store/store.h"
 
 #define CHECKUP_STEPS 8
@@ -24,13 +25,17 @@ struct checkup_box { /* --scan */
 	const char *name;
 	uint64_t messages, size; /* as read */
 	uint64_t announced; /* as counted by the server */
+	uint64_t number; /* in the database; 0 = not there yet */
 	const char *error; /* could not be read, or NULL */
 };
 
 struct checkup {
 	const struct cli *cli;
 	struct arena *arena;
+	unsigned number; /* of the location, from 1 */
+	struct results *results; /* of --db, or NULL */
 	struct account *account;
+	struct flag_table *flags; /* of what was read for the database, or NULL */
 	struct store *store;
 	struct imap_facts facts;
 	struct err err; /* scope NONE: all went well */
@@ -46,6 +51,8 @@ struct checkup {
 
 /* Does everything that the options ask for; the result is in the struct whatever happens. */
 void checkup_run(struct checkup *checkup);
+/* What --db keeps of it beside the messages, which checkup_run() adds as it reads them (checkup_keep.c). */
+void checkup_keep(struct checkup *checkup);
 void checkup_end(struct checkup *checkup);
 int checkup_code(const struct checkup *checkup); /* exit code */
 /* The steps that were taken, the failed one last: their number. */
@@ -55,6 +62,11 @@ int64_t checkup_days_left(const struct checkup *checkup); /* of the certificate 
 void checkup_print(const struct checkup *checkup);
 void checkup_print_line(const struct checkup *checkup); /* --ping */
 void checkup_print_json(const struct checkup *checkup);
+
+void checkup_count(const struct snapshot *snapshot, struct checkup_box *out);
+/* Reads a mailbox with what --db wants of it, and adds its rows (checkup_keep.c). */
+int checkup_scan_kept(struct checkup *checkup, struct box *box, struct checkup_box *out,
+	struct snapshot *snapshot, struct uidset *unknown, struct err *err) MUST_CHECK;
 
 /* Capabilities that this program uses, a row each (checkup_caps.c). */
 struct checkup_cap {

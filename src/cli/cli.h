@@ -58,6 +58,11 @@ struct check_options {
 	bool ping, capabilities, scan;
 };
 
+struct db_options { /* the database of results (database.h) */
+	const char *url, *pass_file, *pass_cmd, *pass_env; /* or NULL */
+	bool clear;
+};
+
 struct cli {
 	struct arena *arena;
 	struct settings settings;
@@ -66,6 +71,7 @@ struct cli {
 	struct size_options size;
 	struct search_options search;
 	struct filter_options filter;
+	struct db_options db;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 

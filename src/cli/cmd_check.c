@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/stop.h"
 #include "cli/checkup.h"
+#include "cli/database.h"
 
 #include <stdint.h>
 
@@ -45,6 +46,7 @@ static int graver(int a, int b)
 static int check_one(struct checkup *checkup)
 {
 	checkup_run(checkup);
+	checkup_keep(checkup);
 	if (checkup->cli->settings.json)
 		checkup_print_json(checkup);
 	else if (checkup->cli->check.ping)
@@ -60,18 +62,28 @@ static int check_run(struct cli *cli, struct err *err)
 	struct checkup *checkup = arena_array(cli->arena, cli->locations, sizeof(*checkup));
 	int code = check_options(cli, err) < 0 ? -1 : EXIT_DONE;
 
+	struct results *results = NULL;
+
 	/* What is wrong with the command line is said before any server is asked. */
 	for (size_t i = 0; i < cli->locations && code == EXIT_DONE; i++) {
 		checkup[i].cli = cli;
+		checkup[i].number = (unsigned)i + 1;
 		checkup[i].arena = cli->arena;
 		checkup[i].account = cli_account(cli, i, "", err);
 		if (!checkup[i].account)
 			code = -1;
 	}
-	for (size_t i = 0; i < cli->locations && code >= 0 && !stop_requested(); i++)
+	if (code == EXIT_DONE && database_open(cli, &results, err) < 0)
+		code = -1;
+	for (size_t i = 0; i < cli->locations && code >= 0 && !stop_requested(); i++) {
+		checkup[i].results = results;
 		code = graver(code, check_one(&checkup[i]));
+	}
 	if (code >= 0 && stop_requested())
 		code = EXIT_INTERRUPTED;
+	if (code >= 0)
+		code = database_end(results, code);
+	results_close(results);
 	for (size_t i = 0; i < cli->locations; i++)
 		checkup_end(&checkup[i]);
 	return code;
@@ -86,7 +98,7 @@ const struct command command_check = {
 		   "and what it lacks "
 		   "that would make copying faster or safer.",
 	.arguments = "LOCATION...",
-	.groups = GROUP_ACCOUNT,
+	.groups = GROUP_ACCOUNT | GROUP_RESULTS,
 	.own = own,
 	.own_count = countof(own),
 	.least = 1,

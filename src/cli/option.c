@@ -378,6 +378,7 @@ static int clash(const char *text, struct err *err)
 int option_check_all(const struct cli *cli, struct err *err)
 {
 	const struct settings *s = &cli->settings;
+	const struct db_options *db = &cli->db;
 	const bool deletes = s->delete_source || settings_extra(s) || s->delete_mailboxes;
 	const struct {
 		bool wrong;
@@ -387,6 +388,10 @@ int option_check_all(const struct cli *cli, struct err *err)
 			"--seen and --unseen exclude each other: no message is both" },
 		{ cli->users_format != 0 && !cli->users_file,
 			"--users-format only means something with --users" },
+		{ !db->url && (db->clear || db->pass_file || db->pass_cmd || db->pass_env),
+			"--clear-db and --db-pass-* only mean something with --db" },
+		{ !!db->pass_file + !!db->pass_cmd + !!db->pass_env > 1,
+			"--db-pass-file, --db-pass-cmd and --db-pass-env exclude each other" },
 		{ s->quiet && cli->verbose > 0, "--quiet and --verbose exclude each other" },
 		{ s->expunge_all && s->no_expunge,
 			"--expunge-all and --no-expunge exclude each other" },

@@ -60,6 +60,7 @@ enum option_group_bit {
 	GROUP_ACCOUNT = 512, /* --KEY */
 	GROUP_ACCOUNTS = 1024, /* --src-KEY, --dst-KEY */
 	GROUP_FILES = 2048, /* with GROUP_ACCOUNTS: some of --dst-KEY without their side */
+	GROUP_RESULTS = 4096, /* --db */
 };
 /* These are taken before and behind every command, whether they mean something to it or not. */
 #define GROUPS_EVERYWHERE (GROUP_GLOBAL | GROUP_RUN)

@@ -230,6 +230,21 @@ static const struct option files[] = {
 		OPTION_TEXT, 0, false },
 };
 
+static const struct option results[] = {
+	{ "db", "URL", NULL,
+		"keep what is found in this database too: sqlite:PATH or "
+		"postgresql://USER@HOST/DATABASE",
+		AT(db.url), NULL, OPTION_TEXT, 0, false },
+	{ "clear-db", NULL, NULL, "delete the results of earlier runs from it first", AT(db.clear),
+		NULL, OPTION_SWITCH, 0, false },
+	{ "db-pass-file", "FILE", NULL, "read its password from this file", AT(db.pass_file), NULL,
+		OPTION_TEXT, 0, false },
+	{ "db-pass-cmd", "COMMAND", NULL, "read its password from the output of this command",
+		AT(db.pass_cmd), NULL, OPTION_TEXT, 0, false },
+	{ "db-pass-env", "NAME", NULL, "read its password from this environment variable",
+		AT(db.pass_env), NULL, OPTION_TEXT, 0, false },
+};
+
 const struct option_group option_groups[] = {
 	{ GROUP_MAILBOXES, "Which mailboxes", mailboxes, countof(mailboxes) },
 	{ GROUP_MESSAGES, "Which messages (all conditions hold together)", messages,
@@ -240,6 +255,7 @@ const struct option_group option_groups[] = {
 	{ GROUP_DELETING, "Deleting", deleting, countof(deleting) },
 	{ GROUP_CONTENT, "Content", content, countof(content) },
 	{ GROUP_FILES, "Files at the destination", files, countof(files) },
+	{ GROUP_RESULTS, "The database of results", results, countof(results) },
 	{ GROUP_RUN, "The run", run, countof(run) },
 	{ GROUP_GLOBAL, "Global", global, countof(global) },
 	{ 0, NULL, NULL, 0 },

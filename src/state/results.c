@@ -195,21 +195,18 @@ static struct span user_alone(const char *user)
 	return user ? span_sub(all, 0, span_find(all, '*')) : all;
 }
 
-uint64_t results_location(struct results *results, const struct results_location *location)
+void results_location(struct results *results, const struct results_location *location)
 {
-	uint64_t number;
-
 	if (!results)
-		return 0;
+		return;
 	row_begin(results);
-	number = ++results->rows[RESULTS_LOCATIONS].count;
-	add_number(results, (int64_t)number);
+	results->rows[RESULTS_LOCATIONS].count++;
+	add_number(results, location->number);
 	add_text(results, span_of(location->name));
 	add_text(results, span_of(location->host));
 	add_text(results, user_alone(location->user));
 	add_text(results, span_of(location->error));
 	row_end(results, RESULTS_LOCATIONS);
-	return number;
 }
 
 uint64_t results_mailbox(struct results *results, const struct results_mailbox *mailbox)
@@ -221,7 +218,7 @@ uint64_t results_mailbox(struct results *results, const struct results_mailbox *
 	row_begin(results);
 	number = ++results->rows[RESULTS_MAILBOXES].count;
 	add_number(results, (int64_t)number);
-	add_number(results, (int64_t)mailbox->location);
+	add_number(results, mailbox->location);
 	add_text(results, span_of(mailbox->name));
 	add_some(results, mailbox->uidvalidity);
 	add_number(results, mailbox->complete);
@@ -257,7 +254,7 @@ void results_finding(struct results *results, const struct results_finding *find
 	row_begin(results);
 	add_number(results, (int64_t)++results->rows[RESULTS_FINDINGS].count);
 	add_bytes(results, span_of(kinds[finding->kind]));
-	add_number(results, (int64_t)finding->location);
+	add_number(results, finding->location);
 	add_some(results, finding->mailbox);
 	add_some(results, finding->other_mailbox);
 	add_text(results, span_of(finding->name));

@@ -12,8 +12,8 @@
  *
  *	results_target_parse("sqlite:results.db", arena, &target, err);
  *	results = results_open(&(struct results_request){ .target = &target, .command = "compare" }, err);
- *	location = results_location(results, &(struct results_location){ .name = "imaps://anna@old.example" });
- *	mailbox = results_mailbox(results, &(struct results_mailbox){ .location = location, .name = "INBOX", .complete = true });
+ *	results_location(results, &(struct results_location){ .number = 1, .name = "imaps://anna@old.example" });
+ *	mailbox = results_mailbox(results, &(struct results_mailbox){ .location = 1, .name = "INBOX", .complete = true });
  *	results_message(results, &(struct results_message){ .mailbox = mailbox, .uid = 17 }); …
  *	results_end(results, exit_code, err);
  *	results_close(results);
@@ -78,13 +78,14 @@ int results_end(struct results *results, int exit_code, struct err *err) MUST_CH
 int64_t results_run(const struct results *results); /* its number in the database */
 
 struct results_location {
+	unsigned number; /* from 1, as on the command line */
 	const char *name; /* account_name() */
 	const char *host, *user; /* NULL = none; of user*MASTER only the user is kept */
 	const char *error; /* why it could not be reached, or NULL */
 };
 
 struct results_mailbox {
-	uint64_t location;
+	unsigned location; /* its number */
 	const char *name;
 	uint32_t uidvalidity; /* 0 = not known */
 	bool complete; /* every message is among the rows: else what is not is unknown */
@@ -114,7 +115,7 @@ enum results_finding_kind { /* what follows is how the database says it */
 
 struct results_finding {
 	enum results_finding_kind kind;
-	uint64_t location; /* the one compared with the first; with one location that one */
+	unsigned location; /* the one compared with the first; with one location that one */
 	uint64_t mailbox, other_mailbox; /* numbers; 0 = none */
 	const char *name; /* of the mailbox, at the first location where it is there; NULL = none */
 	const char *what; /* "flags date", or NULL */
@@ -123,8 +124,9 @@ struct results_finding {
 	const char *text; /* why, for people; or NULL */
 };
 
-/* Locations and mailboxes are numbered from 1 in a run: the number, which rows below name. Rows never fail: a full disk is told by results_end(). */
-uint64_t results_location(struct results *results, const struct results_location *location);
+/* Rows in any order. They never fail: a full disk is told by results_end(). */
+void results_location(struct results *results, const struct results_location *location);
+/* Mailboxes are numbered from 1 in a run: the number, which messages and findings name. */
 uint64_t results_mailbox(struct results *results, const struct results_mailbox *mailbox);
 void results_message(struct results *results, const struct results_message *message);
 void results_finding(struct results *results, const struct results_finding *finding);

@@ -216,14 +216,14 @@ static int parse_postgres(
 
 	target->kind = RESULTS_POSTGRES;
 	target->schema = SCHEMA_USUAL;
-	if (!database || !*database || strchr(database, '/'))
-		return usage(err, "no database is named: postgresql://USER@HOST/DATABASE");
-	put(target, "dbname", database);
 	if (at && take_user(target, span_sub(where, 0, (size_t)(at - where.data)), arena, err) < 0)
 		return -1;
 	if (take_host(target, at ? span_from(where, (size_t)(at - where.data) + 1) : where, arena,
 		    err) < 0)
 		return -1;
+	if (!database || !*database || strchr(database, '/'))
+		return usage(err, "no database is named: postgresql://USER@HOST/DATABASE");
+	put(target, "dbname", database);
 	if (take_query(target, query, arena, err) < 0)
 		return -1;
 	choose_tls(target);

@@ -264,6 +264,12 @@ static int read_job_key(struct reading *reading, struct span name, const char *v
 		return wrong(
 			reading, "not the name of an option: write it without --, as in jobs = 4");
 
+	size_t at, found;
+	if (value && span_equal(name, SPAN("db")) &&
+		location_find_password(span_of(value), &at, &found))
+		return wrong(reading, "the configuration holds no passwords: use db-pass-file, "
+				      "db-pass-cmd or db-pass-env");
+
 	const int len = (int)name.len;
 	const char *text = value ? arena_print(arena, "--%.*s=%s", len, name.data, value)
 				 : arena_print(arena, "--%.*s", len, name.data);
