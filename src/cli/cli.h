@@ -54,6 +54,11 @@ struct filter_options {
 	int64_t poll_ms;
 };
 
+struct compare_options {
+	unsigned check; /* enum compare_check bits */
+	bool count_only, both, show_ids;
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -72,6 +77,7 @@ struct cli {
 	struct search_options search;
 	struct filter_options filter;
 	struct db_options db;
+	struct compare_options compare;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 

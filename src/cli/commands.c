@@ -8,6 +8,7 @@
 const struct command *const commands[] = {
 	&command_copy,
 	&command_mirror,
+	&command_compare,
 	&command_check,
 	&command_list,
 	&command_size,
@@ -21,8 +22,8 @@ const struct command *const commands[] = {
 };
 
 /* The contract's other commands (product §2). */
-static const char *const later[] = { "sync", "compare", "backup", "restore", "snapshots", "verify",
-	"prune", "migrate", "dedup", "purge", "trash", "mailbox", "serve" };
+static const char *const later[] = { "sync", "backup", "restore", "snapshots", "verify", "prune",
+	"migrate", "dedup", "purge", "trash", "mailbox", "serve" };
 
 const struct command *command_find(const char *name)
 {

@@ -392,6 +392,8 @@ int option_check_all(const struct cli *cli, struct err *err)
 			"--clear-db and --db-pass-* only mean something with --db" },
 		{ !!db->pass_file + !!db->pass_cmd + !!db->pass_env > 1,
 			"--db-pass-file, --db-pass-cmd and --db-pass-env exclude each other" },
+		{ cli->users_file && cli->command == &command_compare && cli->locations > 2,
+			"compare --users takes two locations" },
 		{ s->quiet && cli->verbose > 0, "--quiet and --verbose exclude each other" },
 		{ s->expunge_all && s->no_expunge,
 			"--expunge-all and --no-expunge exclude each other" },

@@ -117,16 +117,6 @@ static void add_place(struct size_row *row, struct walk_place *place, bool scann
 	}
 }
 
-/* Message options choose messages, which no sum of a server's does. */
-static bool chooses_messages(const struct settings *settings)
-{
-	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN ||
-	       settings->sent_since_day[0] || settings->sent_before_day[0] || settings->search ||
-	       settings->seen || settings->unseen || settings->with_flags.count > 0 ||
-	       settings->without_flags.count > 0 || settings->skip_deleted || settings->larger ||
-	       settings->smaller || settings->uid_set || settings->limit;
-}
-
 static int add_up(struct sizes *sizes, struct size_row *row, struct walk *walk, bool scan_all,
 	struct err *err)
 {
@@ -166,7 +156,8 @@ static int walk_account(struct sizes *sizes, struct size_row *row, struct cli *c
 		.state_dir = cli->settings.state_dir,
 		.scans = true,
 		.want = STORE_LIST_STATUS | STORE_LIST_SIZE };
-	const bool scan_all = cli->size.method == SIZES_BY_SCAN || chooses_messages(&cli->settings);
+	const bool scan_all =
+		cli->size.method == SIZES_BY_SCAN || settings_choose_messages(&cli->settings);
 	struct walk *walk = walk_open(&request, err);
 	int rc;
 

@@ -29,6 +29,15 @@ void settings_init(struct settings *settings)
 	};
 }
 
+bool settings_choose_messages(const struct settings *settings)
+{
+	return settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN ||
+	       settings->sent_since_day[0] || settings->sent_before_day[0] || settings->search ||
+	       settings->seen || settings->unseen || settings->with_flags.count > 0 ||
+	       settings->without_flags.count > 0 || settings->skip_deleted || settings->larger ||
+	       settings->smaller || settings->uid_set || settings->limit;
+}
+
 bool settings_extra(const struct settings *settings)
 {
 	return settings->delete_extra || settings->empty_destination;

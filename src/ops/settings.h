@@ -91,6 +91,8 @@ struct settings {
 void settings_init(struct settings *settings); /* the defaults */
 /* Differs whenever options differ that choose messages or change them: what was reconciled under another value is looked at again. */
 uint64_t settings_selection(const struct settings *settings);
+/* message options choose among the messages of a mailbox: numbers and sums of the server's are not theirs */
+bool settings_choose_messages(const struct settings *settings);
 /* messages that only the destination has go */
 bool settings_extra(const struct settings *settings);
 /* Where state is kept, memory of the arena; NULL with --state none. -1: there is no place (kind USAGE). */

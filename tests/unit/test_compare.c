@@ -107,6 +107,7 @@ static void test_multiset(void **state)
 	add(&fixture.a, 100, 3, 3); /* one more of the same */
 	snapshot_finish(&fixture.a, true);
 	check(&fixture, 6, 1, 0, 0, 0);
+	assert_int_equal(fixture.last.kind, DIFFERENCE_MISSING);
 	assert_int_equal(fixture.last.a_uid, 100);
 	add(&fixture.b, 100, 9, 9);
 	snapshot_finish(&fixture.b, true);
@@ -162,9 +163,69 @@ static void test_selected(void **state)
 	end(&fixture);
 }
 
+/* b has one more often: only where a has it, and where a is not left out of account. */
+static void test_doubled(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture);
+	add(&fixture.b, 100, 3, 3);
+	add(&fixture.b, 101, 9, 9);
+	snapshot_finish(&fixture.b, true);
+	check(&fixture, 6, 0, 1, 0, 0);
+	assert_int_equal(fixture.result.doubled, 1);
+	fixture.a.complete = false; /* whether it has 9 is not known */
+	check(&fixture, 6, 0, 0, 0, 1);
+	assert_int_equal(fixture.result.doubled, 1);
+	fixture.request.no_extra = true;
+	check(&fixture, 6, 0, 0, 0, 0);
+	assert_int_equal(fixture.result.doubled, 0);
+	end(&fixture);
+}
+
+static void check_proofs(const struct fixture *fixture, uint64_t content, uint64_t record,
+	uint64_t digest, uint64_t header)
+{
+	assert_int_equal(fixture->result.proved[PROOF_CONTENT], content);
+	assert_int_equal(fixture->result.proved[PROOF_RECORD], record);
+	assert_int_equal(fixture->result.proved[PROOF_DIGEST], digest);
+	assert_int_equal(fixture->result.proved[PROOF_HEADER], header);
+}
+
+static void test_proofs(void **state)
+{
+	/* Against all likelihood: the first of a with the last of b. */
+	const struct compare_record record = { 0, 0 };
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture);
+	check(&fixture, 6, 0, 0, 0, 0);
+	check_proofs(&fixture, 6, 0, 0, 0);
+	fixture.request.check = 0;
+	for (size_t row = 0; row < 6; row++)
+		fixture.a.attr[row] = SNAPSHOT_HAS_DIGEST;
+	fixture.a.size[0]++;
+	fixture.a.size[1] = UINT32_MAX;
+	check(&fixture, 6, 0, 0, 0, 0);
+	check_proofs(&fixture, 0, 0, 4, 2);
+	fixture.request.record = &record;
+	fixture.request.records = 1;
+	fixture.a.attr[0] = 0; /* needs no digest */
+	/* What b's was is missing, and nobody has what a's was. */
+	check(&fixture, 5, 1, 1, 0, 0);
+	check_proofs(&fixture, 0, 1, 3, 1);
+	fixture.request.check = COMPARE_SIZE;
+	check(&fixture, 3, 1, 1, 1, 1);
+	end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_doubled),
+		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_multiset),
 		cmocka_unit_test(test_unknown),

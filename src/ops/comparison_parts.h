@@ -1,0 +1,80 @@
+/*
+ * What the files of comparison.h share: accounts as sides, mailboxes as they were seen, units of mailboxes that are compared. For src/ops/comparison*.c.
+ *
+ * Owner: struct comparison. Threads: the lock guards what says so; the rest is written before threads begin or by one of them.
+ */
+#ifndef OPS_COMPARISON_PARTS_H
+#define OPS_COMPARISON_PARTS_H
+
+#include "ops/comparison.h"
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "ops/walk.h"
+
+#include <pthread.h>
+
+struct side { /* an account */
+	struct comparison *job;
+	size_t number; /* 0 = the first */
+	struct account *account;
+	struct settings settings; /* of the others: no mailbox is left out by name */
+	struct walk *walk; /* NULL: err says why */
+	struct err err; /* of opening, or what ended the last visit */
+	struct seen *seen; /* one a place of the walk */
+	bool no_search; /* which of its messages the options choose cannot be told */
+	bool trusted; /* its listing shows every mailbox */
+	const char *label;
+	pthread_t thread;
+};
+
+struct seen { /* a mailbox: walk_place.data */
+	struct side *side;
+	const struct mailbox_info *info;
+	struct snapshot rows; /* flags are of the job's table */
+	uint8_t *reason; /* a row; NULL = nothing was read */
+	uint32_t uidvalidity;
+	uint64_t counted; /* count_only: messages selected */
+	bool done;
+	struct unit **unit; /* what it is compared in */
+	size_t units;
+	size_t waiting; /* under the lock: units that still need the rows */
+	struct comparison_difference **wanted; /* whose headings are read here, by UID */
+	size_t wants, wants_room;
+};
+
+struct unit {
+	struct comparison_box box;
+	struct side *other;
+	struct seen **a, *b; /* b NULL: it is not there */
+	size_t a_count;
+	size_t waiting; /* under the lock: mailboxes not seen yet */
+	bool decided;
+	uint32_t *first_row; /* where the rows of each of a begin */
+	size_t room;
+};
+
+struct comparison {
+	struct comparison_request request;
+	pthread_mutex_t lock;
+	struct arena *arena; /* under the lock while visits run */
+	struct flag_table *flags;
+	struct side *side;
+	struct unit **unit;
+	size_t units, unit_room;
+	struct comparison_other *other;
+};
+
+/* Makes the units of this side; names are translated as for copy. */
+int comparison_pair(struct comparison *job, struct side *other, struct err *err) MUST_CHECK;
+/* Both sides are seen. */
+void comparison_decide(struct unit *unit);
+/* Reads the headings of what differs. */
+void comparison_read_headings(struct comparison *job);
+/* All walks at once: each visits the places that `wants`. */
+void comparison_visit(struct comparison *job,
+	int (*visit)(void *context, struct walk_visit *visit, struct err *err),
+	bool (*wants)(void *context, const struct walk_place *place));
+
+#endif

@@ -1,0 +1,364 @@
+"""mailhaul compare: every difference is found, what cannot be read is unknown, nothing is changed."""
+import itertools
+
+import pytest
+
+from copying import copy, fill, note, notes
+from lab import load, witness
+from lab.courier import Courier
+from lab.cyrus import Cyrus
+from lab.dovecot import Dovecot
+from lab.server import PASSWORD
+from test_users import users_file, where
+
+NOWHERE = "imap://x@127.0.0.1:1?tls=none&pass-cmd=echo%20x"
+
+COUNTS = ("missing", "doubled", "extra", "differing", "unknown")
+CODES = {"equal": 0, "different": 1, "unknown": 3}
+
+
+class Compared:
+    """The JSON lines of one run with one other account, checked."""
+
+    def __init__(self, result):
+        self.result = result
+        self.lines = result.json
+        assert len(self.lines) == len(result.out.splitlines()) and self.lines, result
+        assert all(line["version"] == 1 for line in self.lines), result
+        self.total = self.lines[-1]
+        assert self.total["type"] == "compare", result
+        boxes = [line for line in self.lines if line["type"] == "mailbox"]
+        self.boxes = {line["mailbox"] or line["other_mailbox"]: line for line in boxes}
+        self.differences = [line for line in self.lines if line["type"] == "difference"]
+        assert len(boxes) == len(self.boxes) == self.total["mailboxes"], result
+        for key in COUNTS + ("equal", "first_messages", "other_messages"):
+            assert sum(box[key] for box in boxes) == self.total[key], (key, result)
+        if not result.code > 3:
+            assert result.code == CODES[self.total["state"]], result
+
+    def counts(self):
+        """What is not zero."""
+        return {key: self.total[key] for key in COUNTS if self.total[key]}
+
+    def found(self):
+        return sorted((one["what"], one["mailbox"] or one["other_mailbox"], one["uid"], one["other_uid"],
+                       *one["in"]) for one in self.differences)
+
+
+def compare(run, first, other, *options, code=0, **kwargs):
+    result = run("compare", first, other, "--json", *options, **kwargs)
+    assert result.code == code, result
+    return Compared(result)
+
+
+@pytest.fixture
+def pair(src, dst, user):
+    """The same mail on both sides, with twins, in different orders."""
+    twin = note(3)
+    mail = {"INBOX": notes(6) + [twin], "Work/Done": notes(5, 10), "Empty": []}
+    fill(src, user, mail)
+    fill(dst, user, {name: list(reversed(messages)) for name, messages in mail.items()})
+    return src.url(user), dst.url(user)
+
+
+def test_equal(pair, run, src, dst, user):
+    before = witness.read(src, user), witness.read(dst, user)
+    done = compare(run, *pair, "--check", "all", "--both")
+    assert done.total["equal"] == 12 and done.counts() == {} and done.differences == []
+    assert done.total["proved_by"]["content"] == 12
+    assert compare(run, *pair).total["proved_by"] == {"content": 0, "record": 0, "digest": 12, "header": 0}
+    text = run("compare", *pair, check=0).out
+    assert "nothing is missing" in text and "INBOX" not in text
+    assert "INBOX" in run("compare", *pair, "-v", check=0).out
+    assert len(run("compare", "-q", *pair, check=0).out.splitlines()) == 1
+    assert (witness.read(src, user), witness.read(dst, user)) == before
+
+
+def test_after_copy(src, dst, user, run):
+    fill(src, user, {"INBOX": notes(20, flags=("\\Seen", "kw")), "Grüße": notes(3, 30), "a&b": notes(2, 40)})
+    copy(run, src.url(user), dst.url(user))
+    compare(run, src.url(user), dst.url(user), "--check", "flags,date,size,content", "--both")
+
+
+def change(dst, user, what):
+    """One thing at the other account, and how it shows: kind, in."""
+    if what == "missing":
+        load.expunge(dst, user, "INBOX", "4")
+    elif what == "twin":    # one of two
+        load.expunge(dst, user, "INBOX", "1")
+    elif what == "doubled":
+        load.append_many(dst, user, "INBOX", [note(5)])
+    elif what == "extra":
+        load.append_many(dst, user, "INBOX", [note(99)])
+    elif what == "flag":
+        load.store(dst, user, "INBOX", "4", "+", ("\\Flagged",))
+    elif what == "date":
+        load.expunge(dst, user, "INBOX", "4")
+        load.append_many(dst, user, "INBOX", [note(4, date="01-Jan-2024 12:00:01 +0000")])
+    elif what == "size":
+        load.expunge(dst, user, "INBOX", "4")
+        load.append_many(dst, user, "INBOX", [note(4, body=b"note 4!\r\n")])
+    elif what == "byte":
+        load.expunge(dst, user, "INBOX", "4")
+        load.append_many(dst, user, "INBOX", [note(4, body=b"nope 4\r\n")])
+
+
+@pytest.mark.parametrize("what, option, counts, found", [
+    ("missing", "none", {"missing": 1}, [("missing", "INBOX", 4, None)]),
+    ("twin", "none", {"missing": 1}, None),
+    ("doubled", "none", {"doubled": 1}, [("doubled", "INBOX", None, 8)]),
+    ("flag", "flags", {"differing": 1}, [("differs", "INBOX", 4, 4, "flags")]),
+    ("date", "date", {"differing": 1}, [("differs", "INBOX", 4, 8, "date")]),
+    ("size", "size", {"differing": 1}, [("differs", "INBOX", 4, 8, "size")]),
+    ("byte", "content", {"differing": 1}, [("differs", "INBOX", 4, 8, "content")]),
+])
+def test_each_is_found(pair, run, dst, user, what, option, counts, found):
+    change(dst, user, what)
+    done = compare(run, *pair, "--check", option, code=1)
+    assert done.counts() == counts
+    assert found is None or done.found() == found
+    compare(run, *pair, "--check", "all", code=1)
+    if option != "none":
+        compare(run, *pair, "--check", "none", code=0)
+
+
+def test_extra(pair, run, dst, user):
+    change(dst, user, "extra")
+    load.append_many(dst, user, "Other", notes(2, 200), create=True)
+    done = compare(run, *pair)
+    assert done.counts() == {"extra": 3} and done.total["mailboxes_extra"] == 1 and done.differences == []
+    assert "only at" in run("compare", *pair, check=0).out
+    done = compare(run, *pair, "--both", code=1)
+    assert done.found() == [("extra", "INBOX", None, 8), ("extra", "Other", None, 1), ("extra", "Other", None, 2)]
+    assert compare(run, *pair, "--both", "-m", "INBOX", code=1).total["mailboxes_extra"] == 0
+    compare(run, *pair, "--both", "-m", "Work/**")
+
+
+def test_mailbox_missing(pair, run, dst, user):
+    load.delete_mailbox(dst, user, "Work/Done")
+    load.delete_mailbox(dst, user, "Empty")
+    done = compare(run, *pair, code=1)
+    assert done.total["mailboxes_missing"] == 2 and done.counts() == {"missing": 5}
+    assert done.boxes["Work/Done"]["other_mailbox"] is None
+    assert "no such mailbox there" in run("compare", *pair, check=1).out
+    assert compare(run, *pair, "--no-empty", code=1).total["mailboxes_missing"] == 1
+    compare(run, *pair, "-x", "Work/Done", "--no-empty")
+    assert compare(run, *pair, "--count-only", code=1).counts() == {"missing": 5}
+
+
+def test_count_only(pair, run, dst, user, proxy):
+    change(dst, user, "missing")
+    between = proxy(dst)
+    other = between.url(user)
+    done = compare(run, pair[0], other, "--count-only", code=1)
+    assert done.boxes["INBOX"]["missing"] == 1 and done.counts() == {"missing": 1}
+    assert not between.commands("EXAMINE") and not between.commands("SELECT")
+    change(dst, user, "extra")
+    compare(run, *pair, "--count-only")
+    compare(run, *pair, "--count-only", "--seen")
+    load.append_many(dst, user, "INBOX", [note(100)])
+    compare(run, *pair, "--count-only")
+    compare(run, *pair, "--count-only", "--both", code=1)
+    assert run("compare", *pair, "--count-only", "--show-ids").code == 2
+
+
+def test_show_ids(pair, run, src, dst, user):
+    load.append_many(src, user, "INBOX", [note(50, "=?utf-8?q?Gr=C3=BC=C3=9Fe?= \x1b[31m")])
+    change(dst, user, "extra")
+    text = run("compare", *pair, "--show-ids", check=1).out
+    assert "<note.50@example.org>" in text and "Grüße" in text and "\x1b" not in text and "note.99" not in text
+    done = compare(run, *pair, "--show-ids", "--both", code=1)
+    ids = {one["what"]: one["message_id"] for one in done.differences}
+    assert ids == {"missing": "<note.50@example.org>", "extra": "<note.99@example.org>"}
+
+
+def test_names(src, dst, user, run):
+    fill(src, user, {"INBOX": notes(2), "Alt": notes(3, 10), "Neu": notes(3, 20), "Gesendet": notes(1, 30)})
+    fill(dst, user, {"INBOX": notes(2), "Old/Alt": notes(3, 10), "Old/Neu": notes(2, 20), "Sent": notes(1, 30)})
+    first, other = src.url(user), dst.url(user)
+    done = compare(run, first, other, "-m", "Alt", "-m", "Neu", "--root", "Old", code=1)
+    assert done.found() == [("missing", "Neu", 3, None)] and done.boxes["Neu"]["other_mailbox"] == "Old/Neu"
+    compare(run, first, other, "-m", "Gesendet", "--automap")
+    compare(run, first, other, "-m", "Alt", "--rename", "s/^/Old\\//")
+    mapping = run.home / "map"
+    mapping.write_text("Alt: Old/Alt\nGesendet: Sent\n")
+    compare(run, first, other, "-x", "Neu", "--map", mapping)
+    # Two that go into one are compared with it together.
+    both = run.home / "both"
+    both.write_text("Alt: Both\nNeu: Both\n")
+    load.append_many(dst, user, "Both", notes(2, 10) + notes(3, 20), create=True)
+    assert run("compare", first, other, "-m", "Alt", "-m", "Neu", "--map", both).code == 2
+    done = compare(run, first, other, "-m", "Alt", "-m", "Neu", "--map", both, "--merge", "--show-ids", "--both", code=1)
+    assert [one for one in done.found() if one[0] == "missing"] == [("missing", "Alt", 3, None)]
+    assert [one["message_id"] for one in done.differences if one["what"] == "missing"] == ["<note.12@example.org>"]
+    # Locations that name a mailbox.
+    compare(run, first.replace("?", "/Alt?"), other.replace("?", "/Old/Alt?"), "--both")
+    compare(run, first.replace("?", "/Gesendet?"), other, "--automap", "--both")
+
+
+def test_selection(src, dst, user, run):
+    old, new = notes(3, date="01-Jan-2020 00:00:00 +0000"), notes(3, 10, flags=("\\Seen",))
+    fill(src, user, {"INBOX": old + new})
+    fill(dst, user, {"INBOX": new})
+    first, other = src.url(user), dst.url(user)
+    assert compare(run, first, other, code=1).counts() == {"missing": 3}
+    assert compare(run, first, other, "--since", "2023-01-01").total["equal"] == 3
+    compare(run, first, other, "--seen", "--both")
+    compare(run, first, other, "--search", "SEEN")
+    assert compare(run, first, other, "--before", "2023-01-01", code=1).counts() == {"missing": 3}
+    assert compare(run, first, other, "--uid", "3:4", code=1).found() == [("missing", "INBOX", 3, None)]
+    assert compare(run, first, other, "--limit", "1", code=1).counts() == {"missing": 1}
+    compare(run, first, other, "--limit", "3", "--newest-first", "--both")
+    load.store(src, user, "INBOX", "4", "+", ("\\Deleted",))
+    assert compare(run, first, other, "--skip-deleted", "--since", "2023-01-01").total["first_messages"] == 2
+
+
+def test_match(src, dst, user, run):
+    """imap_audit compares Message-IDs, or with -g date, subject and sender; messages without are told apart all the same."""
+    bare = note(7).replaced(b"From: a@example.org\r\nSubject: bare\r\n\r\nx\r\n")
+    other_bare = note(7).replaced(b"From: b@example.org\r\nSubject: bare\r\n\r\nx\r\n")
+    fill(src, user, {"INBOX": [note(1, "one"), note(2), bare, other_bare]})
+    fill(dst, user, {"INBOX": [note(1, "[list] one"), note(2), bare]})
+    first, other = src.url(user), dst.url(user)
+    done = compare(run, first, other, "--match", "message-id", "--check", "none", code=1)
+    assert done.found() == [("missing", "INBOX", 4, None)]
+    assert compare(run, first, other, "--match", "header:from,date", "--check", "none", code=1).counts() == {"missing": 1}
+    assert compare(run, first, other, "--check", "none", code=1).counts() == {"missing": 2, "extra": 1}
+    assert compare(run, first, other, "--match", "content", code=1).counts() == {"missing": 2, "extra": 1}
+
+
+# ---- faults: unknown, never missing, never equal ----
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("reply", ["NO broken", "BAD what"])
+@pytest.mark.parametrize("command, code", [("EXAMINE", 3), ("UID FETCH", 3)])
+def test_refusals(pair, run, src, dst, user, proxy, side, reply, command, code):
+    rules = [{"on": command, "do": "reply", "text": reply, "times": -1}]
+    if command == "EXAMINE":    # SELECT is tried where a server takes no EXAMINE
+        rules = [{**rules[0], "match": "Work"}, {**rules[0], "match": "Work", "on": "SELECT"}]
+    between = proxy((src, dst)[side], rules=rules)
+    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
+    done = compare(run, *locations, "--both", code=code)
+    assert done.total["missing"] == done.total["extra"] == 0
+    assert done.boxes["Work/Done"]["state"] == "unknown"
+    if command == "EXAMINE":
+        assert done.boxes["INBOX"]["state"] == "equal" and done.total["mailboxes_unknown"] == 1
+    text = run("compare", *locations).out
+    assert "UNKNOWN" in text and "nothing is missing" not in text
+
+
+@pytest.mark.parametrize("side, command", itertools.product([0, 1], ["LIST", "EXAMINE", "UID FETCH"]))
+def test_cuts_are_mended(pair, run, src, dst, user, proxy, side, command):
+    if command == "LIST":    # before any work there is nothing to go on with
+        between = proxy((src, dst)[side], rules=[{"on": command, "do": "reply", "text": "NO not now", "times": -1}])
+        code = 4
+    else:
+        between = proxy((src, dst)[side], rules=[{"on": command, "do": "cut-before"}])
+        code = 0
+    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
+    result = run("compare", *locations, "--json")
+    assert result.code == code, result
+    if code:
+        assert not any(line.get("missing") or line.get("extra") for line in result.json), result
+    elif side == 1:
+        assert Compared(result).counts() == {}
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_stall(pair, run, src, dst, user, proxy, side):
+    between = proxy((src, dst)[side], rules=[{"on": "UID FETCH", "do": "stall", "times": -1}])
+    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
+    result = run("compare", *locations, "--json", "--timeout", "1s", "--retries", "1")
+    done = Compared(result)
+    assert result.code == 4 and done.total["state"] == "unknown", result
+    assert done.total["missing"] == done.total["extra"] == 0
+
+
+def test_missing_rows_are_unknown(pair, run, dst, user, proxy):
+    """A server that does not show what it counts."""
+    between = proxy(dst, rewrite=[(r"^\* 3 FETCH.*UID 3 .*$", "* OK nothing")])
+    result = run("compare", pair[0], between.url(user), "--json", "-m", "INBOX")
+    assert result.code in (0, 3), result    # it is asked again for what is left out
+    assert Compared(result).total["missing"] == 0
+
+
+def test_unreachable(pair, run, user, dst):
+    result = run("compare", pair[0], NOWHERE, "--json")
+    assert result.code == 4 and Compared(result).total["state"] == "unknown"
+    assert run("compare", NOWHERE, pair[1]).code == 4
+    (run.home / "wrong").write_text("wrong\n")
+    (run.home / "wrong").chmod(0o600)
+    result = run("compare", pair[0], dst.url(user, **{"pass-file": run.home / "wrong"}), "--json")
+    assert result.code == 5 and Compared(result).total["state"] == "unknown"
+
+
+# ---- other places ----
+
+def test_three(pair, run, dst, user):
+    fill(dst, user + "x", {"INBOX": notes(1)})
+    result = run("compare", *pair, dst.url(user + "x"), "--json")
+    assert result.code == 1, result
+    ends = [line for line in result.json if line["type"] == "compare"]
+    assert [end["state"] for end in ends] == ["equal", "different"]
+    assert ends[1]["missing"] == 11 and ends[1]["mailboxes_missing"] == 2
+    # One that is not there does not keep the others from being compared.
+    result = run("compare", pair[0], NOWHERE, pair[1], "--json")
+    assert result.code == 4
+    assert [line["state"] for line in result.json if line["type"] == "compare"] == ["unknown", "equal"]
+    assert run("compare", *pair, pair[1], "--src-tls=none").code == 2
+
+
+@pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
+def test_files(pair, run, src, user, kind):
+    place = "%s:%s" % (kind, run.home / "tree")
+    copy(run, pair[0], place)
+    done = compare(run, pair[0], place, "--check", "all", "--both")
+    assert done.total["equal"] == 12
+    compare(run, place, pair[1], "--check", "flags,size,content", "--both")
+    load.append_many(src, user, "INBOX", [note(77)])
+    done = compare(run, pair[0], place, "--show-ids", code=1)
+    assert [one["message_id"] for one in done.differences] == ["<note.77@example.org>"]
+
+
+def test_pop3(servers, dst, user, run):
+    server = servers(Dovecot, instance="pop3", format="maildir", pop3=True)
+    fill(server, user, {"INBOX": notes(4, flags=("\\Seen",))})
+    copy(run, server.url(user), dst.url(user))
+    pop = server.pop3_url(user)
+    done = compare(run, pop, dst.url(user), "--check", "all", "--both")
+    assert done.total["equal"] == 4 and done.boxes["INBOX"]["not_checked"] == ["flags", "date"]
+    assert "not checked" in run("compare", pop, dst.url(user), "--check", "all", check=0).out
+
+
+@pytest.mark.others
+@pytest.mark.parametrize("kind", [Cyrus, Courier])
+def test_servers(src, user, run, servers, kind):
+    server = servers(kind)
+    server.add_user(user)
+    fill(src, user, {"INBOX": notes(10, flags=("\\Seen",)), "Sent": notes(3, 20)})
+    copy(run, src.url(user), server.url(user))
+    done = compare(run, src.url(user), server.url(user), "--check", "all")
+    assert done.total["equal"] == 13
+    compare(run, server.url(user), src.url(user), "--check", "all", "-m", "INBOX", "-m", "Sent")
+    load.append_many(src, user, "Sent", [note(99)])
+    assert compare(run, src.url(user), server.url(user), code=1).counts() == {"missing": 1}
+
+
+def test_users(src, dst, user, run):
+    names = [user + letter for letter in "abc"]
+    for name in names:
+        fill(src, name, {"INBOX": notes(3)})
+        fill(dst, name, {"INBOX": notes(3)})
+    load.expunge(dst, names[1], "INBOX", "2")
+    lines = ["%s:%s:%s:%s" % (name, PASSWORD, name, PASSWORD) for name in names]
+    path = users_file(run, *lines, "nobody:wrong:nobody:wrong")
+    result = run("compare", where(src), where(dst), "--users", path, "--json")
+    assert result.code == 5, result
+    states = {line["user"]: line["state"] for line in result.json if line["type"] == "compare"}
+    assert states == {names[0]: "equal", names[1]: "different", names[2]: "equal"}
+    assert result.json[-1] == {"version": 1, "type": "total", "users": 4, "equal": 2, "different": 1, "unknown": 1}
+    text = run("compare", where(src), where(dst), "--users", path).out
+    assert "4 users: 2 with nothing missing, 1 different, 1 unknown" in text and names[1] + ":" in text
+    path = users_file(run, *lines, name="good")
+    run("compare", where(src), where(dst), "--users", path, check=1)
+    run("compare", where(src), where(dst), where(src), "--users", path, check=2)
