@@ -3,7 +3,6 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/path.h"
 #include "cli/options.h"
 #include "store/users.h"
 
@@ -97,7 +96,7 @@ struct account *cli_account_of(
 		.user = cli->user ? cli->user->side[0].user : NULL,
 		.line = secret ? &nothing : NULL,
 		.line_secret = secret,
-		.role = "",
+		.role = "dst",
 		.may_prompt = !cli->user,
 		.config = cli_config(cli, err) == 0 ? cli->config : NULL,
 	};
@@ -106,21 +105,6 @@ struct account *cli_account_of(
 	if (account && !cli->warned)
 		warn(account);
 	return account;
-}
-
-const char *cli_state_dir(const struct cli *cli, struct err *err)
-{
-	const struct settings *settings = &cli->settings;
-	const char *dir;
-
-	if (settings->no_state)
-		return NULL;
-	dir = settings->state_dir ? path_expand(cli->arena, settings->state_dir)
-				  : path_state_dir(cli->arena);
-	if (!dir)
-		err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-			"no place for the state: set HOME, or --state DIR, or --state none");
-	return dir;
 }
 
 enum progress_when cli_progress(const struct cli *cli)

@@ -106,13 +106,11 @@ struct cli {
 struct account *cli_account(struct cli *cli, size_t index, const char *role, struct err *err);
 struct secret;
 /*
- * The account of a location that stands elsewhere than on the command line, such as in a rules file; secret: as it stands there, or NULL. The options
+ * The account of a location to write to that stands elsewhere than on the command line, such as in a rules file; secret: as it stands there, or NULL. The options
  * of the command line are not its own.
  */
 struct account *cli_account_of(
 	struct cli *cli, const char *location, const struct secret *secret, struct err *err);
-/* Where this run keeps what it has to remember, "~/" expanded; NULL with no err set: nowhere (--state none), else NULL with err. */
-const char *cli_state_dir(const struct cli *cli, struct err *err);
 /* Whether to show progress: JSON lines and a progress line on one terminal would tear each other apart. */
 enum progress_when cli_progress(const struct cli *cli);
 

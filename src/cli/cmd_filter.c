@@ -39,7 +39,7 @@ struct filter {
 	struct account *account;
 	struct account **place; /* by rule_place.index; NULL where no rule leads */
 	size_t places;
-	const char *state_dir;
+	char *state_dir;
 };
 
 /* ---- the rules file ---- */
@@ -145,8 +145,8 @@ static int open_all(struct filter *filter, struct err *err)
 	filter->account = cli_account(filter->cli, 0, "", err);
 	if (!filter->account || open_places(filter, err) < 0)
 		return -1;
-	filter->state_dir = cli_state_dir(filter->cli, err);
-	return err->scope == ERR_NONE ? 0 : -1;
+	return settings_state_dir(
+		&filter->cli->settings, filter->cli->arena, &filter->state_dir, err);
 }
 
 static void close_all(struct filter *filter)

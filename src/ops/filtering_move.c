@@ -22,6 +22,7 @@ struct moving {
 	struct map *targets; /* name → struct target */
 	const struct walk_place *first; /* whose visit creates the targets */
 	bool prepared;
+	bool broken_off; /* only where a run was broken off in the middle of it */
 };
 
 /* Parts of one mailbox that go to one target in one way. */
@@ -290,7 +291,7 @@ static int relocate_group(struct group *group, struct box **box, struct err *err
 		.expunge_all = group->moving->filtering->request.settings->expunge_all };
 	int rc;
 
-	if (group->asked.count == 0)
+	if (group->asked.count == 0 && !relocate_pending(group->visit, group->target->real))
 		return 0;
 	rc = relocate(group->visit, box, &work, err);
 	count_results(group, &work);
@@ -352,7 +353,8 @@ static int move(void *context, struct walk_visit *visit, struct err *err)
 			continue;
 		group.target = target_of(moving, part);
 		group.copy = part_rule(moving->filtering, part)->copy;
-		if (group.target->failed)
+		if (group.target->failed ||
+			(moving->broken_off && !relocate_pending(visit, group.target->real)))
 			continue;
 		gather(&group, tried);
 		if (work_on(&group, &local) == 0)
@@ -395,7 +397,17 @@ static int move_all(struct moving *moving, struct err *err)
 		return 0;
 	if (prepare_all(moving, err) < 0)
 		return -1;
-	rc = walk_visit(filtering->walk, move, moving, wants, err);
+	/*
+	 * What a run left in two mailboxes is brought to its end before anything else moves: once its copy had gone on to a third, by another rule, nobody could tell
+	 * that it had arrived.
+	 */
+	moving->broken_off = true;
+	rc = walk_has_intents(filtering->walk)
+		     ? walk_visit(filtering->walk, move, moving, wants, err)
+		     : 0;
+	moving->broken_off = false;
+	if (rc == 0)
+		rc = walk_visit(filtering->walk, move, moving, wants, err);
 	for (size_t i = 0; i < filtering->count; i++)
 		if (filtering->boxed[i].place->err)
 			filtering->boxed[i].box.err = filtering->boxed[i].place->err;

@@ -3,8 +3,12 @@ import re
 
 import pytest
 
-from copying import note
-from lab import load
+from copying import note, subjects
+from lab import load, witness
+from lab.courier import Courier
+from lab.cyrus import Cyrus
+
+FATES = ("moved", "copied", "there", "stayed", "gone", "failed", "unknown")
 
 BOX = {
     "INBOX": [note(1, "invoice 7"), note(2, "=?utf-8?q?Gr=C3=BC=C3=9Fe?=", flags=("\\Seen", "Work")),
@@ -97,7 +101,7 @@ def test_terminal(box, user, run, rules):
     ("", "no rules"), ("Subject | x | INBOX\nSubject | ( | INBOX | X", "line 1: a rule has four fields"),
     ("Subject | ok | INBOX | X\nSubject | ( | INBOX | X", "line 2: "), ("Subject | x | INBOX | a//b", "line 1: "),
     ("Subject | x | INBOX | host:X", "no RemoteServer line"), ("[a]\nsubject = x", "line 1: the rule has neither"),
-    ("RemoteServer: gone\nSubject | x | INBOX | gone:X", "line 1: location: no account gone"),
+    ("RemoteServer: gone\nSubject | x | INBOX | gone:X", "no account gone"),
     ("RemoteServer: p = pop3s://u@h.example\nSubject | x | INBOX | p:X", "POP3 can only be read")])
 def test_rules_are_checked(box, user, run, rules, text, complaint):
     assert complaint in run("filter", "-n", box.url(user), "--rules", rules(text), check=2).err
@@ -123,3 +127,199 @@ def test_unknown_stays(box, user, run, rules, proxy):
     bad = proxy(box, rules=[{"on": "UID SEARCH", "do": "reply", "text": "BAD what", "times": -1}])
     assert decided(run, bad, user, search, code=3) == {}
     assert "the rule of line 1" in run("filter", "-n", bad.url(user), "--rules", search).err
+
+
+def moved(run, box, user, path, *options, code=0):
+    """The row of each rule: {(mailbox, line): row}, after a run that is checked."""
+    result = run("filter", "--json", box.url(user), "--rules", path, *options, check=code)
+    total = result.json[-1]
+    assert total["type"] == "total" and total["complete"] is (code <= 1) and total["exit_code"] == code, result
+    rows = {(row["mailbox"], row["line"]): row for row in result.json if row["type"] == "rule"}
+    for row in list(rows.values()) + [total]:
+        assert row["found"] == sum(row[key] for key in FATES), result
+    for key in FATES:
+        assert total[key] == sum(row[key] for row in rows.values()), result
+    return total
+
+
+def where(box, user):
+    """{note number: [mailboxes]}: nothing is lost, and what stands where."""
+    found = {}
+    for name in witness.read(box, user).mailboxes:
+        for number in subjects(box, user, name):
+            found.setdefault(number, []).append(name)
+    assert sorted(found) == list(range(1, 10)), found
+    return {number: sorted(names) for number, names in found.items()}
+
+
+HOME = {1: ["INBOX"], 2: ["INBOX"], 3: ["INBOX"], 4: ["INBOX"], 5: ["INBOX"], 6: ["INBOX"], 7: ["Work"], 8: ["Work"],
+        9: ["Work/Sub"]}
+CHAIN = "Subject | invoice 7 | INBOX | Work\nSubject | invoice | Work | Work/Sub\nSubject | invoice | Work/Sub | INBOX"
+CHAINED = {**HOME, **{1: ["Work"], 7: ["Work/Sub"], 9: ["INBOX"]}}
+
+
+def test_moves(box, user, run, rules):
+    before = {m.sha: (m.flags, m.date) for m in witness.read(box, user).mailboxes["INBOX"]}
+    total = moved(run, box, user, rules("Subject | invoice | * | Money/New\nFlags | Seen | INBOX | INBOX\n"
+                                        "Subject | plan | Work | Plans | copy"))
+    assert total["moved"] == 4 and total["stayed"] == 1 and total["copied"] == 1
+    money = ["Money/New"]
+    assert where(box, user) == {**HOME, **{1: money, 3: money, 7: money, 9: money, 8: ["Plans", "Work"]}}
+    account = witness.read(box, user)
+    assert {"Money/New", "Plans"} <= account.subscribed
+    for message in account.mailboxes["Money/New"]:
+        assert before.get(message.sha, (message.flags, message.date)) == (message.flags, message.date)
+    again = moved(run, box, user, rules("Subject | plan | Work | Plans | copy"))
+    assert (again["copied"], again["there"]) == (0, 1)
+    assert subjects(box, user, "Plans") == [8]
+
+
+def test_nothing_is_chased(box, user, run, rules):
+    assert moved(run, box, user, rules(CHAIN))["moved"] == 3
+    assert where(box, user) == CHAINED
+
+
+@pytest.mark.parametrize("hide", [("MOVE",), ("MOVE", "UIDPLUS")])
+def test_old_servers(box, user, run, rules, proxy, hide):
+    old = proxy(box, hide=list(hide))
+    path = rules(CHAIN)
+    marked = witness.Client(box, user)
+    marked.select("INBOX")
+    marked.uid("STORE", "4", "+FLAGS", "(\\Deleted)")
+    marked.logout()
+    if "UIDPLUS" in hide:
+        run("filter", "-n", old.url(user), "--rules", path, check=6)
+        run("filter", old.url(user), "--rules", path, check=6)
+        assert where(box, user) == HOME
+        moved(run, old, user, rules("Subject | plan | Work | Plans | copy"))
+        assert where(box, user) == {**HOME, **{8: ["Plans", "Work"]}}
+        return
+    assert moved(run, old, user, path)["moved"] == 3
+    assert where(box, user) == CHAINED
+
+
+@pytest.mark.parametrize("hide", [(), ("MOVE",)])
+@pytest.mark.parametrize("on, do", [
+    ("EXAMINE", "cut-before"), ("SELECT", "cut-before"), ("SELECT", "no"), ("UID FETCH", "no"), ("UID COPY", "no"),
+    ("UID COPY", "swallow"), ("UID MOVE", "no"), ("UID MOVE", "bad"), ("UID MOVE", "swallow"),
+    ("UID EXPUNGE", "no"), ("UID EXPUNGE", "cut-before"), ("UID EXPUNGE", "swallow"), ("CREATE", "no"),
+    ("CREATE", "swallow"), ("UID COPY", "stall"), ("UID STORE", "no"), ("LIST", "cut-before")])
+def test_faults(box, user, run, rules, proxy, hide, on, do):
+    """With whatever goes wrong nothing is lost, and a second run ends what the first began: nothing is doubled."""
+    path = rules(CHAIN.replace("INBOX | Work\n", "INBOX | New\n"))
+    rule = {"on": on, "do": do, "times": 1}
+    if do in ("no", "bad"):
+        rule.update(do="reply", text=do.upper() + " something")
+    broken = proxy(box, hide=list(hide), rules=[rule])
+    result = run("filter", "--json", broken.url(user), "--rules", path, "--timeout", "3", "--settle", "100ms",
+                 "--retries", "1")
+    assert result.code in (0, 3, 4), result
+    where(box, user)
+    if result.code:
+        broken.set_rules([])
+        result = run("filter", "--json", broken.url(user), "--rules", path, "--settle", "100ms")
+        assert result.code == 0, result
+        where(box, user)
+    assert all(len(names) == 1 for names in where(box, user).values()), where(box, user)
+    if result.code == 0 and "CREATE" not in on:
+        assert where(box, user)[1] == ["New"], result
+
+
+def test_killed(src, run_new, rules, proxy, user, soak):
+    """Killed at any step and run again: nothing is lost, nothing doubled, and nothing left over."""
+    old = proxy(src, hide=["MOVE"])
+    path = rules(CHAIN)
+    for point in range(1, 40, 1 if soak else 3):
+        run, name = run_new(), "%s.%d" % (user, point)
+        load.fill(src, name, [(box, messages, True) for box, messages in BOX.items()])
+        result = run("filter", "-j1", old.url(name), "--rules", path, env={"MAILHAUL_FAULT": "point:%d:kill" % point})
+        if result.code == 0:
+            break
+        assert result.code == -9, result
+        where(src, name)
+        moved(run, old, name, path, "--settle", "100ms")
+        stands = where(src, name)
+        assert all(len(names) == 1 for names in stands.values()), (point, stands)
+        # What the first run had moved, the second may move on.
+        assert all(stands[number] != HOME[number] for number in (1, 7, 9)), (point, stands)
+    else:
+        pytest.fail("there are more points than that")
+    assert point > 6
+
+
+def test_remote(box, dst, user, run, rules):
+    """To another server only what that has confirmed goes from here."""
+    path = rules("RemoteServer: far = %s\nSubject | invoice | * | far:Bills\nSubject | plan | Work | far:* | copy\n" %
+                 dst.url(user))
+    result = run("filter", "-n", box.url(user), "--rules", path, check=0)
+    assert "move to far:Bills" in result.out and witness.read(dst, user).count == 0, result
+    total = moved(run, box, user, path)
+    assert (total["moved"], total["copied"]) == (4, 1)
+    assert sorted(subjects(dst, user, "Bills")) == [1, 3, 7, 9] and subjects(dst, user, "Work") == [8]
+    assert sorted(subjects(box, user, "INBOX")) == [2, 4, 5, 6] and subjects(box, user, "Work") == [8]
+    total = moved(run, box, user, path)
+    assert (total["moved"], total["copied"], total["there"]) == (0, 0, 1)
+    block = rules("[all]\nin = INBOX\nsubject = .\nat = maildir:%s\nmove-to = *\n" % (run.home / "Mail"))
+    assert moved(run, box, user, block)["moved"] == 4
+    assert subjects(box, user, "INBOX") == []
+    same = rules("[all]\nsubject = .\nat = %s\nmove-to = X\n" % box.url(user))
+    assert "is the account itself" in run("filter", box.url(user), "--rules", same, check=2).err
+
+
+@pytest.mark.parametrize("fault", [
+    {"on": "APPEND", "nth": 2, "do": "reply", "text": "NO [OVERQUOTA] full", "times": -1},
+    {"on": "APPEND", "nth": 2, "do": "swallow"}, {"on": "LIST", "do": "reply", "text": "NO never", "times": -1},
+    {"on": "APPEND", "nth": 2, "do": "cut-literal", "times": -1}])
+def test_remote_fails(box, dst, user, run, rules, proxy, fault):
+    far = proxy(dst, rules=[fault], hide=["MULTIAPPEND"])
+    path = rules("RemoteServer: far = %s\nSubject | invoice | INBOX | far:Bills\nSubject | plan | Work | Plans\n" %
+                 far.url(user))
+    result = run("filter", "--json", box.url(user), "--rules", path, "--retries", "1", "--settle", "100ms")
+    here, there = subjects(box, user, "INBOX"), subjects(dst, user, "Bills") if "Bills" in witness.read(
+        dst, user).mailboxes else []
+    assert {1, 3} <= set(here + there) and {2, 4, 5, 6} <= set(here), result
+    assert subjects(box, user, "Plans") == [8], result
+    if fault["do"] == "swallow":
+        assert result.code == 0 and sorted(there) == [1, 3], result
+    else:
+        assert result.code in (3, 4, 5) and result.json[-1]["failed"] >= 1, result
+    far.set_rules([])
+    moved(run, box, user, path, "--settle", "100ms")
+    assert sorted(subjects(dst, user, "Bills")) == [1, 3] and sorted(subjects(box, user, "INBOX")) == [2, 4, 5, 6]
+
+
+def test_users(src, user, run, rules, tmp_path):
+    names = [user + letter for letter in "abc"]
+    for name in names[:2]:
+        load.fill(src, name, [(box, messages, True) for box, messages in BOX.items()])
+    people = tmp_path / "people"
+    people.write_text("".join("%s:%s\n" % (name, src.password(name) if name != names[2] else "wrong")
+                              for name in names))
+    people.chmod(0o600)
+    url = src.url("%u").replace(src.password("%u"), "").replace(":@", "@")
+    path = rules("Subject | invoice | * | Money")
+    result = run("filter", url, "--users", people, "--rules", path, check=5)
+    rows = {line.split()[0]: line for line in result.out.splitlines()}
+    assert "4 moved" in rows[names[0]] and "4 moved" in rows[names[1]] and "NOT complete" in rows[names[2]], result
+    assert "8 moved; NOT complete" in result.out.splitlines()[-1], result
+    assert where(src, names[0])[1] == ["Money"]
+
+
+@pytest.mark.others
+@pytest.mark.parametrize("kind", [Cyrus, Courier])
+def test_others(servers, kind, user, run, rules):
+    server = servers(kind)
+    load.fill(server, user, [(box, messages, True) for box, messages in BOX.items() if "/" not in box])
+    total = moved(run, server, user, rules("Subject | invoice | * | Money\nISEARCH | SUBJECT plan | Work | Plans | copy\n"
+                                           "Flags | Seen | INBOX | INBOX"))
+    assert (total["moved"], total["copied"], total["stayed"]) == (3, 1, 1)
+    assert sorted(subjects(server, user, "Money")) == [1, 3, 7] and subjects(server, user, "Plans") == [8]
+
+
+def test_files(tmp_path, box, user, run, rules):
+    mail = "maildir:%s" % (tmp_path / "Mail")
+    run("copy", box.url(user), mail, check=0)
+    path = rules("Subject | invoice | * | Money\nSubject | grüße | INBOX | Old | copy")
+    for moves, copies in ((4, 1), (0, 0)):
+        result = run("filter", "--json", mail, "--rules", path, check=0)
+        assert (result.json[-1]["moved"], result.json[-1]["copied"]) == (moves, copies), result
