@@ -37,17 +37,18 @@ const struct results_table results_tables[RESULTS_TABLES] = {
 		{ "arrived", RESULTS_TIME }, { "octets", RESULTS_NUMBER }, { "flags", RESULTS_BYTES },
 		{ "message_id", RESULTS_BYTES }, { "header_digest", RESULTS_BYTES },
 		{ "content_digest", RESULTS_BYTES } } },
-	[RESULTS_FINDINGS] = { "findings", 12, {
+	[RESULTS_FINDINGS] = { "findings", 11, {
 		{ "run", RESULTS_NUMBER }, { "finding", RESULTS_NUMBER }, { "kind", RESULTS_BYTES },
 		{ "location", RESULTS_NUMBER }, { "mailbox", RESULTS_NUMBER }, { "other_mailbox", RESULTS_NUMBER },
 		{ "name", RESULTS_BYTES }, { "what", RESULTS_BYTES }, { "uid", RESULTS_NUMBER },
-		{ "other_uid", RESULTS_NUMBER }, { "message_id", RESULTS_BYTES }, { "reason", RESULTS_BYTES } } },
+		{ "other_uid", RESULTS_NUMBER }, { "reason", RESULTS_BYTES } } },
 };
 /* clang-format on */
 
 static const char *const kinds[] = {
 	[RESULTS_MISSING] = "missing",
 	[RESULTS_EXTRA] = "extra",
+	[RESULTS_DOUBLED] = "doubled",
 	[RESULTS_DIFFERS] = "differs",
 	[RESULTS_NOT_KNOWN] = "unknown",
 	[RESULTS_MAILBOX_MISSING] = "mailbox missing",
@@ -261,7 +262,6 @@ void results_finding(struct results *results, const struct results_finding *find
 	add_text(results, span_of(finding->what));
 	add_some(results, finding->uid);
 	add_some(results, finding->other_uid);
-	add_text(results, finding->message_id);
 	add_text(results, span_of(finding->text));
 	row_end(results, RESULTS_FINDINGS);
 }

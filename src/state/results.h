@@ -107,6 +107,7 @@ struct results_message {
 enum results_finding_kind { /* what follows is how the database says it */
 	RESULTS_MISSING, /* 'missing': the first location has it, the other one not */
 	RESULTS_EXTRA, /* 'extra': the other way round */
+	RESULTS_DOUBLED, /* 'doubled': the other one has it more often */
 	RESULTS_DIFFERS, /* 'differs': in `what` */
 	RESULTS_NOT_KNOWN, /* 'unknown' */
 	RESULTS_MAILBOX_MISSING, /* 'mailbox missing' */
@@ -120,7 +121,6 @@ struct results_finding {
 	const char *name; /* of the mailbox, at the first location where it is there; NULL = none */
 	const char *what; /* "flags date", or NULL */
 	uint32_t uid, other_uid; /* 0 = none */
-	struct span message_id; /* data NULL = not read */
 	const char *text; /* why, for people; or NULL */
 };
 
