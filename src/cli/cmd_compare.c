@@ -7,10 +7,12 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/compared.h"
+#include "cli/database.h"
 #include "cli/many.h"
 #include "cli/option_values.h"
 #include "cli/progress.h"
 #include "ops/meter.h"
+#include "ops/report.h"
 
 #define AT(member) offsetof(struct cli, compare.member)
 
@@ -99,8 +101,8 @@ static int check(const struct cli *cli, struct err *err)
 	return 0;
 }
 
-static int compare(
-	struct cli *cli, struct account *const *account, struct compared *compared, struct err *err)
+static int compare(struct cli *cli, struct account *const *account, struct results *results,
+	struct compared *compared, struct err *err)
 {
 	const struct shared *shared = cli->shared;
 	struct meter *own_meter = shared ? NULL : meter_new();
@@ -111,7 +113,8 @@ static int compare(
 		.count_only = cli->compare.count_only,
 		.both = cli->compare.both,
 		.headings = cli->compare.show_ids,
-		.meter = shared ? shared->meter : own_meter };
+		.meter = shared ? shared->meter : own_meter,
+		.results = results };
 	struct comparison *comparison;
 	int code = -1;
 
@@ -132,8 +135,9 @@ static int compare_run(struct cli *cli, struct err *err)
 	struct account **account = mem_array(cli->locations, sizeof(struct account *));
 	struct compared *own_result = cli->shared ? NULL : compared_new();
 	struct compared *compared = cli->shared ? cli->shared->gathered : own_result;
+	struct results *results = NULL;
 	size_t made = 0;
-	int code = check(cli, err);
+	int code = check(cli, err), ended;
 
 	while (code == 0 && made < cli->locations) {
 		account[made] = cli_account(cli, made, made == 0 ? "src" : "dst", err);
@@ -143,7 +147,12 @@ static int compare_run(struct cli *cli, struct err *err)
 			made++;
 	}
 	if (code == 0)
-		code = compare(cli, account, compared, err);
+		code = database_open(cli, &results, err);
+	if (code == 0)
+		code = compare(cli, account, results, compared, err);
+	ended = database_end(results, code < 0 ? report_err_code(err) : code);
+	code = code < 0 ? code : ended;
+	results_close(results);
 	/* A user's trouble is a row of its own; this machine's ends the run. */
 	if (code < 0 && cli->user && err->scope != ERR_LOCAL)
 		code = compared_fail(compared, cli, err);
@@ -173,7 +182,7 @@ const struct command command_compare = {
 		"Compares the first account with each other one, mailbox by mailbox, and changes nothing. Exit status: 0 nothing is missing, doubled or different, "
 		"1 something is, 3 something could not be read: what is not known is never taken for equal, nor for missing.",
 	.arguments = "LOCATION LOCATION...",
-	.groups = GROUP_ACCOUNTS | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES,
+	.groups = GROUP_ACCOUNTS | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES | GROUP_RESULTS,
 	.own = own,
 	.own_count = countof(own),
 	.least = 2,

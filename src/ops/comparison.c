@@ -263,7 +263,9 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	static const char *const id[] = { "Message-ID" };
 	const struct comparison *job = seen->side->job;
 	const enum match_by match = job->request.settings->match;
+	const bool keeps = job->request.results && !job->request.count_only;
 	struct box_scan scan = { 0 };
+	struct kept kept = { 0 };
 	struct box *box = NULL;
 	uint8_t *reason;
 	int rc;
@@ -271,6 +273,8 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	snapshot_release(&seen->rows); /* an attempt before this one */
 	snapshot_init(&seen->rows, false);
 	choose_digest(&job->request, id, &scan);
+	if (keeps)
+		kept_begin(&kept, &scan);
 	rc = walk_scan(visit, STORE_READ, &scan, &seen->rows, &reason, &box, err);
 	if (rc == 0) {
 		seen->uidvalidity = box_facts(box)->uidvalidity;
@@ -280,6 +284,10 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	if (rc == 0 && scan.fields)
 		rc = read_usual(visit, box, &scan, &seen->rows, err);
 	box_close(box);
+	if (rc == 0 && keeps)
+		comparison_keep_rows(seen, &kept, visit->flags);
+	if (keeps)
+		kept_end(&kept);
 	if (rc == 0 && scan.digests && match == MATCH_CONTENT)
 		digest_by_content(&seen->rows);
 	return rc;
@@ -582,8 +590,11 @@ struct comparison *comparison_run(const struct comparison_request *request, stru
 {
 	struct comparison *job = make(request);
 
-	if (run(job, err) == 0)
+	if (run(job, err) == 0) {
+		comparison_keep(job, NULL);
 		return job;
+	}
+	comparison_keep(job, err);
 	comparison_free(job);
 	return NULL;
 }

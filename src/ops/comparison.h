@@ -21,6 +21,7 @@
 
 struct err;
 struct meter;
+struct results;
 struct comparison;
 
 enum comparison_state { COMPARISON_EQUAL, COMPARISON_DIFFERS, COMPARISON_UNKNOWN };
@@ -72,6 +73,7 @@ struct comparison_request {
 	bool both; /* what only the other account has is a difference too */
 	bool headings; /* read those of messages that differ */
 	struct meter *meter; /* NULL allowed */
+	struct results *results; /* of --db: what was read and found goes there too; NULL allowed */
 };
 
 struct comparison *comparison_run(const struct comparison_request *request, struct err *err);

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "ops/kept.h"
 #include "ops/walk.h"
 
 #include <pthread.h>
@@ -35,6 +36,7 @@ struct seen { /* a mailbox: walk_place.data */
 	struct snapshot rows; /* flags are of the job's table */
 	uint8_t *reason; /* a row; NULL = nothing was read */
 	uint32_t uidvalidity;
+	uint64_t kept; /* its number in the database; 0 = not there yet */
 	uint64_t counted; /* count_only: messages selected */
 	bool done;
 	struct unit **unit; /* what it is compared in */
@@ -72,6 +74,10 @@ int comparison_pair(struct comparison *job, struct side *other, struct err *err)
 void comparison_decide(struct unit *unit);
 /* Reads the headings of what differs. */
 void comparison_read_headings(struct comparison *job);
+/* The rows of a mailbox as they were read, for --db; flags are of the visit's table yet. */
+void comparison_keep_rows(struct seen *seen, struct kept *kept, const struct flag_table *flags);
+/* Everything else. why: what ended the comparison, or NULL. */
+void comparison_keep(struct comparison *job, const struct err *why);
 /* All walks at once: each visits the places that `wants`. */
 void comparison_visit(struct comparison *job,
 	int (*visit)(void *context, struct walk_visit *visit, struct err *err),
