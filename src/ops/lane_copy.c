@@ -24,7 +24,7 @@
 struct flight { /* what must be known of a message when its answer comes */
 	uint32_t item; /* index */
 	/* a server may have stored other octets than these: it is looked at again */
-	bool doubtful, has_nul;
+	bool doubtful, has_nul, has_both;
 	uint64_t size;
 	uint32_t claimed; /* RFC822.SIZE at the source; 0 = not known */
 	struct digest128 header;
@@ -34,6 +34,7 @@ struct doubt { /* a stored message of which the octets may have changed */
 	uint32_t src_uid, dst_uid;
 	uint64_t size; /* as sent */
 	bool has_nul;
+	bool has_both; /* bare CRs, which shrink, and bare LFs, which grow: the size proves nothing */
 };
 
 struct copy {
@@ -200,6 +201,7 @@ static void add_doubt(struct copy *copy, const struct flight *flight, uint32_t d
 		.dst_uid = dst_uid,
 		.size = flight->size,
 		.has_nul = flight->has_nul,
+		.has_both = flight->has_both,
 	};
 }
 
@@ -428,6 +430,8 @@ static int copy_message(
 	flight->header = facts.header;
 	flight->doubtful = is_doubtful(&facts) && !(store_caps(lane->dst) & STORE_CAP_RAW);
 	flight->has_nul = facts.has_nul && !(store_caps(lane->dst) & STORE_CAP_FILES);
+	flight->has_both = facts.has_bare_lf && facts.has_bare_cr &&
+			   !(store_caps(lane->dst) & STORE_CAP_FILES);
 	if (store_append_end(lane->dst, err) < 0)
 		return err_wrap(err, "destination");
 	if (date.instant == DATE_UNKNOWN && (store_caps(lane->src) & STORE_CAP_DATES))
@@ -653,7 +657,8 @@ static void judge_doubt(struct copy *copy, const struct doubt *doubt, const stru
 	struct pass *pass = copy->pass;
 	struct report *report = copy->lane->run->job->report;
 	size_t row = doubt->dst_uid ? snapshot_find(stored, doubt->dst_uid) : SIZE_MAX;
-	bool same = row != SIZE_MAX && stored->size[row] == doubt->size && !doubt->has_nul;
+	bool same = row != SIZE_MAX && stored->size[row] == doubt->size && !doubt->has_nul &&
+		    !doubt->has_both;
 
 	if (row == SIZE_MAX && !doubt->has_nul) /* expunged already, or its UID is not known */
 		return;
@@ -665,6 +670,9 @@ static void judge_doubt(struct copy *copy, const struct doubt *doubt, const stru
 	if (doubt->has_nul)
 		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
 			"it holds NULs, which IMAP cannot carry: the destination will have changed them");
+	else if (!same && stored->size[row] == doubt->size)
+		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
+			"it holds CRs and LFs that end no line together, which servers change: its size cannot tell whether it is as it was");
 	else if (!same)
 		report_finding(report, FINDING_ALTERED, lane_mailbox_of(pass), doubt->src_uid,
 			"the destination changed its line ends: %llu octets were sent, %lu are there",

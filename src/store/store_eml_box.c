@@ -38,7 +38,6 @@ static int find_file(struct box_eml *box, uint32_t uid, const char **name_out, s
 		const struct eml_entry *entry = find_entry(dir, uid);
 
 		box->row = (struct manifest_row){ .size = UINT64_MAX };
-		box->converts = true;
 		*name_out = entry ? entry->name : NULL;
 		return entry != NULL;
 	}
@@ -105,6 +104,7 @@ static int check_whole(struct box_eml *box, struct err *err)
 	return 0;
 }
 
+/* Of a tree that is not ours, files with the line ends of Unix are converted; where there are CRLFs, an LF alone is an octet of the message. */
 static int read_body(struct file_box *file, struct span *out, struct err *err)
 {
 	struct box_eml *box = box_of(file);
@@ -119,6 +119,8 @@ static int read_body(struct file_box *file, struct span *out, struct err *err)
 	if (got == 0)
 		return check_whole(box, err);
 	box->raw.len = (size_t)got;
+	if (!box->dir->manifest && box->read == 0)
+		box->converts = memmem(box->raw.data, box->raw.len, "\r\n", 2) == NULL;
 	box->read += (uint64_t)got;
 	store_eml_of(box->file.box.store)->in += (uint64_t)got;
 	digest_add(box->digest, buf_span(&box->raw));
