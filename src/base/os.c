@@ -108,6 +108,13 @@ int os_link(const char *from, const char *to)
 	return link(from, to);
 }
 
+int os_linkat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	if (FAULT(OS_LINK, NULL))
+		return -1;
+	return linkat(from_dir, from, to_dir, to, 0);
+}
+
 int os_unlink(const char *path)
 {
 	if (FAULT(OS_UNLINK, NULL))

@@ -35,6 +35,7 @@ int os_ftruncate(int fd, off_t size);
 int os_fsync(int fd);
 int os_rename(const char *from, const char *to);
 int os_link(const char *from, const char *to);
+int os_linkat(int from_dir, const char *from, int to_dir, const char *to);
 int os_unlink(const char *path);
 int os_mkdir(const char *path, mode_t mode);
 int os_rmdir(const char *path);

@@ -358,6 +358,18 @@ static int empty_folder(int dir, struct err *err)
 	return empty_dir(dir, ".", err);
 }
 
+/* Directories of nested Maildirs that only led to the one that was removed. */
+static void drop_empty_parents(const struct store_maildir *store, char *path)
+{
+	char *slash;
+
+	while ((slash = strrchr(path, '/')) != NULL) {
+		*slash = '\0';
+		if (os_unlinkat(store->root, path, AT_REMOVEDIR) < 0)
+			break;
+	}
+}
+
 static int maildir_remove(struct store *base, const char *name, struct err *err)
 {
 	struct store_maildir *store = store_maildir_of(base);
@@ -382,6 +394,8 @@ static int maildir_remove(struct store *base, const char *name, struct err *err)
 	if (rc == 0 && os_unlinkat(store->root, path, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
 		errno != EEXIST)
 		rc = err_set_errno(err, ERR_MAILBOX, "cannot remove its directory");
+	if (rc == 0)
+		drop_empty_parents(store, path);
 	if (rc == 0)
 		rc = maildir_sync_dir(store->root, name, err);
 	arena_free(arena);
@@ -445,6 +459,10 @@ static int maildir_rename(struct store *base, const char *from, const char *to, 
 
 	if (mailbox_is_inbox(from) || mailbox_is_inbox(to)) {
 		err_set(err, ERR_MAILBOX, "INBOX cannot be renamed or replaced");
+		goto out;
+	}
+	if (mailbox_below(from, to)) {
+		err_set(err, ERR_MAILBOX, "it cannot be renamed to %s", to);
 		goto out;
 	}
 	if (maildir_path_of(store, from, arena, &from_path, &changed, err) < 0 ||

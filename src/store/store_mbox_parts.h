@@ -222,6 +222,11 @@ struct mbox_file *mbox_box_file(struct box *base);
 /* The file without these octets; by another file that takes its place. Under its lock. */
 int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err *err) MUST_CHECK;
 
+/* ---- store_mbox_rename.c ---- */
+
+/* With the mailboxes below it; after a crash, the same again. */
+int mbox_rename(struct store *base, const char *from, const char *to, struct err *err) MUST_CHECK;
+
 /* ---- store_mbox_append.c ---- */
 
 int mbox_append_to(struct store *base, const char *name, struct err *err) MUST_CHECK;
