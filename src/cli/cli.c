@@ -107,6 +107,18 @@ struct account *cli_account_of(
 	return account;
 }
 
+int cli_ask_secrets(struct account *account, struct err *err)
+{
+	struct pop3_options pop3;
+	struct imap_options imap;
+
+	if (strcmp(account_scheme(account), "pop3") == 0)
+		return account_pop3_options(account, false, &pop3, err);
+	if (strcmp(account_scheme(account), "imap") != 0)
+		return 0;
+	return account_imap_options(account, false, &imap, err);
+}
+
 enum progress_when cli_progress(const struct cli *cli)
 {
 	if (cli->progress == PROGRESS_AUTO &&

@@ -111,6 +111,8 @@ struct secret;
  */
 struct account *cli_account_of(
 	struct cli *cli, const char *location, const struct secret *secret, struct err *err);
+/* Passwords are asked for now: a prompt and a progress line don't go together. */
+int cli_ask_secrets(struct account *account, struct err *err) MUST_CHECK;
 /* Whether to show progress: JSON lines and a progress line on one terminal would tear each other apart. */
 enum progress_when cli_progress(const struct cli *cli);
 

@@ -20,19 +20,6 @@ struct copy {
 	struct meter *meter;
 };
 
-/* Passwords are asked for now: a prompt and a progress line don't go together. */
-static int ask_secrets(struct account *account, struct err *err)
-{
-	struct pop3_options pop3;
-	struct imap_options imap;
-
-	if (strcmp(account_scheme(account), "pop3") == 0)
-		return account_pop3_options(account, false, &pop3, err);
-	if (strcmp(account_scheme(account), "imap") != 0)
-		return 0;
-	return account_imap_options(account, false, &imap, err);
-}
-
 /* What files at the destination leave out must not be deleted at the source. */
 static int take_file_keys(struct copy *copy, struct err *err)
 {
@@ -71,9 +58,9 @@ static int open_accounts(struct copy *copy, struct err *err)
 		!account_mailbox(copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"--delete-mailboxes: the source is only one mailbox and those below it, so the destination has to name one too");
-	if (ask_secrets(copy->src, err) < 0)
+	if (cli_ask_secrets(copy->src, err) < 0)
 		return -1;
-	return ask_secrets(copy->dst, err);
+	return cli_ask_secrets(copy->dst, err);
 }
 
 static int open_report(struct copy *copy, struct err *err)

@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&command_size,
 	&command_search,
 	&command_filter,
+	&command_purge,
 	&command_run,
 	&command_completion,
 	&command_help,
@@ -23,7 +24,7 @@ const struct command *const commands[] = {
 
 /* The contract's other commands (product §2). */
 static const char *const later[] = { "sync", "backup", "restore", "snapshots", "verify", "prune",
-	"migrate", "dedup", "purge", "trash", "mailbox", "serve" };
+	"migrate", "dedup", "trash", "mailbox", "serve" };
 
 const struct command *command_find(const char *name)
 {

@@ -379,7 +379,8 @@ int option_check_all(const struct cli *cli, struct err *err)
 {
 	const struct settings *s = &cli->settings;
 	const struct db_options *db = &cli->db;
-	const bool deletes = s->delete_source || settings_extra(s) || s->delete_mailboxes;
+	const bool deletes = s->delete_source || settings_extra(s) || s->delete_mailboxes ||
+			     (cli->command && (cli->command->groups & GROUP_GUARDS));
 	const struct {
 		bool wrong;
 		const char *text;

@@ -61,6 +61,7 @@ enum option_group_bit {
 	GROUP_ACCOUNTS = 1024, /* --src-KEY, --dst-KEY */
 	GROUP_FILES = 2048, /* with GROUP_ACCOUNTS: some of --dst-KEY without their side */
 	GROUP_RESULTS = 4096, /* --db */
+	GROUP_GUARDS = 8192, /* of commands that delete by themselves */
 };
 /* These are taken before and behind every command, whether they mean something to it or not. */
 #define GROUPS_EVERYWHERE (GROUP_GLOBAL | GROUP_RUN)

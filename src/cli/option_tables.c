@@ -200,6 +200,19 @@ static const struct option deleting[] = {
 		SETTING(max_delete), take_max_delete, OPTION_OTHER, 0, false },
 };
 
+/* The last three again, for commands that delete without being told to. */
+static const struct option guards[] = {
+	{ "expunge-all", NULL, NULL,
+		"on servers without UIDPLUS: expunge, though it also removes what others marked",
+		SETTING(expunge_all), NULL, OPTION_SWITCH, 0, false },
+	{ "no-expunge", NULL, NULL, "mark messages as deleted and leave them there",
+		SETTING(no_expunge), NULL, OPTION_SWITCH, 0, false },
+	{ "max-delete", "N|P%", NULL,
+		"delete at most this many messages, or this part of them all (a quarter of a "
+		"mailbox, a tenth of the account, never the last message)",
+		SETTING(max_delete), take_max_delete, OPTION_OTHER, 0, false },
+};
+
 static const struct option content[] = {
 	{ "max-size", "SIZE", NULL, "leave out messages that are larger", SETTING(max_size), NULL,
 		OPTION_SIZE, 0, false },
@@ -253,6 +266,7 @@ const struct option_group option_groups[] = {
 	{ GROUP_IDENTITY, "What counts as the same message", identity, countof(identity) },
 	{ GROUP_FLAGS, "Flags", flags, countof(flags) },
 	{ GROUP_DELETING, "Deleting", deleting, countof(deleting) },
+	{ GROUP_GUARDS, "Deleting", guards, countof(guards) },
 	{ GROUP_CONTENT, "Content", content, countof(content) },
 	{ GROUP_FILES, "Files at the destination", files, countof(files) },
 	{ GROUP_RESULTS, "The database of results", results, countof(results) },

@@ -1,7 +1,6 @@
 #include "ops/brake.h"
 
 #include "base/err.h"
-#include "ops/job.h"
 
 #define BRAKE_FREE 10 /* messages a mailbox may lose without being asked about its share */
 #define BRAKE_MAILBOX_PERCENT 25
@@ -64,11 +63,10 @@ int brake_check(const struct settings *settings, const char *side, const struct 
 	return 0;
 }
 
-int brake_confirm(const struct job *job, const char *question, struct err *err)
+int brake_confirm(const struct settings *settings, int (*ask)(void *context, const char *question),
+	void *context, const char *question, struct err *err)
 {
-	if (job->settings->yes)
-		return 0;
-	if (job->confirm && job->confirm(job->confirm_context, question) == 1)
+	if (settings->yes || (ask && ask(context, question) == 1))
 		return 0;
 	return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
 		"not confirmed: nothing was deleted (--yes confirms)");

@@ -10,30 +10,15 @@
 #include "base/os.h"
 #include "base/stop.h"
 #include "ops/brake.h"
+#include "ops/remove.h"
 
 static int remove_in(
 	struct run *run, struct lane *lane, const struct removal *removal, struct err *err)
 {
-	struct store *store = removal->at_source ? lane->src : lane->dst;
-	struct box *box = store_open_box(store, removal->mailbox, STORE_WRITE, err);
-	const struct settings *settings = run->settings;
-	int rc = -1;
+	const struct remove remove = { removal->mailbox, removal->uidvalidity, removal->uids };
 
-	if (!box)
-		return -1;
-	if (box_facts(box)->uidvalidity == 0 || box_facts(box)->uid_not_sticky)
-		err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
-			"its UIDs are not lasting ones: nothing is deleted in it");
-	else if (box_facts(box)->uidvalidity != removal->uidvalidity)
-		err_set(err, ERR_MAILBOX,
-			"UIDVALIDITY changed meanwhile: nothing is deleted in it");
-	else if (settings->no_expunge)
-		rc = box_change_flags(
-			box, removal->uids, flags_parse(lane->flags, SPAN("\\Deleted")), 0, err);
-	else
-		rc = box_remove(box, removal->uids, settings->expunge_all, err);
-	box_close(box);
-	return rc;
+	return remove_messages(run->settings, removal->at_source ? lane->src : lane->dst,
+		lane->flags, &remove, err);
 }
 
 int job_remove(struct run *run, struct lane *lane, const struct removal *removal, struct err *err)
@@ -85,7 +70,8 @@ static int confirm(const struct run *run, uint64_t going, struct err *err)
 	snprintf(question, sizeof(question),
 		"delete %llu messages at %s, whose copies are confirmed?",
 		(unsigned long long)going, account_name(run->job->src));
-	return brake_confirm(run->job, question, err);
+	return brake_confirm(
+		run->settings, run->job->confirm, run->job->confirm_context, question, err);
 }
 
 static int delete_in(struct run *run, struct lane *lane, struct work *work, struct err *err)

@@ -281,7 +281,8 @@ static int confirm(struct run *run, const struct going *going, struct err *err)
 		"delete %llu messages and %zu mailboxes at %s that the source does not have (%s%s)?",
 		(unsigned long long)going->messages, going->doomed_count,
 		account_name(run->job->dst), names, named > NAMED ? ", …" : "");
-	return brake_confirm(run->job, question, err);
+	return brake_confirm(
+		run->settings, run->job->confirm, run->job->confirm_context, question, err);
 }
 
 /* ---- going ---- */

@@ -22,8 +22,8 @@ from lab.dovecot import Dovecot
 from lab.hostile import Fake
 from lab.server import free_ports
 
-COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "run", "completion", "help"]
-LATER = "sync backup restore snapshots verify prune migrate dedup purge trash mailbox " \
+COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "purge", "run", "completion", "help"]
+LATER = "sync backup restore snapshots verify prune migrate dedup trash mailbox " \
         "serve".split()
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 

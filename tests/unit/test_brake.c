@@ -88,22 +88,19 @@ static void test_question(void **state)
 {
 	struct settings settings;
 	int says = 0;
-	struct job job = { .settings = &settings };
 	struct err err = ERR_INIT;
 
 	(void)state;
 	settings_init(&settings);
-	assert_int_equal(brake_confirm(&job, "?", &err), -1);
-	job.confirm = answer;
-	job.confirm_context = &says;
-	assert_int_equal(brake_confirm(&job, "?", &err), -1);
+	assert_int_equal(brake_confirm(&settings, NULL, NULL, "?", &err), -1);
+	assert_int_equal(brake_confirm(&settings, answer, &says, "?", &err), -1);
 	says = -1; /* no terminal */
-	assert_int_equal(brake_confirm(&job, "?", &err), -1);
+	assert_int_equal(brake_confirm(&settings, answer, &says, "?", &err), -1);
 	says = 1;
-	assert_int_equal(brake_confirm(&job, "?", &err), 0);
+	assert_int_equal(brake_confirm(&settings, answer, &says, "?", &err), 0);
 	settings.yes = true;
 	says = 0;
-	assert_int_equal(brake_confirm(&job, "?", &err), 0);
+	assert_int_equal(brake_confirm(&settings, answer, &says, "?", &err), 0);
 }
 
 int main(void)
