@@ -59,6 +59,17 @@ struct compare_options {
 	bool count_only, both, show_ids;
 };
 
+struct mailbox_options {
+	struct text_list regex;
+};
+
+struct trash_options {
+	const char *name, *older_than; /* or NULL */
+	bool empty;
+	int64_t before; /* what older_than means, as settings.before */
+	char before_day[12];
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -78,6 +89,8 @@ struct cli {
 	struct filter_options filter;
 	struct db_options db;
 	struct compare_options compare;
+	struct mailbox_options mailbox;
+	struct trash_options trash;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 
@@ -89,6 +102,7 @@ struct cli {
 	int users_format; /* enum users_format */
 
 	const struct command *command; /* NULL: none was named */
+	const char *action; /* "delete" of "mailbox delete", or NULL */
 	char **location; /* what stands behind the command and is no option */
 	size_t locations;
 	struct config *config;

@@ -31,6 +31,9 @@ struct command {
 	const struct option *own; /* options of this command alone */
 	size_t own_count;
 	size_t least, most; /* arguments */
+	/* The first argument is one of `words`, and goes to cli.action; the rest are counted as the locations. */
+	bool acts;
+	size_t accounts; /* how many of the locations are any; 0 = all, the others are other words */
 	bool hidden; /* listed nowhere */
 	enum command_many many;
 	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
@@ -43,8 +46,8 @@ struct command {
 };
 
 extern const struct command command_check, command_compare, command_completion, command_copy,
-	command_filter, command_help, command_list, command_manual, command_mirror, command_purge,
-	command_run, command_search, command_size;
+	command_filter, command_help, command_list, command_mailbox, command_manual, command_mirror,
+	command_purge, command_run, command_search, command_size, command_trash;
 
 /* All commands in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

@@ -15,6 +15,8 @@ const struct command *const commands[] = {
 	&command_search,
 	&command_filter,
 	&command_purge,
+	&command_trash,
+	&command_mailbox,
 	&command_run,
 	&command_completion,
 	&command_help,
@@ -24,7 +26,7 @@ const struct command *const commands[] = {
 
 /* The contract's other commands (product §2). */
 static const char *const later[] = { "sync", "backup", "restore", "snapshots", "verify", "prune",
-	"migrate", "dedup", "trash", "mailbox", "serve" };
+	"migrate", "dedup", "serve" };
 
 const struct command *command_find(const char *name)
 {

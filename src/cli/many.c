@@ -146,7 +146,8 @@ static int check_names(const struct cli *one, const struct user *user, struct er
 static int check_user(struct many *many, struct seen *seen, struct cli *one,
 	const struct user *user, bool *shared_out, struct err *err)
 {
-	const size_t count = many->cli->locations;
+	const size_t wanted = many->cli->command->accounts;
+	const size_t count = wanted ? wanted : many->cli->locations;
 	struct account **account = mem_array(count, sizeof(struct account *));
 	size_t made = 0;
 	int rc = check_names(one, user, err);

@@ -285,6 +285,30 @@ static int check_count(const struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* "delete" of "mailbox delete LOCATION". */
+static int take_action(struct cli *cli, struct err *err)
+{
+	const struct span words = span_of(cli->command->words), given = span_of(cli->location[0]);
+	char shown[TEXT_SHOWN];
+
+	for (size_t at = 0; at <= words.len;) {
+		const struct span rest = span_from(words, at);
+		const size_t bar = span_find(rest, '|');
+		const struct span word = bar == SIZE_MAX ? rest : span_sub(rest, 0, bar);
+
+		if (span_equal(word, given)) {
+			cli->action = cli->location[0];
+			cli->location++;
+			cli->locations--;
+			return 0;
+		}
+		at += word.len + 1;
+	}
+	text_shown(given, shown);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s: \"%s\" is none of %s",
+		cli->command->name, shown, cli->command->words);
+}
+
 int options_parse(struct cli *cli, struct arguments *arguments, struct err *err)
 {
 	if (arguments_expand(arguments, err) < 0 || parse_words(cli, arguments, err) < 0)
@@ -293,7 +317,7 @@ int options_parse(struct cli *cli, struct arguments *arguments, struct err *err)
 		return 0;
 	if (!cli->command)
 		return usage(err, "which command? mailhaul --help lists them");
-	if (check_count(cli, err) < 0)
+	if (check_count(cli, err) < 0 || (cli->command->acts && take_action(cli, err) < 0))
 		return -1;
 	return option_check_all(cli, err);
 }

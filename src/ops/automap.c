@@ -83,6 +83,28 @@ static const char *below(const char *root, const char *name)
 	return mailbox_below(root, name) && name[len] == '/' ? name + len + 1 : NULL;
 }
 
+static void consider_list(struct holders *holders, const struct map *names,
+	const struct mailbox_list *list, const char *root, struct arena *arena)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct mailbox_info *mailbox = &list->mailbox[i];
+		const char *name = below(root, mailbox->name);
+
+		if (name != NULL && !mailbox->noselect && !mailbox->nonexistent)
+			consider(holders, names, name, mailbox->use, arena);
+	}
+}
+
+const char *automap_holder(const struct mailbox_list *list, enum store_use use, struct arena *arena)
+{
+	struct map *names = fold_names(arena);
+	struct holders holders = { 0 };
+
+	consider_list(&holders, names, list, NULL, arena);
+	map_free(names);
+	return holders.name[use];
+}
+
 struct automap *automap_new(const struct automap_request *request, struct arena *arena)
 {
 	struct automap *map = arena_alloc(arena, sizeof(*map));
@@ -91,13 +113,7 @@ struct automap *automap_new(const struct automap_request *request, struct arena 
 
 	for (size_t i = 0; i < request->count; i++)
 		consider(&src, names, request->src[i].name, request->src[i].use, arena);
-	for (size_t i = 0; i < request->dst->count; i++) {
-		const struct mailbox_info *mailbox = &request->dst->mailbox[i];
-		const char *name = below(request->dst_root, mailbox->name);
-
-		if (name != NULL && !mailbox->noselect && !mailbox->nonexistent)
-			consider(&dst, names, name, mailbox->use, arena);
-	}
+	consider_list(&dst, names, request->dst, request->dst_root, arena);
 	for (size_t use = 0; use < USES; use++) {
 		if (src.name[use] == NULL || dst.name[use] == NULL)
 			continue;

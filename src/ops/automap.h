@@ -30,6 +30,10 @@ struct automap_request {
 struct automap *automap_new(const struct automap_request *request, struct arena *arena);
 const char *automap_find(const struct automap *map, const char *name, struct arena *arena);
 
+/* The mailbox of a list that has this use, or by its name would have; NULL = none. */
+const char *automap_holder(
+	const struct mailbox_list *list, enum store_use use, struct arena *arena);
+
 /* What a mailbox of this name is for, and how usual the name is (0 = the most usual); STORE_USE_NONE when the name tells nothing. */
 struct automap_name {
 	enum store_use use;

@@ -4,8 +4,8 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/os.h"
 #include "mail/mailbox_name.h"
+#include "ops/mailboxes.h"
 
 /* Where all of the source's mailboxes go, selected or not, as this run's names have it. */
 static struct map *mapped_names(
@@ -95,46 +95,6 @@ int job_doomed_mailboxes(struct run *run, const struct mailbox_list *list, struc
 	return 0;
 }
 
-/* Whether it is as it was listed: what came since would go with it. */
-static int is_as_listed(
-	struct store *store, const struct mailbox_info *listed, bool *same_out, struct err *err)
-{
-	struct mailbox_info now;
-
-	*same_out = true;
-	if (listed->noselect)
-		return 0;
-	if (store_status(store, listed->name, STORE_LIST_STATUS, &now, err) < 0)
-		return -1;
-	*same_out = (now.has & IMAP_STATUS_MESSAGES) && now.messages == listed->messages &&
-		    now.uidnext == listed->uidnext && now.uidvalidity == listed->uidvalidity;
-	return 0;
-}
-
-static int delete_mailbox(
-	struct store *store, const struct mailbox_info *info, bool *done_out, struct err *err)
-{
-	bool same;
-
-	*done_out = false;
-	if (is_as_listed(store, info, &same, err) < 0)
-		return -1;
-	if (!same)
-		return err_set(err, ERR_MAILBOX, "it has changed meanwhile: it stays");
-	os_point("delete mailbox");
-	if (store_remove_mailbox(store, info->name, err) < 0) {
-		if (!info->noselect || err->scope >= ERR_CONN)
-			return -1;
-		/* Many servers drop a name that holds nothing by themselves. */
-		log_debug("%s: %s", info->name, err->text);
-		err_clear(err);
-		return 0;
-	}
-	os_point("deleted mailbox");
-	*done_out = true;
-	return 0;
-}
-
 /* 0 also when it failed and the others may be tried. */
 static int take_mailbox(struct run *run, struct lane *lane, bool at_source,
 	const struct mailbox_info *info, struct err *err)
@@ -143,7 +103,7 @@ static int take_mailbox(struct run *run, struct lane *lane, bool at_source,
 
 	if (lane_connect(lane, err) < 0)
 		return -1;
-	if (delete_mailbox(at_source ? lane->src : lane->dst, info, &done, err) == 0) {
+	if (mailboxes_remove(at_source ? lane->src : lane->dst, info, &done, err) == 0) {
 		if (done)
 			report_finding(run->job->report, FINDING_MAILBOX_DELETED, info->name, 0,
 				"deleted at the %s, with %u messages",

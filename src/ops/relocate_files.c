@@ -8,6 +8,8 @@
 #include "base/spool.h"
 #include "ops/walk.h"
 
+#include <pthread.h>
+
 #define MEMORY (256u << 10) /* of a message, before it goes to a file */
 
 /* 1 = the whole message is in the spool; 0 = it stays (gone, or not to be read); -1. */
@@ -123,7 +125,10 @@ static int append_all(struct relocating *run, struct spool *spool, struct err *e
 	return store_append_flush(run->visit->store, err);
 }
 
-int relocate_append(struct relocating *run, struct err *err)
+/* Two visits that append to one target would wait for each other's locks, and give up. */
+static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+static int append_settled(struct relocating *run, struct err *err)
 {
 	struct store *store = run->visit->store;
 	struct spool *spool;
@@ -140,7 +145,18 @@ int relocate_append(struct relocating *run, struct err *err)
 	/* Whatever went wrong, what was written is settled, so that it is known. */
 	if (settle(run, true, rc == 0 ? err : &late) < 0)
 		rc = -1;
-	if (rc < 0)
-		store_append_drop(store);
+	store_append_drop(store);
+	if (settle(run, true, rc == 0 ? err : &late) < 0) /* those that were dropped stay */
+		rc = -1;
+	return rc;
+}
+
+int relocate_append(struct relocating *run, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&one_at_a_time);
+	rc = append_settled(run, err);
+	pthread_mutex_unlock(&one_at_a_time);
 	return rc;
 }

@@ -271,6 +271,7 @@ bool store_append_cancel(struct store *store);
 int store_append_flush(struct store *store, struct err *err) MUST_CHECK;
 int store_append_settle(
 	struct store *store, bool wait, struct append_result *out, struct err *err) MUST_CHECK;
+/* Forgets what is not settled, and lets go of the mailbox (locks): store_append_to() comes first then. */
 void store_append_drop(struct store *store);
 size_t store_append_outstanding(const struct store *store);
 

@@ -588,6 +588,8 @@ void mbox_append_drop(struct store *base)
 		return;
 	forget_message(append);
 	forget_group(append);
+	mbox_file_close(append->file); /* and its lock */
+	append->file = NULL;
 }
 
 size_t mbox_append_outstanding(const struct store *base)

@@ -22,9 +22,9 @@ from lab.dovecot import Dovecot
 from lab.hostile import Fake
 from lab.server import free_ports
 
-COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "purge", "run", "completion", "help"]
-LATER = "sync backup restore snapshots verify prune migrate dedup trash mailbox " \
-        "serve".split()
+COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "purge", "trash", "mailbox", "run", "completion",
+            "help"]
+LATER = "sync backup restore snapshots verify prune migrate dedup serve".split()
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 
 
@@ -153,7 +153,7 @@ def test_completion_completes(run, tmp_path):
     script.write_text(run("completion", "bash", check=0).out)
     (tmp_path / "passfile").write_text("")
     assert bash_complete(script, "mailhaul", "") == COMMANDS
-    assert bash_complete(script, "mailhaul", "co") == ["copy", "completion"]
+    assert bash_complete(script, "mailhaul", "co") == ["copy", "compare", "completion"]
     assert bash_complete(script, "mailhaul", "copy", "--mailb") == ["--mailbox="]
     assert bash_complete(script, "mailhaul", "-n", "copy", "--progress", "=", "a") == ["auto", "always"]
     assert bash_complete(script, "mailhaul", "copy", "--progress", "n") == ["never"]
