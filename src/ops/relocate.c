@@ -225,7 +225,7 @@ static int look_closely(struct relocating *run, struct box *target, struct err *
 	return rc;
 }
 
-/* Contents of those of which only some arrived, and nobody knows which. */
+/* Contents of those that are here and may have arrived. */
 static int read_contents(struct relocating *run, const struct uidset *uids, struct err *err)
 {
 	const struct box_scan scan = { .uids = uids, .digests = true, .content = true };

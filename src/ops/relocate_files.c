@@ -94,7 +94,7 @@ static int settle(struct relocating *run, bool wait, struct err *err)
 /* One that the place cannot hold does not stop the others. */
 static int take_item(struct relocating *run, size_t index, struct spool *spool, struct err *err)
 {
-	struct message message;
+	struct message message = { .outcome = MESSAGE_GONE };
 	int rc = read_message(run, &run->item[index], &message, spool, err);
 
 	if (rc <= 0)

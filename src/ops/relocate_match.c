@@ -68,6 +68,25 @@ static size_t kind_length(const struct entry *entry, size_t left)
 	return length;
 }
 
+/* Of one kind: `like` items and `found` rows. What is not here any more comes first, since it must be there. Returns how many are ambiguous. */
+static size_t settle_kind(struct relocate_item *item, const struct entry *wanted, size_t like,
+	size_t found, bool content)
+{
+	size_t gone = 0, taken = 0, ambiguous = 0;
+
+	for (size_t k = 0; k < like; k++)
+		gone += !item[wanted[k].index].here;
+	for (size_t k = 0; k < like; k++) {
+		struct relocate_item *one = &item[wanted[k].index];
+
+		one->ambiguous = !content && (one->here ? found > gone : found > 0 && found < gone);
+		one->arrived = !one->ambiguous && taken < found && (content || !one->here);
+		taken += one->arrived;
+		ambiguous += one->ambiguous;
+	}
+	return ambiguous;
+}
+
 size_t relocate_match(struct relocate_item *item, size_t count, const struct snapshot *target,
 	bool content, struct uidset *copies, struct arena *arena)
 {
@@ -86,15 +105,13 @@ size_t relocate_match(struct relocate_item *item, size_t count, const struct sna
 		while (at + found < listed && found < like &&
 			compare_kind(&rows[at + found], &wanted[i]) == 0)
 			found++;
-		for (size_t k = 0; k < like; k++) {
-			struct relocate_item *one = &item[wanted[i + k].index];
-
-			one->ambiguous = !content && found > 0 && found < like;
-			ambiguous += one->ambiguous;
-			one->arrived = !one->ambiguous && k < found;
-			if (one->arrived)
-				uidset_add(copies, arena, target->uid[rows[at + k].index],
-					target->uid[rows[at + k].index]);
+		ambiguous += settle_kind(item, &wanted[i], like, found, content);
+		for (size_t k = 0, row = at; k < like; k++) {
+			if (!item[wanted[i + k].index].arrived)
+				continue;
+			uidset_add(copies, arena, target->uid[rows[row].index],
+				target->uid[rows[row].index]);
+			row++;
 		}
 		i += like;
 	}

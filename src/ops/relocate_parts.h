@@ -20,8 +20,7 @@ struct relocate_item { /* a message that is asked for, or was by an earlier call
 	bool sent; /* its copy may be in the target */
 	bool here; /* in the source */
 	bool arrived; /* in the target, for certain */
-	/* as many like it are in the target as would do for some of its kind, and not for all */
-	bool ambiguous;
+	bool ambiguous; /* something like it is in the target: see relocate_match() */
 };
 
 struct relocating {
@@ -40,8 +39,8 @@ struct relocating {
 
 /*
  * Finds the copies of what was sent and has not arrived yet among the rows of the target that are nobody's: by header digest and size, and with content by that too, as a
- * multiset. What is found arrives, and its row is added to copies. Where there are fewer than there should be and the contents are not compared, nobody can say whose they
- * are: ambiguous. Returns how many of these there are.
+ * multiset. What is found arrives, and its row is added to copies. A message that is still here will be removed on the strength of this, so that only content will do: without, it
+ * is ambiguous when there is a row like it. So are those that went, where fewer than there should be are there. Returns how many are ambiguous.
  */
 size_t relocate_match(struct relocate_item *item, size_t count, const struct snapshot *target,
 	bool content, struct uidset *copies, struct arena *arena);

@@ -246,6 +246,36 @@ def test_no_copyuid(box, user, run, proxy, state):
     assert os.path.exists(run.state / "moves") == (state == ())
 
 
+@pytest.mark.parametrize("lie", [r"[COPYUID \1 1:9999 \3]", r"[COPYUID \1 \2 1]", r"[COPYUID 7 \2 \3]", r"[COPYUID \1 \2 \3,1:4294967295]", "[COPYUID]"])
+def test_wrong_copyuid(box, user, run, proxy, lie):
+    """What the server tells and cannot be is not believed: looked for, too."""
+    front = proxy(box, hide=NO_MOVE, rewrite=[(r"\[COPYUID (\d+) (\S+) (\S+)\]", lie)])
+    assert trash(run, front.url(user))["done"] == 12
+    check_done(box, user)
+
+
+@pytest.mark.parametrize("fault", ["swallow", "cut-reply"])
+def test_twins(src, user, run, proxy, fault):
+    """Four messages that are alike stay four."""
+    alike = [note(1, flags=("\\Deleted", "\\Seen"), body=b"%d\r\n" % (n // 2)) for n in range(4)]
+    fill(src, user, {"INBOX": alike + notes(2, 100), "Trash": [note(1, body=b"0\r\n", flags=("\\Seen",))]})
+    front = proxy(src, hide=NO_MOVE, rules=[{"do": fault, "on": "UID COPY", "at": 10}])
+    trash(run, front.url(user), *ONE_LINE)
+    assert counts(src, user) == {"INBOX": 2, "Trash": 5}
+    assert sorted(len(where) for where in place(src, user).values()) == [1, 1, 2, 3]
+
+
+@pytest.mark.parametrize("hide", [[], NO_MOVE], ids=["MOVE", "COPY"])
+def test_long_sets(src, user, run, proxy, hide):
+    """More UIDs than a line takes, and a fault in the middle."""
+    fill(src, user, {"INBOX": [note(n, flags=("\\Deleted",) if n % 2 else ()) for n in range(1, 4001)], "Trash": []})
+    front = proxy(src, hide=hide, rules=[{"do": "swallow", "on": "UID COPY" if hide else "UID MOVE", "nth": 2}])
+    assert trash(run, front.url(user), *ONE_LINE)["done"] == 2000
+    assert counts(src, user) == {"INBOX": 2000, "Trash": 2000}
+    check_single(src, user, 4000)
+    assert all(len(line) < 8192 for _, _, line in front.commands())
+
+
 @pytest.mark.parametrize("hide, point", [
     ([], "noted"), ([], "moved"), ([], "unmark"), (NO_MOVE, "noted"), (NO_MOVE, "copied"), (NO_MOVE, "remove"), (NO_MOVE, "removed")])
 def test_killed(box, user, run, proxy, hide, point):
@@ -331,8 +361,8 @@ def test_files(box, user, run, run_new, tmp_path, kind):
     assert trash(run, place)["selected"] == 0
 
 
-@pytest.mark.parametrize("kind", ["maildir", "mbox", "eml"])
-@pytest.mark.parametrize("point", ["noted:1", "appended:3", "remove:1", "removed:1"])
+@pytest.mark.parametrize("kind, point", [("maildir", "noted:1"), ("maildir", "appended:3"), ("maildir", "remove:1"), ("maildir", "removed:1"),
+                                         ("mbox", "appended:3"), ("eml", "remove:1")])
 def test_files_killed(box, user, run, run_new, tmp_path, kind, point):
     place = files(tmp_path, run, box, user, kind)
     process = run.start("trash", place, "-j", "1", env={"MAILHAUL_FAULT": "point.relocate %s:kill" % point})

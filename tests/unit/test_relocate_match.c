@@ -20,8 +20,8 @@ struct game {
 	struct uidset copies;
 };
 
-/* "aB aC": a message a word: the letter of its header, the letter of its content. */
-static void deal(struct game *game, const char *items, const char *rows)
+/* "aB aC": a message a word: the letter of its header, the letter of its content. here: they are in the source too. */
+static void deal(struct game *game, const char *items, const char *rows, bool here)
 {
 	*game = (struct game){ .arena = arena_new() };
 	for (; items[0]; items += items[2] ? 3 : 2)
@@ -32,7 +32,7 @@ static void deal(struct game *game, const char *items, const char *rows)
 			.content = { { (uint64_t)items[1], 2 } },
 			.asked = true,
 			.sent = true,
-			.here = true,
+			.here = here,
 		};
 	snapshot_init(&game->target, true);
 	snapshot_want_content(&game->target);
@@ -53,13 +53,13 @@ static size_t match(struct game *game, bool content)
 		game->item, game->count, &game->target, content, &game->copies, game->arena);
 }
 
-/* A letter an item: + arrived, ? ambiguous, - neither. */
+/* A letter an item: + arrived, ~ ambiguous, - neither. */
 static void expect(struct game *game, const char *expected)
 {
 	char found[ITEMS + 1] = "";
 
 	for (size_t i = 0; i < game->count; i++)
-		found[i] = "-+?!"[game->item[i].arrived + 2 * game->item[i].ambiguous];
+		found[i] = "-+~!"[game->item[i].arrived + 2 * game->item[i].ambiguous];
 	assert_string_equal(found, expected);
 }
 
@@ -74,7 +74,7 @@ static void test_each_its_own(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA bB cC", "cC xX aA");
+	deal(&game, "aA bB cC", "cC xX aA", false);
 	assert_int_equal(match(&game, false), 0);
 	expect(&game, "+-+");
 	assert_true(uidset_has(&game.copies, 501) && uidset_has(&game.copies, 503));
@@ -87,7 +87,7 @@ static void test_nothing_there(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA", "");
+	deal(&game, "aA", "", false);
 	assert_int_equal(match(&game, false), 0);
 	expect(&game, "-");
 	end(&game);
@@ -98,7 +98,7 @@ static void test_another_size(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA", "aA");
+	deal(&game, "aA", "aA", false);
 	game.target.size[0] = 101;
 	assert_int_equal(match(&game, false), 0);
 	expect(&game, "-");
@@ -110,7 +110,7 @@ static void test_twins_all_there(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA aA bB", "aA aA aA");
+	deal(&game, "aA aA bB", "aA aA aA", false);
 	assert_int_equal(match(&game, false), 0);
 	expect(&game, "++-");
 	assert_int_equal(uidset_size(&game.copies), 2);
@@ -123,9 +123,9 @@ static void test_twins_half_there(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA aB", "aB");
+	deal(&game, "aA aB", "aB", true);
 	assert_int_equal(match(&game, false), 2);
-	expect(&game, "??");
+	expect(&game, "~~");
 	assert_int_equal(uidset_size(&game.copies), 0);
 	assert_int_equal(match(&game, true), 0);
 	expect(&game, "-+");
@@ -137,7 +137,7 @@ static void test_equal_twins_half_there(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA aA aA", "aA aA");
+	deal(&game, "aA aA aA", "aA aA", true);
 	assert_int_equal(match(&game, false), 3);
 	assert_int_equal(match(&game, true), 0);
 	expect(&game, "++-");
@@ -149,11 +149,11 @@ static void test_content_not_read(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA aB", "aB");
+	deal(&game, "aA aB", "aB", true);
 	game.item[1].content = (struct digest128){ { 0, 0 } };
 	assert_int_equal(match(&game, false), 2);
 	assert_int_equal(match(&game, true), 0);
-	expect(&game, "-?");
+	expect(&game, "-~");
 	end(&game);
 }
 
@@ -163,7 +163,7 @@ static void test_taken_rows(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA aA", "aA aA");
+	deal(&game, "aA aA", "aA aA", false);
 	game.item[0].arrived = true;
 	uidset_add(&game.copies, game.arena, 502, 502);
 	assert_int_equal(match(&game, false), 0);
@@ -179,11 +179,57 @@ static void test_not_sent(void **state)
 	struct game game;
 
 	(void)state;
-	deal(&game, "aA bB", "aA bB");
+	deal(&game, "aA bB", "aA bB", false);
 	game.item[0].sent = false;
 	game.item[1].digest = (struct digest128){ { 0, 0 } };
 	assert_int_equal(match(&game, false), 0);
 	expect(&game, "--");
+	end(&game);
+}
+
+/* What is still here arrives by its content only, however alike the headers are. */
+static void test_here(void **state)
+{
+	struct game game;
+
+	(void)state;
+	deal(&game, "aA bB cC", "aA bX", true);
+	assert_int_equal(match(&game, false), 2);
+	expect(&game, "~~-");
+	assert_int_equal(uidset_size(&game.copies), 0);
+	assert_int_equal(match(&game, true), 0);
+	expect(&game, "+--");
+	end(&game);
+}
+
+/* Of two that are alike one went, so that one row is its; whose a second one is, the content tells. */
+static void test_one_here_one_gone(void **state)
+{
+	struct game game;
+
+	(void)state;
+	deal(&game, "aA aA", "aA", false);
+	game.item[0].here = true;
+	assert_int_equal(match(&game, false), 0);
+	expect(&game, "-+");
+	end(&game);
+	deal(&game, "aA aA", "aA aA", false);
+	game.item[0].here = true;
+	assert_int_equal(match(&game, false), 1);
+	expect(&game, "~+");
+	assert_int_equal(match(&game, true), 0);
+	expect(&game, "++");
+	end(&game);
+}
+
+static void test_fewer_than_went(void **state)
+{
+	struct game game;
+
+	(void)state;
+	deal(&game, "aA aA", "aA", false);
+	assert_int_equal(match(&game, false), 2);
+	expect(&game, "~~");
 	end(&game);
 }
 
@@ -199,6 +245,9 @@ int main(void)
 		cmocka_unit_test(test_content_not_read),
 		cmocka_unit_test(test_taken_rows),
 		cmocka_unit_test(test_not_sent),
+		cmocka_unit_test(test_here),
+		cmocka_unit_test(test_one_here_one_gone),
+		cmocka_unit_test(test_fewer_than_went),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
