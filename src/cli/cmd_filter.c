@@ -2,21 +2,35 @@
 #include "cli/cmd.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/path.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "cli/filtered.h"
 #include "cli/many.h"
+#include "cli/printer.h"
 #include "net/secret.h"
+#include "ops/lane.h"
 #include "ops/report.h"
 #include "ops/rules.h"
+#include "ops/watch.h"
 #include "store/users.h"
 
 #include <time.h>
 
 #define RULES_FILE_MAX (16u << 20)
+#define POLL_MS 60000
 #define AT(member) offsetof(struct cli, member)
+
+static int take_watch(struct cli *cli, const char *value, struct err *err)
+{
+	cli->filter.watch = true;
+	cli->filter.poll_ms = POLL_MS;
+	return value ? text_parse_duration(value, &cli->filter.poll_ms, err) : 0;
+}
 
 static const struct option own[] = {
 	{ "rules", "FILE", NULL, "the rules: lines with tabs, or blocks", AT(filter.rules), NULL,
@@ -24,6 +38,10 @@ static const struct option own[] = {
 	{ "first-match", NULL, NULL,
 		"the first rule that matches a message decides, instead of the last",
 		AT(filter.first_match), NULL, OPTION_SWITCH, 0, false },
+	{ "watch", "TIME", NULL,
+		"go on, and apply the rules to what arrives; where the server does not tell, look "
+		"this often (60s)",
+		0, take_watch, OPTION_OTHER, 0, true },
 	{ "under", "MAILBOX", NULL,
 		"rules for any mailbox (* as their source) are for this one and those below it",
 		AT(filter.under), NULL, OPTION_TEXT, 0, false },
@@ -37,18 +55,30 @@ struct filter {
 	struct cli *cli;
 	struct rules *rules;
 	struct account *account;
+	struct secret *text; /* of the rules file */
 	struct account **place; /* by rule_place.index; NULL where no rule leads */
 	size_t places;
 	char *state_dir;
 };
 
+struct round { /* of --watch; without it there is one */
+	struct filter_memory *memory;
+	struct watch *watch;
+	bool again; /* the watch began in this round: what came before has to be looked for */
+	struct err trouble; /* what ended it before its end */
+	struct filtered_total total;
+};
+
 /* ---- the rules file ---- */
 
-static int parse(struct filter *filter, struct span text, struct err *err)
+/* Days are counted back from now: while mailboxes are watched that is done again and again. */
+static int parse(struct filter *filter, struct err *err)
 {
 	struct cli *cli = filter->cli;
 
-	filter->rules = rules_parse(cli->filter.rules, text, (int64_t)time(NULL), err);
+	rules_free(filter->rules);
+	filter->rules = rules_parse(
+		cli->filter.rules, secret_bytes(filter->text), (int64_t)time(NULL), err);
 	if (!filter->rules)
 		return -1;
 	if (cli->filter.under)
@@ -83,8 +113,9 @@ static int read_rules(struct filter *filter, struct err *err)
 	if (rc < 0) {
 		err->kind = err->kind == ERR_KIND_PATH ? ERR_KIND_USAGE : err->kind;
 	} else {
-		rc = parse(filter, text, err);
+		filter->text = secret_new(text);
 		secret_wipe((void *)(uintptr_t)text.data, text.len);
+		rc = parse(filter, err);
 	}
 	if (rc == 0)
 		rc = check_secrets(filter, arena, err);
@@ -140,6 +171,9 @@ static int open_all(struct filter *filter, struct err *err)
 	if (filter->cli->settings.report_file)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"filter writes no --report: --json prints the same");
+	if (filter->cli->filter.watch && (filter->cli->settings.dry_run || filter->cli->user))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"--watch goes with neither --dry-run nor --users");
 	if (read_rules(filter, err) < 0)
 		return -1;
 	filter->account = cli_account(filter->cli, 0, "", err);
@@ -155,6 +189,7 @@ static void close_all(struct filter *filter)
 		account_free(filter->place[i]);
 	account_free(filter->account);
 	rules_free(filter->rules);
+	secret_free(filter->text);
 }
 
 /* ---- one round ---- */
@@ -164,16 +199,37 @@ static bool explains(const struct cli *cli)
 	return (cli->settings.dry_run || cli->verbose > 0) && !cli->settings.quiet;
 }
 
-static int work(struct filtering *filtering, const struct cli *cli, struct err *err)
+/* What is to be watched is known with the list; *again: what came before the watch began needs another look. */
+static int begin_watch(
+	struct watch *watch, const struct filtering *filtering, bool *again, struct err *err)
 {
+	const size_t count = filtering_count(filtering);
+	struct watch_box *boxes = mem_array(count + 1, sizeof *boxes);
+	int rc;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct filter_box *box = filtering_box(filtering, i);
+
+		boxes[i] = (struct watch_box){ box->mailbox, box->raw };
+	}
+	rc = watch_begin(watch, boxes, count, err);
+	*again = rc > 0;
+	mem_free(boxes);
+	return rc < 0 ? -1 : 0;
+}
+
+static int work(
+	struct round *round, struct filtering *filtering, const struct cli *cli, struct err *err)
+{
+	if (round->watch && begin_watch(round->watch, filtering, &round->again, err) < 0)
+		return -1;
 	if (filtering_decide(filtering, err) < 0)
 		return -1;
 	return cli->settings.dry_run ? 0 : filtering_carry_out(filtering, err);
 }
 
-/* What came of it is in total; -1 when it could not begin. */
-static int round_of(struct filter *filter, struct filter_memory *memory,
-	struct filtered_total *total, struct err *err)
+/* What came of it is in the round; -1 when it could not begin. */
+static int run_round(struct filter *filter, struct round *round, struct err *err)
 {
 	const struct cli *cli = filter->cli;
 	struct filtered filtered = { .cli = cli, .rules = filter->rules };
@@ -183,12 +239,12 @@ static int round_of(struct filter *filter, struct filter_memory *memory,
 		.place = filter->place,
 		.state_dir = filter->state_dir,
 		.first_match = cli->filter.first_match,
-		.memory = memory,
+		.memory = round->memory,
 		.context = &filtered };
 	struct filtering *filtering;
-	struct err trouble = ERR_INIT;
 	int rc;
 
+	round->trouble = ERR_INIT;
 	if (explains(cli)) {
 		request.begin = filtered_begin;
 		request.told = filtered_told;
@@ -198,33 +254,119 @@ static int round_of(struct filter *filter, struct filter_memory *memory,
 	if (!filtering)
 		return -1;
 	pthread_mutex_init(&filtered.lock, NULL);
-	rc = work(filtering, cli, &trouble);
+	rc = work(round, filtering, cli, &round->trouble);
 	pthread_mutex_destroy(&filtered.lock);
-	if (rc < 0 && trouble.kind == ERR_KIND_USAGE) {
-		*err = trouble;
+	if (rc < 0 && round->trouble.kind == ERR_KIND_USAGE) {
+		*err = round->trouble;
 	} else {
-		if (rc < 0)
-			log_error("%s", trouble.text);
-		*total = filtered_print(cli, filter->rules, filtering, rc < 0 ? &trouble : NULL);
-		if (filtered.failed && total->code < EXIT_LOCAL)
-			total->code = EXIT_LOCAL;
+		if (rc < 0 && round->trouble.scope != ERR_STOPPED)
+			log_error("%s", round->trouble.text);
+		round->total = filtered_print(
+			cli, filter->rules, filtering, rc < 0 ? &round->trouble : NULL);
+		if (filtered.failed && round->total.code < EXIT_LOCAL)
+			round->total.code = EXIT_LOCAL;
 		rc = 0;
 	}
 	filtering_free(filtering);
 	return rc;
 }
 
+/* ---- --watch ---- */
+
+/* Of what went wrong in a round, or on the way to it: whether another one may do better. The first one has to show that it can be done at all. */
+static bool is_final(const struct err *err, bool first)
+{
+	if (err->scope == ERR_STOPPED || err->kind == ERR_KIND_SAFETY ||
+		err->kind == ERR_KIND_USAGE ||
+		(err->scope == ERR_LOCAL && err->kind == ERR_KIND_OTHER))
+		return true;
+	return err->scope > ERR_MAILBOX && (first || err->kind == ERR_KIND_AUTH);
+}
+
+/* Until the next look is due: 0, or -1 when there is no next one. */
+static int wait_round(struct round *round, unsigned *failures, struct err *err)
+{
+	struct err *trouble = &round->trouble;
+	int64_t ms;
+
+	err_clear(err);
+	if (trouble->scope < ERR_CONN && round->again)
+		return stop_check(err);
+	if (trouble->scope < ERR_CONN && watch_wait(round->watch, trouble) >= 0) {
+		*failures = 0;
+		return 0;
+	}
+	*err = *trouble;
+	if (is_final(trouble, false))
+		return -1;
+	ms = lane_pause_ms(trouble, ++*failures);
+	log_warn("%s; again in %.1f s", trouble->text, (double)ms / 1000);
+	err_clear(err);
+	return clock_sleep(ms) == 0 ? 0 : stop_check(err);
+}
+
+/* Rounds without end, each with what is new since the last one. */
+static int watch_rounds(struct filter *filter, struct round *round, struct err *err)
+{
+	struct filtered_total sum = { .watched = true };
+	unsigned failures = 0;
+	bool first = true;
+	int rc = 0;
+
+	while (rc == 0) {
+		rc = parse(filter, err);
+		if (rc == 0 && run_round(filter, round, err) < 0)
+			round->trouble = *err;
+		else if (rc == 0)
+			filtered_add(&sum, &round->total);
+		sum.mailboxes = round->total.mailboxes;
+		if (rc == 0 && is_final(&round->trouble, first)) {
+			*err = round->trouble;
+			rc = -1;
+		}
+		if (rc == 0)
+			rc = printer_finish(err);
+		if (rc == 0)
+			rc = wait_round(round, &failures, err);
+		round->total = (struct filtered_total){ .code = EXIT_DONE };
+		first = false;
+	}
+	if (err->kind == ERR_KIND_USAGE)
+		return -1;
+	sum.code = report_err_code(err);
+	if (err->scope != ERR_STOPPED)
+		log_error("%s", err->text);
+	filtered_verdict(filter->cli, &sum);
+	return sum.code;
+}
+
+static int run_watch(struct filter *filter, struct err *err)
+{
+	const struct watch_request request = { .settings = &filter->cli->settings,
+		.account = filter->account,
+		.poll_ms = filter->cli->filter.poll_ms };
+	struct round round = { .memory = filter_memory_new(), .watch = watch_new(&request) };
+	const int code = watch_rounds(filter, &round, err);
+
+	watch_free(round.watch);
+	filter_memory_free(round.memory);
+	return code;
+}
+
+/* ---- once ---- */
+
 static int run_once(struct filter *filter, struct err *err)
 {
-	struct filtered_total total;
+	struct round round = { .memory = NULL };
 
-	if (round_of(filter, NULL, &total, err) < 0)
+	if (run_round(filter, &round, err) < 0)
 		return -1;
 	if (filter->cli->shared)
-		filtered_users_add(filter->cli->shared->gathered, filter->cli->user->name, &total);
+		filtered_users_add(
+			filter->cli->shared->gathered, filter->cli->user->name, &round.total);
 	if (!filter->cli->shared || filter->cli->settings.json)
-		filtered_verdict(filter->cli, &total);
-	return total.code;
+		filtered_verdict(filter->cli, &round.total);
+	return round.total.code;
 }
 
 static int filter_run(struct cli *cli, struct err *err)
@@ -233,7 +375,7 @@ static int filter_run(struct cli *cli, struct err *err)
 	int code = -1;
 
 	if (open_all(&filter, err) == 0)
-		code = run_once(&filter, err);
+		code = cli->filter.watch ? run_watch(&filter, err) : run_once(&filter, err);
 	if (code < 0 && cli->shared) { /* he has a row all the same */
 		const struct filtered_total none = { .code = report_err_code(err) };
 

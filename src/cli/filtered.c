@@ -281,7 +281,8 @@ static void print_box(const struct cli *cli, const struct filter_box *box, struc
 	if (box->unreadable > 0)
 		log_error("mailbox %s: %llu messages could not be looked at, and stay",
 			box->mailbox, (unsigned long long)box->unreadable);
-	if (!cli->settings.json)
+	/* While they are watched most mailboxes have nothing new most of the time. */
+	if (!cli->settings.json || (cli->filter.watch && box->looked_at == 0 && !box->err))
 		return;
 	json = print_json_begin(&line, buffer, "mailbox");
 	json_key(json, "mailbox");
@@ -302,6 +303,16 @@ static void print_box(const struct cli *cli, const struct filter_box *box, struc
 static void note_code(struct filtered_total *total, int code)
 {
 	total->code = code > total->code ? code : total->code;
+}
+
+void filtered_add(struct filtered_total *sum, const struct filtered_total *more)
+{
+	add_counts(&sum->counts, &more->counts);
+	sum->mailboxes += more->mailboxes;
+	sum->looked_at += more->looked_at;
+	sum->unreadable += more->unreadable;
+	sum->failed_mailboxes += more->failed_mailboxes;
+	note_code(sum, more->code);
 }
 
 struct filtered_total filtered_print(const struct cli *cli, const struct rules *rules,
@@ -375,7 +386,9 @@ void filtered_verdict(const struct cli *cli, const struct filtered_total *total)
 	print("%s messages looked at in %s mailboxes: ", text_count(arena, total->looked_at),
 		text_count(arena, total->mailboxes));
 	print_counts(&total->counts, arena);
-	if (total->code > EXIT_DIFFERS)
+	if (total->watched)
+		print("; the watch is over\n");
+	else if (total->code > EXIT_DIFFERS)
 		print("; NOT complete\n");
 	else
 		print(cli->settings.dry_run ? "; nothing was changed: a dry run\n"
@@ -430,11 +443,7 @@ void filtered_users_end(struct filtered_users *users, const struct cli *cli, int
 	for (size_t i = 0; i < users->count; i++) {
 		const struct filtered_total *total = &users->result[i].total;
 
-		add_counts(&sum.counts, &total->counts);
-		sum.mailboxes += total->mailboxes;
-		sum.looked_at += total->looked_at;
-		sum.unreadable += total->unreadable;
-		sum.failed_mailboxes += total->failed_mailboxes;
+		filtered_add(&sum, total);
 		if (cli->settings.json || cli->settings.quiet)
 			continue;
 		print_column(users->result[i].user, 24, arena);

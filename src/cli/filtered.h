@@ -29,8 +29,11 @@ struct filtered_total {
 	struct filter_counts counts;
 	uint64_t mailboxes, looked_at, unreadable, failed_mailboxes;
 	int code;
+	bool watched; /* it went on until it was stopped */
 };
 
+/* Adds the counts, and the gravest code. */
+void filtered_add(struct filtered_total *sum, const struct filtered_total *more);
 /* Prints the lines of rules and logs the errors of mailboxes; what it all comes to. ended: what ended the work before its end, or NULL. */
 struct filtered_total filtered_print(const struct cli *cli, const struct rules *rules,
 	const struct filtering *filtering, const struct err *ended);

@@ -348,7 +348,8 @@ static int decide_in(struct deciding *deciding, struct err *err)
 static void begin_box(struct boxed *boxed)
 {
 	arena_clear(boxed->arena);
-	boxed->box = (struct filter_box){ .mailbox = boxed->place->info->name };
+	boxed->box = (struct filter_box){ .mailbox = boxed->place->info->name,
+		.raw = boxed->place->info->raw };
 }
 
 static void end_box(struct boxed *boxed)

@@ -44,7 +44,7 @@ struct filter_part { /* what one rule does in one mailbox */
 };
 
 struct filter_box {
-	const char *mailbox;
+	const char *mailbox, *raw; /* display form; the server's own */
 	bool decided; /* false: nothing of it is moved; err tells why, or the run ended before */
 	const struct err *err; /* of the last thing done in it; NULL = none */
 	uint32_t uidvalidity, uidnext; /* when it was decided */

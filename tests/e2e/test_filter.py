@@ -1,5 +1,7 @@
 """mailhaul filter: both ways to write rules, what they decide, what moves, and what breaks on the way."""
 import re
+import signal
+import time
 
 import pytest
 
@@ -323,3 +325,58 @@ def test_files(tmp_path, box, user, run, rules):
     for moves, copies in ((4, 1), (0, 0)):
         result = run("filter", "--json", mail, "--rules", path, check=0)
         assert (result.json[-1]["moved"], result.json[-1]["copied"]) == (moves, copies), result
+
+
+def watching(run, url, path, *options):
+    """A run that watches, once it does."""
+    process = run.start("filter", "-v", url, "--rules", path, "--watch=200ms", *options)
+    return process, lambda: run.finish(process)
+
+
+def until(check, seconds=20):
+    """Waits for something to become true, however slow the machine is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if check():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("hide, text, options, how", [
+    ([], "Subject | invoice | INBOX | Money", (), "IDLE"),
+    ([], "Subject | invoice | INBOX | Money\nSubject | invoice | Work | Money", (), "NOTIFY"),
+    (["NOTIFY"], "Subject | invoice | INBOX | Money\nSubject | invoice | Work | Money | copy", (), "IDLE"),
+    (["IDLE"], "Subject | invoice | INBOX | Money", (), "looking"),
+    (["MOVE"], "Subject | invoice | INBOX | Money", ("--connections", "1"), "looking")])
+def test_watch(box, user, run, rules, proxy, hide, text, options, how):
+    """What arrives is moved while the run goes on, also behind a line that broke; in the end it says so and leaves."""
+    server = proxy(box, hide=hide, log=True)
+    process, finish = watching(run, server.url(user), rules(text), *options)
+    try:
+        assert until(lambda: "Money" in witness.read(box, user).mailboxes and 3 in subjects(box, user, "Money"))
+        load.append_many(box, user, "INBOX", [note(10, "invoice 10"), note(11, "no")])
+        assert until(lambda: 10 in subjects(box, user, "Money"))
+        server.hang_up()
+        load.append_many(box, user, "INBOX", [note(12, "invoice 12")])
+        assert until(lambda: 12 in subjects(box, user, "Money"))
+        if "Work" in text:
+            load.append_many(box, user, "Work", [note(13, "invoice 13")])
+            assert until(lambda: 13 in subjects(box, user, "Money"))
+    finally:
+        process.send_signal(signal.SIGINT)
+        result = finish()
+    assert result.code == 130 and "the watch is over" in result.out, result
+    assert "by %s" % how in result.err, result
+    copies = subjects(box, user, "Money")
+    assert len(copies) == len(set(copies)), result
+    assert sorted(subjects(box, user, "INBOX")) == [2, 4, 5, 6, 11], result
+
+
+def test_watch_ends(box, user, run, rules, proxy):
+    path = rules("Subject | invoice | INBOX | Money")
+    assert "--watch" in run("filter", "-n", "--watch", box.url(user), "--rules", path, check=2).err
+    run("filter", "--watch",
+        "imap://%s@127.0.0.1:1?tls=none&pass-env=HOME" % user, "--rules", path, "--retries", "0", check=4)
+    old = proxy(box, hide=["MOVE", "UIDPLUS"])
+    run("filter", "--watch", old.url(user), "--rules", path, check=6)
