@@ -14,6 +14,8 @@
 #include "ops/walk.h"
 #include "state/intents.h"
 
+#include <pthread.h>
+
 int relocate_check(unsigned caps, const struct relocation *work, struct err *err)
 {
 	if (!(caps & STORE_CAP_WRITE))
@@ -632,7 +634,8 @@ static void sort_out(struct relocating *run)
 	add_strangers(run, &work->gone, work->uids, &work->unknown);
 }
 
-int relocate(struct walk_visit *visit, struct box **box, struct relocation *work, struct err *err)
+static int relocate_all(
+	struct walk_visit *visit, struct box **box, struct relocation *work, struct err *err)
 {
 	struct relocating run = { .visit = visit, .box = box, .work = work };
 	struct intent intent = { 0 };
@@ -663,5 +666,20 @@ int relocate(struct walk_visit *visit, struct box **box, struct relocation *work
 		sort_out(&run);
 	else
 		work->stayed = *work->uids;
+	return rc;
+}
+
+int relocate(struct walk_visit *visit, struct box **box, struct relocation *work, struct err *err)
+{
+	/* In files, two visits with one target would meet each other's locks and half done work. */
+	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+	const bool files = store_caps(visit->store) & STORE_CAP_FILES;
+	int rc;
+
+	if (files)
+		pthread_mutex_lock(&one_at_a_time);
+	rc = relocate_all(visit, box, work, err);
+	if (files)
+		pthread_mutex_unlock(&one_at_a_time);
 	return rc;
 }

@@ -8,8 +8,6 @@
 #include "base/spool.h"
 #include "ops/walk.h"
 
-#include <pthread.h>
-
 #define MEMORY (256u << 10) /* of a message, before it goes to a file */
 
 /* 1 = the whole message is in the spool; 0 = it stays (gone, or not to be read); -1. */
@@ -125,10 +123,7 @@ static int append_all(struct relocating *run, struct spool *spool, struct err *e
 	return store_append_flush(run->visit->store, err);
 }
 
-/* Two visits that append to one target would wait for each other's locks, and give up. */
-static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
-
-static int append_settled(struct relocating *run, struct err *err)
+int relocate_append(struct relocating *run, struct err *err)
 {
 	struct store *store = run->visit->store;
 	struct spool *spool;
@@ -148,15 +143,5 @@ static int append_settled(struct relocating *run, struct err *err)
 	store_append_drop(store);
 	if (settle(run, true, rc == 0 ? err : &late) < 0) /* those that were dropped stay */
 		rc = -1;
-	return rc;
-}
-
-int relocate_append(struct relocating *run, struct err *err)
-{
-	int rc;
-
-	pthread_mutex_lock(&one_at_a_time);
-	rc = append_settled(run, err);
-	pthread_mutex_unlock(&one_at_a_time);
 	return rc;
 }
