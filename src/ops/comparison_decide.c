@@ -142,9 +142,8 @@ static void judge(struct unit *unit)
 	if (result->unknown > 0 || (absent && !unit->other->trusted))
 		box->state = COMPARISON_UNKNOWN;
 	else if (result->missing + result->doubled + result->differing > 0 ||
+		 (absent && !(nothing && request->settings->no_empty)) ||
 		 (request->both && (result->extra > 0 || !box->a_there)))
-		box->state = COMPARISON_DIFFERS;
-	else if (absent && !(nothing && request->settings->no_empty))
 		box->state = COMPARISON_DIFFERS;
 	unit->decided = true;
 }

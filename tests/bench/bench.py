@@ -318,6 +318,21 @@ class Bench:
         if cpu:
             self.goal("adopting L without state: CPU", cpu, 3.0, " s")
 
+    def compare_l_50(self, scenario):
+        """L is on both sides: is anything missing?"""
+        user = self.l_user()
+        if self.tools([tools.Compare()]):
+            self.run(tools.Raw(self.raw, 1), user, verify=False)
+        for number in range(self.options.runs):
+            for tool in self.tools([tools.Compare(), tools.Compare("--match", "message-id"),
+                                    tools.Compare("--count-only")]):
+                self.record(scenario, tool, self.run(tool, user, rtt=RTT, fresh=False, verify=False))
+        wall = self.median(scenario, "mailhaul compare")
+        if wall:
+            octets = sum(self.median(scenario, "mailhaul compare", field) for field in ("sent", "received"))
+            self.goal("comparing L at 50 ms: seconds", wall, 10, " s")
+            self.goal("comparing L at 50 ms: over the wire", octets / 1e6, 10, " MB")
+
     def giant(self, scenario):
         """One message of a gigabyte."""
         size = self.options.giant
@@ -384,6 +399,7 @@ class Bench:
         "nothing new, 10 mailboxes, 50 ms": noop_10,
         "nothing new, 500 mailboxes, 50 ms": noop_500,
         "adopt L, 0 ms": adopt_l,
+        "compare L, 50 ms": compare_l_50,
         "1 GiB message, 0 ms": giant,
         "S into a Maildir, 0 ms": maildir_s_0,
         "S into a Maildir, 50 ms": maildir_s_50,

@@ -61,6 +61,18 @@ class Mailhaul(Tool):
         return argv
 
 
+class Compare(Mailhaul):
+    """Compares the two accounts instead of copying."""
+    keeps_state = False
+
+    def __init__(self, *options):
+        super().__init__(*options, name=" ".join(("mailhaul compare",) + options))
+
+    def argv(self, side):
+        return [os.environ["MAILHAUL"], "compare", side.src.url(side.user, port=side.src_port),
+                side.dst.url(side.user, port=side.dst_port), "-q", *self.options]
+
+
 class Raw(Tool):
     """The ceiling. Its binary is compiled by bench.py."""
     keeps_state = False
