@@ -1,10 +1,12 @@
 """mailhaul filter: both ways to write rules, what they decide, what moves, and what breaks on the way."""
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
+from conftest import PROGRAM, TOP
 from copying import note, subjects
 from lab import load, witness
 from lab.courier import Courier
@@ -376,7 +378,26 @@ def test_watch(box, user, run, rules, proxy, hide, text, options, how):
 def test_watch_ends(box, user, run, rules, proxy):
     path = rules("Subject | invoice | INBOX | Money")
     assert "--watch" in run("filter", "-n", "--watch", box.url(user), "--rules", path, check=2).err
-    run("filter", "--watch",
-        "imap://%s@127.0.0.1:1?tls=none&pass-env=HOME" % user, "--rules", path, "--retries", "0", check=4)
+    nobody = "imap://%s@127.0.0.1:1?tls=none&pass-env=HOME" % user
+    run("filter", "--watch", nobody, "--rules", path, "--retries", "0", check=4)
     old = proxy(box, hide=["MOVE", "UIDPLUS"])
     run("filter", "--watch", old.url(user), "--rules", path, check=6)
+
+
+def test_manual_examples(box, dst, user, run, rules):
+    """The rules of the manual, as they stand there, run as they stand there."""
+    page = (TOP / "docs" / "manual.in").read_text()
+    section = page.split(".SS Moving by rules\n")[1].split("\n.SS ")[0]
+    scripts = [block.replace("\\(aq", "'").replace("\\-", "-").replace("\\e", "\\")
+               for block in re.findall(r"^\.nf\n(.*?)^\.fi", section, re.M | re.S) if "mailhaul" in block]
+    assert len(scripts) == 2
+    config = run.home / "config" / "mailhaul" / "config"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("[account work]\nlocation = %s\n[account old]\nlocation = %s\n" % (box.url(user), dst.url(user)))
+    for script in scripts:
+        done = subprocess.run(["sh", "-ec", script.replace("mailhaul filter", PROGRAM + " filter")], cwd=run.home,
+                              env=run.env, capture_output=True, text=True)
+        assert done.returncode == 0, (script, done)
+    assert sorted(subjects(box, user, "Money")) == [1, 3, 7, 9]
+    assert subjects(box, user, "Lists") == [8]
+    assert subjects(dst, user, "INBOX") == [4]
