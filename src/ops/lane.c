@@ -84,6 +84,34 @@ void lane_disconnect(struct lane *lane)
 	lane->src = lane->dst = NULL;
 }
 
+struct side {
+	struct account *account;
+	const struct store_request *request;
+	struct store **store;
+	const char *label;
+	pthread_t thread;
+	struct err err;
+};
+
+static void *open_side(void *argument)
+{
+	struct side *side = argument;
+
+	log_set_label(side->label);
+	if (!*side->store)
+		*side->store = store_open(side->account, side->request, &side->err);
+	return NULL;
+}
+
+static int keep_error(const struct side *side, struct err *err)
+{
+	if (*side->store)
+		return 0;
+	*err = side->err;
+	return -1;
+}
+
+/* Both at once: a login takes several round trips. */
 int lane_connect(struct lane *lane, struct err *err)
 {
 	struct run *run = lane->run;
@@ -91,6 +119,9 @@ int lane_connect(struct lane *lane, struct err *err)
 		.state_dir = run->state_dir,
 		.flags = lane->flags };
 	struct store_request dst_request;
+	struct side src = { .account = run->job->src, .store = &lane->src, .label = log_label() };
+	struct side dst = { .account = run->job->dst, .store = &lane->dst, .label = log_label() };
+	bool threaded;
 
 	request.want_utf8 = true;
 	dst_request = request;
@@ -103,13 +134,16 @@ int lane_connect(struct lane *lane, struct err *err)
 	request.compress_scan = run->compress || run->compress_bodies[0] == PAYS;
 	dst_request.compress_scan = run->compress || run->compress_bodies[1] == PAYS;
 	pthread_mutex_unlock(&run->lock);
-	if (!lane->src)
-		lane->src = store_open(run->job->src, &request, err);
-	if (!lane->src)
-		return -1;
-	if (!lane->dst)
-		lane->dst = store_open(run->job->dst, &dst_request, err);
-	return lane->dst ? 0 : -1;
+	src.request = &request;
+	dst.request = &dst_request;
+	threaded =
+		!lane->src && !lane->dst && pthread_create(&dst.thread, NULL, open_side, &dst) == 0;
+	open_side(&src);
+	if (threaded)
+		pthread_join(dst.thread, NULL);
+	else if (lane->src)
+		open_side(&dst);
+	return keep_error(&src, err) < 0 ? -1 : keep_error(&dst, err);
 }
 
 /* How long to wait before the n-th attempt: what the server named, else doubling. */
