@@ -50,9 +50,12 @@ static bool may_go(struct run *run, const struct mailbox_info *info, const struc
 			store_use_name(info->use));
 		return false;
 	}
-	/* What it holds is not known, or is only to be marked. */
-	return info->noselect || ((info->has & IMAP_STATUS_MESSAGES) &&
-					 (info->messages == 0 || !run->settings->no_expunge));
+	if (!info->noselect && !(info->has & IMAP_STATUS_MESSAGES)) {
+		report_finding(run->job->report, FINDING_MAILBOX_FAILED, info->name, 0,
+			"the mailbox stays at the destination: it is not known what it holds");
+		return false;
+	}
+	return info->noselect || info->messages == 0 || !run->settings->no_expunge;
 }
 
 /* Whether a mailbox below it is in the list and stays. */

@@ -314,6 +314,17 @@ def test_mirror(src, dst, user, run, run_new, tmp_path, query):
     assert same(src, dst, user) == []
 
 
+def test_mirror_keeps_what_it_cannot_count(src, user, run, tmp_path):
+    """A file that others made, and of which it is not known what it holds, is not deleted, and the run is not called complete."""
+    fill(src, user, {"INBOX": notes(3), "Work": notes(3)})
+    place = "mbox:%s" % (tmp_path / "out")
+    mirror(run, src.url(user), place, "--delete-mailboxes")
+    foreign = tmp_path / "out" / "Foreign.mbox"
+    foreign.write_bytes(FROM + b"Subject: theirs\n\nx\n")
+    report = mirror(run, src.url(user), place, "--delete-mailboxes", "--max-delete", "100%", code=3)
+    assert report.mailboxes_deleted == 0 and foreign.exists()
+
+
 def test_dovecot_agrees(src, dst, user, run, servers, tmp_path):
     """A server takes the file as one of its own: as many messages, the same octets where nothing is quoted (it does not unquote)."""
     server = servers(Dovecot, format="mbox")
