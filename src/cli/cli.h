@@ -46,6 +46,8 @@ struct size_options {
 
 struct search_options {
 	bool uids; /* nothing but UIDs */
+	const char *copy_to, *move_to; /* a mailbox, or NULL */
+	const char *save; /* a location, or NULL */
 };
 
 struct filter_options {

@@ -120,6 +120,8 @@ static int emit_value(struct terms *terms, enum value_kind kind, const char *wor
 	case VALUE_SIZE:
 		if (text_parse_size(value, &size, err) < 0)
 			return -1;
+		if (size > INT64_MAX) /* RFC 9051 §9 number64 */
+			return wrong(word, "more than anything can have", err);
 		emit(terms, arena_print(terms->arena, "%llu", (unsigned long long)size));
 		return 0;
 	case VALUE_UIDS:

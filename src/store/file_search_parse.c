@@ -153,7 +153,7 @@ static int take_number(struct span text, int64_t *out, struct err *err)
 {
 	uint64_t number;
 
-	if (!span_u64(text, &number) || number > INT64_MAX / 2)
+	if (!span_u64(text, &number) || number > INT64_MAX)
 		return wrong(text, "not a number", err);
 	*out = (int64_t)number;
 	return 0;
@@ -197,7 +197,7 @@ static int take_argument(struct parser *parser, const struct known_key *key, str
 	case ARG_AGE:
 		if (take_number(text, &node->number, err) < 0)
 			return -1;
-		node->number = parser->now - node->number;
+		node->number = node->number < parser->now ? parser->now - node->number : 0;
 		return 0;
 	case ARG_UIDS:
 		return take_set(parser, text, node, err);

@@ -3,8 +3,10 @@ import re
 
 import pytest
 
-from copying import note
-from lab import load
+from copying import flags_of, note, subjects
+from lab import load, witness
+from lab.corpus import Message
+from lab.server import PASSWORD
 
 HOSTILE = b"\x1b[31mred \xe2\x80\xae bidi"
 
@@ -68,3 +70,143 @@ def test_add_flags(box, user, run):
     assert found(run, box, user, "flagged") == []
     run("search", box.url(user), "subject=plan", "--add-flags", "\\Flagged", check=0)
     assert found(run, box, user, "flagged") == [("INBOX", 1), ("Work", 1)]
+
+
+def everything(server, user):
+    """{mailbox: [note numbers]}"""
+    return {name: subjects(server, user, name) for name in witness.read(server, user).mailboxes}
+
+
+def actions(result):
+    return {(row["action"], row["mailbox"]): (row["messages"], row["done"], row["there"], row["gone"], row["failed"])
+            for row in result.json if row["type"] == "action"}
+
+
+def test_copy_to(box, user, run):
+    """The target is made on demand, and what it has already is not copied again."""
+    before = everything(box, user)
+    result = run("search", "-n", "--json", box.url(user), "subject=plan", "--copy-to", "Plans/New", check=0)
+    assert actions(result) == {("copied", "INBOX"): (1, 0, 0, 0, 0), ("copied", "Work"): (1, 0, 0, 0, 0)}
+    assert everything(box, user) == before
+    result = run("search", "--json", box.url(user), "subject=plan", "--copy-to", "Plans/New", check=0)
+    assert actions(result) == {("copied", "INBOX"): (1, 1, 0, 0, 0), ("copied", "Work"): (1, 1, 0, 0, 0)}
+    after = everything(box, user)
+    assert sorted(after.pop("Plans/New")) == [1, 5]
+    after.pop("Plans", None)
+    assert after == before
+    result = run("search", "--json", box.url(user), "subject=plan", "--copy-to", "Plans/New", check=0)
+    assert {key: row[1:3] for key, row in actions(result).items()} == {
+        ("copied", "INBOX"): (0, 1), ("copied", "Work"): (0, 1), ("copied", "Plans/New"): (0, 2)}
+    assert sorted(subjects(box, user, "Plans/New")) == [1, 5]
+
+
+def test_move_to(box, user, run):
+    assert "would be moved to Done" in run("search", "-n", box.url(user), "subject=plan", "--move-to", "Done", check=0).out
+    out = run("search", box.url(user), "subject=plan", "--move-to", "Done", "--add-flags", "\\Flagged", check=0).out
+    assert "INBOX: 1 moved to Done" in out and "Work: 1 flagged" in out
+    assert everything(box, user) == {"INBOX": [2, 3, 4], "Work": [], "Done": [1, 5]}
+    assert all("\\Flagged" in flags for flags in flags_of(box, user, "Done").values())
+    assert "Done: 0 moved to Done, 2 there already" in run("search", box.url(user), "subject=plan", "--move-to", "Done", check=0).out
+    run("search", box.url(user), "subject=Grüße", "--move-to", "inbox", check=0)
+    assert everything(box, user)["INBOX"] == [2, 3, 4]
+    for options in (("--copy-to", "A", "--move-to", "B"), ("--save", "eml:x", "--add-flags", "a"), ("--copy-to", "")):
+        run("search", box.url(user), "subject=plan", *options, check=2)
+
+
+NO, BAD, STALL = ({"do": "reply", "text": "NO not now", "times": -1}, {"do": "reply", "text": "BAD what", "times": -1},
+                  {"do": "stall", "times": 1})
+CUT, DONE_AND_CUT = {"do": "cut-before"}, {"do": "cut-after"}
+
+
+@pytest.mark.parametrize("command, do, codes", [
+    ("UID SEARCH", NO, {3}), ("UID SEARCH", BAD, {3}), ("UID SEARCH", CUT, {0}), ("UID SEARCH", STALL, {0}),
+    ("UID FETCH", NO, {3}), ("UID FETCH", CUT, {0}), ("SELECT", NO, {3}),
+    ("UID MOVE", NO, {3}), ("UID MOVE", BAD, {0}), ("UID MOVE", CUT, {0}), ("UID MOVE", DONE_AND_CUT, {0, 3}), ("UID MOVE", STALL, {0, 3})],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else None)
+def test_faults(box, user, run, proxy, command, do, codes):
+    """Whatever happens, no message is lost or doubled, and the next run ends it. MOVE that is answered with BAD is COPY."""
+    broken = proxy(box, rules=[dict(do, on=command)])
+    result = run("search", broken.url(user), "subject=plan", "--move-to", "Done", "--timeout", "2")
+    assert result.code in codes, result
+    assert broken.fired()
+    assert sorted(n for numbers in everything(box, user).values() for n in numbers) == [1, 2, 3, 4, 5]
+    run("search", box.url(user), "subject=plan", "--move-to", "Done", check=0)
+    assert everything(box, user) == {"INBOX": [2, 3, 4], "Work": [], "Done": everything(box, user)["Done"]}
+    assert sorted(subjects(box, user, "Done")) == [1, 5]
+
+
+def test_copy_faults(box, user, run, proxy):
+    """A lost answer to COPY doubles nothing; without MOVE it is COPY and EXPUNGE by UID."""
+    broken = proxy(box, rules=[{"on": "UID COPY", "do": "cut-after"}])
+    run("search", broken.url(user), "subject=plan", "--copy-to", "Copies")
+    run("search", box.url(user), "subject=plan", "-x", "Copies", "--copy-to", "Copies", check=0)
+    assert sorted(subjects(box, user, "Copies")) == [1, 5]
+    for rule in ({"on": "UID EXPUNGE", "do": "cut-before"}, {"on": "UID COPY", "do": "reply", "text": "NO full", "times": -1}):
+        broken = proxy(box, hide=["MOVE"], rules=[rule])
+        run("search", broken.url(user), "subject=plan", "-x", "Copies", "--move-to", "Done")
+        assert sorted(n for name, numbers in everything(box, user).items() for n in set(numbers) if name != "Copies") == [1, 2, 3, 4, 5]
+
+
+def test_save(box, user, run, tmp_path):
+    """copy's machinery: incremental, exact, and mailboxes where nothing was found are not made."""
+    where = "eml:%s" % (tmp_path / "saved")
+    run("search", "-n", box.url(user), "subject=Grüße", "--save", where, check=0)
+    assert not (tmp_path / "saved").exists()
+    run("search", box.url(user), "subject=Grüße", "--save", where, check=0)
+    assert [p.name for p in (tmp_path / "saved").iterdir() if p.is_dir()] == ["INBOX"]
+    result = run("search", "--json", box.url(user), "OR", "subject=Grüße", "subject=again", "--save", where, check=0)
+    assert result.json[-1]["type"] == "end" and result.json[-1]["copied"] == 1
+    assert run("search", "--json", where, check=0).json[-1]["messages"] == 2
+    assert run("search", "--json", where + "/Work", "subject=again", "--save", "maildir:%s" % (tmp_path / "md"),
+               check=0).json[-1]["copied"] == 1
+    assert "nothing found" in run("search", box.url(user), "subject=nowhere", "--save", where, check=0).out
+
+
+def test_in_files(box, user, run, tmp_path):
+    where = "maildir:%s" % (tmp_path / "md")
+    run("copy", box.url(user), where, check=0)
+    run("search", where, "subject=plan", "--move-to", "Done", "--add-flags", "$Kept", check=0)
+    run("search", where, "subject=plan", "--copy-to", "Again", check=0)
+    run("search", where, "subject=plan", "--copy-to", "Again", "-x", "Again", check=0)
+    found = run("search", "--json", where, "keyword=$Kept", check=0).json[:-1]
+    assert sorted((row["mailbox"], row["subject"]) for row in found) == [
+        ("Again", "the plan"), ("Again", "the plan again"), ("Done", "the plan"), ("Done", "the plan again")]
+    assert run("search", "--json", where, check=0).json[-1]["messages"] == 7
+
+
+def test_users(box, run, tmp_path):
+    for name in ("su1", "su2"):
+        load.append_many(box, name, "INBOX", [note(1, "for %s" % name)])
+    users = tmp_path / "users"
+    users.write_text("su1:%s\nsu2:wrong\nsu3:%s\n" % (PASSWORD, PASSWORD))
+    users.chmod(0o600)
+    where = "imap://%%u@127.0.0.1:%d?tls=none" % box.port
+    result = run("search", "--users", users, where, "NOT", "body=nowhere", "subject=for", "--retries=0")
+    assert result.code == 5 and re.search(r"^su1:\n.*for su1\n.*\nsu2:\n.*\nsu3:\nnothing found", result.out, re.S), result
+    result = run("search", "--json", "--users", users, where, "subject=for", "--move-to", "Kept", "--retries=0")
+    assert [(row["user"], row["done"]) for row in result.json if row["type"] == "action"] == [("su1", 1)]
+    assert "copy --search" in run("search", "--users", users, where, "subject=for", "--save", "eml:%s" % tmp_path).err
+
+
+@pytest.mark.parametrize("kind", ["cyrus", "courier"])
+def test_other_servers(request, kind, user, run):
+    server = request.getfixturevalue(kind)
+    load.append_many(server, user, "INBOX", [note(1, "the plan"), note(2, "=?utf-8?q?Gr=C3=BC=C3=9Fe?="), note(3)])
+    assert found(run, server, user, "subject=plan") == [("INBOX", 1)]
+    assert found(run, server, user, "NOT", "subject=Grüße") == [("INBOX", 1), ("INBOX", 3)]
+    run("search", server.url(user), "subject=plan", "--copy-to", "Done", check=0)
+    run("search", server.url(user), "subject=Grüße", "--move-to", "Done", check=0)
+    assert sorted(subjects(server, user, "Done")) == [1, 2] and subjects(server, user, "INBOX") == [1, 3]
+
+
+def test_hostile_headers(box, user, run):
+    """Whatever a header holds, a line stays a line and a column a column."""
+    load.append_many(box, user, "Bad", [
+        note(11, extra=b"From: =?utf-8?b?G10wO293bmVkBw==?= <x@y>\r\n"), note(12, "=?utf-8?b?4oCu4oGm4oCo?= wide 日本語"),
+        note(13, "=?iso-8859-1?q?=80=9B31m?="), note(14, "x" * 5000), note(15, "=?utf-8?q?a=0D=0Ab=00c?=")], create=True)
+    raw = note(16).body.replace(b"Subject: note 16", b"Subject: \xff\xfe\x9b31m")
+    load.append_many(box, user, "Bad", [Message(raw)])
+    result = run("search", box.url(user), "-m", "Bad", check=0)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufffd]", result.out), result
+    assert len(result.out.splitlines()) == 7
+    assert len(run("search", "--json", box.url(user), "-m", "Bad", check=0).json) == 7
