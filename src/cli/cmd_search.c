@@ -235,12 +235,13 @@ static int check_options(const struct cli *cli, struct err *err)
 static int search_account(struct search *search, struct err *err)
 {
 	struct walk_request request = { .settings = &search->cli->settings,
-		.state_dir = cli_state_dir(search->cli, err),
 		.want = STORE_LIST_STATUS };
+	char *state_dir = NULL;
 	int code = -1;
 
-	if (err->scope != ERR_NONE)
+	if (settings_state_dir(&search->cli->settings, search->cli->arena, &state_dir, err) < 0)
 		return -1;
+	request.state_dir = state_dir;
 	request.account = cli_account(search->cli, 0, "", err);
 	if (!request.account)
 		return -1;
