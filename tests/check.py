@@ -224,13 +224,13 @@ def step_fuzz(args):
     return len(names) - bad, bad
 
 
-def pytest(name, paths, directory, args, env=None):
+def pytest(name, paths, directory, args, env=None, spread="loadfile"):
     program = directory + "/mailhaul"
     argv = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=10", *paths]
     if CORES > 1 and importlib.util.find_spec("xdist"):
-        # A file stays with one worker: each has servers of its own.
+        # loadfile: a file stays with one worker, for each has servers of its own.
         # Tests wait for servers half of their time, and for time-outs.
-        argv += ["-n", str(2 * CORES), "--dist", "loadfile"]
+        argv += ["-n", str(2 * CORES), "--dist", spread]
     if args.stop:
         argv.append("-x")
     if args.soak:
@@ -260,7 +260,7 @@ def step_e2e(args):
 def step_crash(args):
     if not build("build-check"):
         return 0, 1
-    return pytest("crash", ["tests/crash"], "build-check", args)
+    return pytest("crash", ["tests/crash"], "build-check", args, spread="load")
 
 
 STEPS = [

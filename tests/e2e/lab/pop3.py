@@ -15,6 +15,7 @@ on(command, reply, nth=1, times=1): from the nth such command over all sessions 
 """
 import contextlib
 import hashlib
+import select
 import socket
 import threading
 import time
@@ -138,7 +139,7 @@ class Session:
         if reply == "cut":
             return False
         if reply == "stall":
-            time.sleep(20)
+            self.until_hung_up(20)
             return False
         if callable(reply):
             reply = reply(self, word, argument)
@@ -153,6 +154,14 @@ class Session:
             return False
         self.sock.sendall(answer)
         return word != "QUIT"
+
+    def until_hung_up(self, seconds):
+        """As a server does, that gives the mailbox free when its client has gone."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            ready, _, _ = select.select([self.sock], [], [], 0.5)
+            if ready and not self.sock.recv(65536):
+                return
 
     def answer(self, word, argument):
         name = "do_" + word.lower()
