@@ -232,16 +232,15 @@ static void end_header(struct mime_text *mime)
 	if (mime->own)
 		give(mime, MIME_HEADER_END, SPAN(""));
 	mime->own = false;
+	mime->phase = PHASE_SKIP;
 	if (type_is(entity, "multipart/") && push_level(mime))
-		mime->phase = PHASE_SKIP;
-	else if ((type_is(entity, "message/rfc822") || type_is(entity, "message/global")) &&
-		 mime_encoding_of(span_of(entity->encoding)) == MIME_IDENTITY)
+		return;
+	if ((type_is(entity, "message/rfc822") || type_is(entity, "message/global")) &&
+		mime_encoding_of(span_of(entity->encoding)) == MIME_IDENTITY)
 		begin_entity(mime, false);
 	else if (entity->type[0] == '\0' || type_is(entity, "text/") ||
 		 type_is(entity, "message/") || type_is(entity, "multipart/"))
 		begin_text(mime);
-	else
-		mime->phase = PHASE_SKIP;
 }
 
 /* How many octets at the end begin a character that is not whole. */

@@ -170,7 +170,7 @@ static void add_escape(struct mime_transfer *transfer, char c, struct buf *out)
 	}
 	if (transfer->held_count < 3)
 		return;
-	octet = (char)(hex(held[1]) << 4 | hex(held[2]));
+	octet = (char)((unsigned)hex(held[1]) << 4 | (unsigned)hex(held[2]));
 	put(out, span_make(&octet, 1));
 	transfer->held_count = 0;
 }

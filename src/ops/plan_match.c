@@ -340,7 +340,7 @@ void plan_by_digest(struct plan *plan)
 	for (unsigned number = 0; number < PARTS; number++) {
 		struct list part = gather(plan, &(struct part){ false, number });
 
-		for (size_t at = 0; at < part.count;) {
+		for (size_t at = 0; part.at && at < part.count;) {
 			size_t len = run_length((struct list){ part.at + at, part.count - at });
 
 			decide_group(plan, nothing, (struct list){ part.at + at, len });
@@ -498,7 +498,7 @@ void plan_by_content(struct plan *plan)
 	for (unsigned number = 0; number < PARTS; number++) {
 		struct list part = gather(plan, &(struct part){ true, number });
 
-		for (size_t at = 0; at < part.count;) {
+		for (size_t at = 0; part.at && at < part.count;) {
 			size_t len = run_length((struct list){ part.at + at, part.count - at });
 
 			decide_content(plan, (struct list){ part.at + at, len });
