@@ -142,7 +142,6 @@ unsigned job_work_lanes(struct run *run, struct lane *lanes, unsigned count)
 		.count = 1,
 		.settled = settings->jobs || settings->rate > 0 || settings->bandwidth,
 		.most = count_lanes(run, &lanes[0], LANES_RAISED),
-		.usual = count,
 	};
 	run->lanes = 1;
 	while (run->team.count < count && start_lane(run))

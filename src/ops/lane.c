@@ -14,8 +14,6 @@
 #define WAIT_MAX_MS (15 * 60 * 1000) /* the longest pause a server is granted at once */
 #define QUIET_STEP_MS 250
 #define QUIET_MAX_MS 60000 /* a mailbox that never comes to rest is not waited for longer */
-#define WINDOW_BEYOND \
-	(640u << 10) /* octets kept by a lane beyond the usual ones: memory has its goal too */
 #define PASSES_MAX 100 /* of one mailbox without an error: more never settle */
 
 bool run_ended(struct run *run)
@@ -128,8 +126,6 @@ int lane_connect(struct lane *lane, struct err *err)
 	dst_request.will_write = true;
 	request.names = run->src_list;
 	dst_request.names = run->dst_list;
-	if (lane->number > 0 && lane->number >= run->team.usual)
-		dst_request.append_window = WINDOW_BEYOND;
 	pthread_mutex_lock(&run->lock);
 	request.compress_scan = run->compress || run->compress_bodies[0] == PAYS;
 	dst_request.compress_scan = run->compress || run->compress_bodies[1] == PAYS;

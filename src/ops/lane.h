@@ -70,7 +70,6 @@ struct work { /* one mailbox pair */
 struct team {
 	struct lane *lane; /* LANES_MAX of them */
 	unsigned count; /* begun; they stay until the run's end */
-	unsigned usual; /* it began with; those beyond keep less in memory */
 	unsigned most;
 	unsigned connecting; /* of them, and nothing is measured meanwhile */
 	bool settled; /* none is added any more */
