@@ -153,6 +153,73 @@ static int reopen_source(struct relocating *run, bool read_only, struct err *err
 	return err_set(err, ERR_MAILBOX, "mailbox %s: UIDVALIDITY changed meanwhile", name);
 }
 
+/* ---- the record, and other mailboxes' ---- */
+
+static struct intent intent_of(const struct relocating *run)
+{
+	return (struct intent){ .source = run->visit->place->info->name,
+		.target = run->work->target,
+		.source_uidvalidity = run->uidvalidity,
+		.target_uidvalidity = run->target.uidvalidity,
+		.target_uidnext = run->baseline };
+}
+
+static struct intent_range *ranges_of(
+	const struct relocating *run, const struct uidset *set, size_t *count_out)
+{
+	struct intent_range *range = arena_array(run->visit->arena, set->count + 1, sizeof(*range));
+
+	for (size_t i = 0; i < set->count; i++)
+		range[i] = (struct intent_range){ set->range[i].first, set->range[i].last };
+	*count_out = set->count;
+	return range;
+}
+
+/*
+ * Whose the copies are, before anything is removed or forgotten on the strength of them: messages of two mailboxes may be alike, and the other one's answer may be what was
+ * lost.
+ */
+static int claim(struct relocating *run, struct err *err)
+{
+	const struct intent intent = intent_of(run);
+	struct intents *intents = walk_intents(run->visit->walk, err);
+	struct intent_range *copies;
+	size_t count;
+
+	if (!intents)
+		return -1;
+	copies = ranges_of(run, &run->copies, &count);
+	return count > 0 ? intents_claim(intents, &intent, copies, count, err) : 0;
+}
+
+static int by_kind(const void *a, const void *b)
+{
+	const struct intent_message *x = a, *y = b;
+	const int order = digest128_compare(x->digest, y->digest);
+
+	return order ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* What is on its way from other mailboxes, and like ours. */
+static int find_rivals(struct relocating *run, struct err *err)
+{
+	struct intents *intents = walk_intents(run->visit->walk, err);
+	struct intent_message *rival;
+	size_t count;
+
+	if (!intents || intents_rivals(intents, run->visit->place->info->name, run->work->target,
+				run->visit->arena, &rival, &count, err) < 0)
+		return -1;
+	if (count > 0)
+		qsort(rival, count, sizeof(*rival), by_kind);
+	for (size_t i = 0; i < run->count && count > 0; i++) {
+		const struct intent_message like = { 0, run->item[i].size, run->item[i].digest };
+
+		run->item[i].rival = bsearch(&like, rival, count, sizeof(*rival), by_kind) != NULL;
+	}
+	return 0;
+}
+
 /* ---- the target ---- */
 
 static int check_target(struct relocating *run, const struct box *target, struct err *err)
@@ -200,6 +267,7 @@ static int scan_target(struct relocating *run, struct box *target, bool content,
 	if (!rows->complete)
 		return err_set(err, ERR_MAILBOX, "mailbox %s: not every message of it can be read",
 			run->work->target);
+	snapshot_remove(rows, &run->claimed);
 	return 0;
 }
 
@@ -253,7 +321,7 @@ static int find_copies(struct relocating *run, struct err *err)
 {
 	struct uidset doubtful = { 0 };
 
-	if (in_target(run, STORE_READ, look, err) < 0)
+	if (find_rivals(run, err) < 0 || in_target(run, STORE_READ, look, err) < 0)
 		return -1;
 	for (size_t i = 0; i < run->count; i++) {
 		if (run->item[i].ambiguous && run->item[i].here)
@@ -266,15 +334,14 @@ static int find_copies(struct relocating *run, struct err *err)
 	return in_target(run, STORE_READ, look_closely, err);
 }
 
-/* ---- the record ---- */
+/* ---- what is written down ---- */
 
 /* What is written down: those whose fate is open, or all that will go. */
 static int note(
 	struct relocating *run, bool (*is_noted)(const struct relocate_item *item), struct err *err)
 {
 	struct intents *intents = walk_intents(run->visit->walk, err);
-	struct intent intent = { run->visit->place->info->name, run->work->target, run->uidvalidity,
-		run->target.uidvalidity, run->baseline, NULL, 0 };
+	struct intent intent = intent_of(run);
 
 	if (!intents)
 		return -1;
@@ -286,6 +353,7 @@ static int note(
 			intent.message[intent.count++] =
 				(struct intent_message){ item->uid, item->size, item->digest };
 	}
+	intent.claimed = ranges_of(run, &run->claimed, &intent.claims);
 	if (intent.count == 0)
 		return intents_drop(intents, intent.source, intent.target, err);
 	return intents_put(intents, &intent, err);
@@ -371,6 +439,11 @@ static int look_there(struct relocating *run, const struct intent *intent, struc
 			"mailbox %s: the server does not tell its UIDNEXT: what arrives there could not be told from what was there",
 			run->work->target);
 	run->baseline = run->target.uidnext;
+	for (size_t i = 0; i < intent->claims; i++) {
+		if (intent->target_uidvalidity == run->target.uidvalidity)
+			uidset_add(&run->claimed, run->visit->arena, intent->claimed[i].first,
+				intent->claimed[i].last);
+	}
 	if (intent->count > 0) /* made anew since: the copies may be anywhere in it */
 		run->baseline = intent->target_uidvalidity == run->target.uidvalidity
 					? intent->target_uidnext
@@ -599,6 +672,9 @@ static int carry(struct relocating *run, struct err *err)
 		return -1;
 	os_point("relocate noted");
 	rc = going > 0 ? send_all(run, &trouble) : 0;
+	os_point("relocate sent");
+	if (claim(run, err) < 0)
+		return -1;
 	if (rc < 0 && (run->unclear || trouble.scope >= ERR_CONN)) {
 		*err = trouble;
 		return -1;
@@ -671,15 +747,15 @@ static int relocate_all(
 
 int relocate(struct walk_visit *visit, struct box **box, struct relocation *work, struct err *err)
 {
-	/* In files, two visits with one target would meet each other's locks and half done work. */
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
-	const bool files = store_caps(visit->store) & STORE_CAP_FILES;
+	/*
+	 * One visit at a time: who looks for copies in the target must not meet those that another one has under way and does not know yet either, and in files they would
+	 * meet each other's locks.
+	 */
+	pthread_mutex_t *turn = walk_turn(visit->walk);
 	int rc;
 
-	if (files)
-		pthread_mutex_lock(&one_at_a_time);
+	pthread_mutex_lock(turn);
 	rc = relocate_all(visit, box, work, err);
-	if (files)
-		pthread_mutex_unlock(&one_at_a_time);
+	pthread_mutex_unlock(turn);
 	return rc;
 }

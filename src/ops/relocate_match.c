@@ -79,7 +79,10 @@ static size_t settle_kind(struct relocate_item *item, const struct entry *wanted
 	for (size_t k = 0; k < like; k++) {
 		struct relocate_item *one = &item[wanted[k].index];
 
-		one->ambiguous = !content && (one->here ? found > gone : found > 0 && found < gone);
+		if (one->here && (one->rival || !content))
+			one->ambiguous = found > gone;
+		else
+			one->ambiguous = !content && found > 0 && found < gone;
 		one->arrived = !one->ambiguous && taken < found && (content || !one->here);
 		taken += one->arrived;
 		ambiguous += one->ambiguous;

@@ -30,6 +30,7 @@ struct walk {
 	uint64_t connections;
 	pthread_mutex_t lock; /* of intents */
 	struct intents *intents;
+	pthread_mutex_t turn;
 };
 
 /* One walk_visit() at work. */
@@ -128,6 +129,7 @@ struct walk *walk_open(const struct walk_request *request, struct err *err)
 
 	walk->request = *request;
 	pthread_mutex_init(&walk->lock, NULL);
+	pthread_mutex_init(&walk->turn, NULL);
 	walk->arena = arena_new();
 	walk->flags = flag_table_new();
 	walk->select = request->select;
@@ -147,6 +149,7 @@ void walk_free(struct walk *walk)
 		return;
 	intents_close(walk->intents);
 	pthread_mutex_destroy(&walk->lock);
+	pthread_mutex_destroy(&walk->turn);
 	store_close(walk->first);
 	flag_table_free(walk->flags);
 	select_free(walk->own_select);
@@ -212,6 +215,11 @@ struct intents *walk_intents(struct walk *walk, struct err *err)
 	pthread_mutex_unlock(&walk->lock);
 	arena_free(arena);
 	return intents;
+}
+
+pthread_mutex_t *walk_turn(struct walk *walk)
+{
+	return &walk->turn;
 }
 
 bool walk_has_intents(struct walk *walk)

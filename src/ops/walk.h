@@ -17,6 +17,8 @@
 #include "ops/select.h"
 #include "store/store.h"
 
+#include <pthread.h>
+
 struct arena;
 struct intents;
 struct meter;
@@ -63,6 +65,8 @@ uint64_t walk_connections(const struct walk *walk);
 const struct settings *walk_settings(const struct walk *walk);
 /* What is being moved within this account (state/intents.h), opened at the first call and closed by walk_free(). NULL: ERR_LOCAL. */
 struct intents *walk_intents(struct walk *walk, struct err *err);
+/* Held by what only one visit at a time may do. */
+pthread_mutex_t *walk_turn(struct walk *walk);
 bool walk_has_intents(struct walk *walk); /* it is open, or there is a file of it */
 
 /*

@@ -21,6 +21,8 @@ static const char *const schema[] = {
 	" target_uidnext INTEGER NOT NULL, UNIQUE(source, target)) STRICT;"
 	"CREATE TABLE message(intent INTEGER NOT NULL, uid INTEGER NOT NULL, size INTEGER NOT NULL,"
 	" digest BLOB NOT NULL, PRIMARY KEY(intent, uid)) WITHOUT ROWID, STRICT;",
+	"CREATE TABLE claim(intent INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
+	" PRIMARY KEY(intent, first, last)) WITHOUT ROWID, STRICT;",
 };
 
 enum intents_sql {
@@ -32,6 +34,11 @@ enum intents_sql {
 	SQL_LIST,
 	SQL_PUT,
 	SQL_GONE,
+	SQL_CLAIMS,
+	SQL_CLAIM_PUT,
+	SQL_CLAIM_OTHERS,
+	SQL_CLAIMS_GONE,
+	SQL_RIVALS,
 	SQL_COUNT
 };
 
@@ -48,6 +55,15 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_PUT] = "INSERT OR REPLACE INTO message(intent, uid, size, digest)"
 		    " VALUES(?1, ?2, ?3, ?4)",
 	[SQL_GONE] = "DELETE FROM message WHERE intent = ?1",
+	[SQL_CLAIMS] = "SELECT first, last FROM claim WHERE intent = ?1 ORDER BY first",
+	[SQL_CLAIM_PUT] = "INSERT OR IGNORE INTO claim(intent, first, last) VALUES(?1, ?2, ?3)",
+	[SQL_CLAIM_OTHERS] =
+		"INSERT OR IGNORE INTO claim(intent, first, last) SELECT id, ?4, ?5 FROM intent"
+		" WHERE target = ?2 AND source <> ?1 AND target_uidvalidity = ?3",
+	[SQL_CLAIMS_GONE] = "DELETE FROM claim WHERE intent = ?1",
+	[SQL_RIVALS] =
+		"SELECT uid, size, digest FROM message JOIN intent ON intent.id = message.intent"
+		" WHERE source <> ?1 AND target = ?2",
 };
 
 struct intents {
@@ -189,14 +205,15 @@ static int find(struct intents *intents, const char *source, const char *target,
 	return 1;
 }
 
-static int load(struct intents *intents, int64_t id, struct arena *arena, struct intent *out,
-	struct err *err)
+/* The messages that a bound statement lists. */
+static int load_messages(struct intents *intents, struct db_statement *list, struct arena *arena,
+	struct intent_message **message_out, size_t *count_out, struct err *err)
 {
-	struct db_statement *list = intents->sql[SQL_LIST];
 	size_t room = 0;
 	int rc;
 
-	db_bind_i64(list, 1, id);
+	*message_out = NULL;
+	*count_out = 0;
 	while ((rc = db_step(list, err)) > 0) {
 		const struct span digest = db_blob(list, 2);
 		struct intent_message *message;
@@ -205,19 +222,53 @@ static int load(struct intents *intents, int64_t id, struct arena *arena, struct
 			db_reset(list);
 			return db_damaged(intents->db, err);
 		}
-		if (out->count == room) {
+		if (*count_out == room) {
 			const size_t more = room ? room * 2 : 64;
 
-			out->message =
-				arena_grow(arena, out->message, room, more, sizeof(*out->message));
+			*message_out =
+				arena_grow(arena, *message_out, room, more, sizeof(**message_out));
 			room = more;
 		}
-		message = &out->message[out->count++];
+		message = &(*message_out)[(*count_out)++];
 		message->uid = (uint32_t)db_u64(list, 0);
 		message->size = db_u64(list, 1);
 		memcpy(&message->digest, digest.data, digest.len);
 	}
 	return rc;
+}
+
+static int load_claims(struct intents *intents, int64_t id, struct arena *arena, struct intent *out,
+	struct err *err)
+{
+	struct db_statement *list = intents->sql[SQL_CLAIMS];
+	struct intent_range *range = NULL;
+	size_t room = 0;
+	int rc;
+
+	db_bind_i64(list, 1, id);
+	while ((rc = db_step(list, err)) > 0) {
+		if (out->claims == room) {
+			const size_t more = room ? room * 2 : 16;
+
+			range = arena_grow(arena, range, room, more, sizeof(*range));
+			room = more;
+		}
+		range[out->claims++] = (struct intent_range){ (uint32_t)db_u64(list, 0),
+			(uint32_t)db_u64(list, 1) };
+	}
+	out->claimed = range;
+	return rc;
+}
+
+static int load(struct intents *intents, int64_t id, struct arena *arena, struct intent *out,
+	struct err *err)
+{
+	struct db_statement *list = intents->sql[SQL_LIST];
+
+	db_bind_i64(list, 1, id);
+	if (load_messages(intents, list, arena, &out->message, &out->count, err) < 0)
+		return -1;
+	return load_claims(intents, id, arena, out, err);
 }
 
 int intents_get(struct intents *intents, const char *source, const char *target,
@@ -239,9 +290,14 @@ int intents_get(struct intents *intents, const char *source, const char *target,
 
 static int drop(struct intents *intents, int64_t id, struct err *err)
 {
-	db_bind_i64(intents->sql[SQL_GONE], 1, id);
-	db_bind_i64(intents->sql[SQL_DROP], 1, id);
-	return run(intents->sql[SQL_GONE], err) < 0 ? -1 : run(intents->sql[SQL_DROP], err);
+	static const enum intents_sql parts[] = { SQL_GONE, SQL_CLAIMS_GONE, SQL_DROP };
+
+	for (size_t i = 0; i < countof(parts); i++) {
+		db_bind_i64(intents->sql[parts[i]], 1, id);
+		if (run(intents->sql[parts[i]], err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int write_new(struct intents *intents, const struct intent *intent, struct err *err)
@@ -266,6 +322,15 @@ static int write_new(struct intents *intents, const struct intent *intent, struc
 		db_bind_blob(
 			put, 4, span_make((const char *)&message->digest, sizeof(message->digest)));
 		if (run(put, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < intent->claims; i++) {
+		struct db_statement *claim = intents->sql[SQL_CLAIM_PUT];
+
+		db_bind_i64(claim, 1, id);
+		db_bind_u64(claim, 2, intent->claimed[i].first);
+		db_bind_u64(claim, 3, intent->claimed[i].last);
+		if (run(claim, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -296,5 +361,40 @@ int intents_drop(struct intents *intents, const char *source, const char *target
 	rc = find(intents, source, target, &id, NULL, err);
 	if (rc > 0)
 		rc = drop(intents, id, err);
+	return end(intents, rc, err);
+}
+
+int intents_claim(struct intents *intents, const struct intent *intent,
+	const struct intent_range *copies, size_t count, struct err *err)
+{
+	struct db_statement *claim = intents->sql[SQL_CLAIM_OTHERS];
+	int rc = 0;
+
+	if (begin(intents, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count && rc == 0; i++) {
+		db_bind_text(claim, 1, intent->source);
+		db_bind_text(claim, 2, intent->target);
+		db_bind_u64(claim, 3, intent->target_uidvalidity);
+		db_bind_u64(claim, 4, copies[i].first);
+		db_bind_u64(claim, 5, copies[i].last);
+		rc = run(claim, err);
+	}
+	return end(intents, rc, err);
+}
+
+int intents_rivals(struct intents *intents, const char *source, const char *target,
+	struct arena *arena, struct intent_message **out, size_t *count_out, struct err *err)
+{
+	struct db_statement *list = intents->sql[SQL_RIVALS];
+	int rc;
+
+	*out = NULL;
+	*count_out = 0;
+	if (begin(intents, err) < 0)
+		return -1;
+	db_bind_text(list, 1, source);
+	db_bind_text(list, 2, target);
+	rc = load_messages(intents, list, arena, out, count_out, err);
 	return end(intents, rc, err);
 }

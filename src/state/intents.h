@@ -30,12 +30,19 @@ struct intent_message {
 	struct digest128 digest; /* of its header; all zero = not known */
 };
 
+struct intent_range {
+	uint32_t first, last;
+};
+
 struct intent {
 	const char *source, *target; /* display names */
 	uint32_t source_uidvalidity, target_uidvalidity;
 	uint32_t target_uidnext; /* before the first of them went: no copy has a lower UID */
 	struct intent_message *message;
 	size_t count;
+	/* UIDs in the target, from target_uidnext on, that are copies of other mailboxes' messages */
+	const struct intent_range *claimed;
+	size_t claims;
 };
 
 /*
@@ -54,6 +61,17 @@ int intents_get(struct intents *intents, const char *source, const char *target,
 int intents_put(struct intents *intents, const struct intent *intent, struct err *err) MUST_CHECK;
 /* None is no error. */
 int intents_drop(struct intents *intents, const char *source, const char *target,
+	struct err *err) MUST_CHECK;
+
+/*
+ * Says to every other open intent with this target whose copies these are, so that none takes them for its own: before anything is removed on the strength of them. Durable
+ * when it returns.
+ */
+int intents_claim(struct intents *intents, const struct intent *intent,
+	const struct intent_range *copies, size_t count, struct err *err) MUST_CHECK;
+/* The messages of all other open intents with this target: what may stand there and be theirs. Memory of the arena. */
+int intents_rivals(struct intents *intents, const char *source, const char *target,
+	struct arena *arena, struct intent_message **out, size_t *count_out,
 	struct err *err) MUST_CHECK;
 
 #endif

@@ -266,6 +266,21 @@ def test_twins(src, user, run, proxy, fault):
 
 
 @pytest.mark.parametrize("hide", [[], NO_MOVE], ids=["MOVE", "COPY"])
+@pytest.mark.parametrize("again", [False, True])
+def test_the_same_message_in_two_mailboxes(src, user, run, proxy, hide, again):
+    """The order to move the one never arrived, the other one's copy did: it is not taken for the first one's. In the same run, and by the next."""
+    same = note(1, flags=("\\Deleted", "\\Seen"))
+    fill(src, user, {"A": [same, *notes(2, 100)], "B": [same, *notes(2, 200)], "Trash": []})
+    front = proxy(src, hide=hide, rules=[{"do": "cut-before", "on": "UID COPY" if hide else "UID MOVE"}])
+    if again:
+        run("trash", front.url(user), "--settle", "0.3s", "--retries", "0", "-j", "2", check=None)
+    trash(run, front.url(user), "--settle", "0.3s", "-j", "2")
+    assert front.fired()
+    assert counts(src, user) == {"A": 2, "B": 2, "Trash": 2}
+    check_trash(src, user, "Trash", 2)
+
+
+@pytest.mark.parametrize("hide", [[], NO_MOVE], ids=["MOVE", "COPY"])
 def test_long_sets(src, user, run, proxy, hide):
     """More UIDs than a line takes, and a fault in the middle."""
     fill(src, user, {"INBOX": [note(n, flags=("\\Deleted",) if n % 2 else ()) for n in range(1, 4001)], "Trash": []})

@@ -51,7 +51,7 @@ static struct intents *open_intents(const char *where)
 static void put(struct intents *intents, const char *source, const char *target, size_t count)
 {
 	struct intent_message message[200];
-	struct intent intent = { source, target, 7, 9, 41, message, count };
+	struct intent intent = { source, target, 7, 9, 41, message, count, NULL, 0 };
 	struct err err = ERR_INIT;
 
 	for (size_t i = 0; i < count; i++)
@@ -124,6 +124,52 @@ static void test_replaced_and_dropped(void **state)
 	intents_close(intents);
 }
 
+/* What is known to be a copy of one mailbox's message is noted with every other intent of this target, and stays noted when that is written anew. */
+static void test_claims(void **state)
+{
+	const struct intent_range copies[] = { { 50, 52 }, { 60, 60 } };
+	const struct intent by = { .source = "b", .target = "t", .target_uidvalidity = 9 };
+	const struct intent other = { .source = "b", .target = "t", .target_uidvalidity = 10 };
+	struct intents *intents = open_intents(dir);
+	struct arena *arena = arena_new();
+	struct intent_message *rival;
+	struct err err = ERR_INIT;
+	struct intent intent;
+	size_t count;
+
+	(void)state;
+	put(intents, "a", "t", 2);
+	put(intents, "a", "u", 1);
+	put(intents, "b", "t", 3);
+	assert_int_equal(intents_claim(intents, &by, copies, 2, &err), 0);
+	assert_int_equal(intents_claim(intents, &by, copies, 1, &err), 0);
+	assert_int_equal(intents_claim(intents, &other, copies, 1, &err), 0);
+	intents_close(intents);
+	intents = open_intents(dir);
+	assert_int_equal(intents_get(intents, "a", "t", arena, &intent, &err), 1);
+	assert_int_equal(intent.claims, 2);
+	assert_int_equal(intent.claimed[0].first, 50);
+	assert_int_equal(intent.claimed[0].last, 52);
+	assert_int_equal(intent.claimed[1].first, 60);
+	assert_int_equal(intents_put(intents, &intent, &err), 0);
+	assert_int_equal(intents_get(intents, "a", "t", arena, &intent, &err), 1);
+	assert_int_equal(intent.claims, 2);
+	assert_int_equal(intents_get(intents, "b", "t", arena, &intent, &err), 1);
+	assert_int_equal(intent.claims, 0);
+	assert_int_equal(intents_get(intents, "a", "u", arena, &intent, &err), 1);
+	assert_int_equal(intent.claims, 0);
+	assert_int_equal(intents_rivals(intents, "a", "t", arena, &rival, &count, &err), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(intents_rivals(intents, "a", "u", arena, &rival, &count, &err), 0);
+	assert_int_equal(count, 0);
+	drop(intents, "a", "t");
+	put(intents, "a", "t", 1);
+	assert_int_equal(intents_get(intents, "a", "t", arena, &intent, &err), 1);
+	assert_int_equal(intent.claims, 0);
+	arena_free(arena);
+	intents_close(intents);
+}
+
 static void test_without_directory(void **state)
 {
 	struct intents *intents = open_intents(NULL);
@@ -154,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replaced_and_dropped, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_run_at_a_time, set_up, tear_down),
 	};

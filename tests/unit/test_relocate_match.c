@@ -82,6 +82,21 @@ static void test_each_its_own(void **state)
 	end(&game);
 }
 
+/* What stands there may be the copy of another mailbox's message: one that is here is not removed for it. */
+static void test_rival(void **state)
+{
+	struct game game;
+
+	(void)state;
+	deal(&game, "aA bB", "aA bB", true);
+	game.item[0].rival = true;
+	assert_int_equal(match(&game, false), 2);
+	assert_int_equal(match(&game, true), 1);
+	expect(&game, "~+");
+	assert_false(uidset_has(&game.copies, 501));
+	end(&game);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct game game;
@@ -237,6 +252,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_its_own),
+		cmocka_unit_test(test_rival),
 		cmocka_unit_test(test_nothing_there),
 		cmocka_unit_test(test_another_size),
 		cmocka_unit_test(test_twins_all_there),
