@@ -156,21 +156,6 @@ static int prepare_target(struct acting *acting, struct err *err)
 
 /* ---- a mailbox ---- */
 
-static int check_box(const struct found_place *of, const struct box *box, struct err *err)
-{
-	const struct box_facts *facts = box_facts(box);
-
-	if (facts->uidvalidity == 0 || facts->uid_not_sticky)
-		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
-			"mailbox %s: its UIDs are not lasting ones: nothing is done in it",
-			box_name(box));
-	if (facts->uidvalidity != of->uidvalidity)
-		return err_set(err, ERR_MAILBOX,
-			"mailbox %s: UIDVALIDITY changed since it was searched: nothing is done in it",
-			box_name(box));
-	return 0;
-}
-
 static uint64_t take(struct found_place *of, const struct uidset *result)
 {
 	const uint64_t before = uidset_size(&of->left);
@@ -223,7 +208,7 @@ static int act(void *context, struct walk_visit *visit, struct err *err)
 	const bool reads = !flags && acting->cli->search.copy_to;
 	struct box *box = store_open_box(
 		visit->store, visit->place->info->name, reads ? STORE_READ : STORE_WRITE, err);
-	int rc = box ? check_box(of, box, err) : -1;
+	int rc = box ? walk_check_uids(box, of->uidvalidity, err) : -1;
 
 	if (rc == 0 && flags) {
 		rc = box_change_flags(

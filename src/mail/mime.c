@@ -1,10 +1,11 @@
 #include "mail/mime.h"
 
 #include "base/arena.h"
+#include "base/dynamic.h"
 #include "base/err.h"
+#include "base/must.h"
 #include "mail/mime_library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -12,21 +13,15 @@ struct mime_library mime_library;
 
 static void load_library(void)
 {
-	/* Its dependencies, GObject and GLib, are searched through its handle too. */
-	void *handle = dlopen("libgmime-3.0.so.0", RTLD_NOW | RTLD_LOCAL);
-	bool all = handle != NULL;
+	static const struct dynamic_call calls[] = {
+#define CALL(name) DYNAMIC_CALL(mime_library, name),
+		MIME_CALLS(CALL)
+#undef CALL
+	};
 
-#define LOAD(name)                                                 \
-	if (all) {                                                 \
-		void *found = dlsym(handle, #name);                \
-		memcpy(&mime_library.name, &found, sizeof(found)); \
-		all = found != NULL;                               \
-	}
-	MIME_CALLS(LOAD)
-#undef LOAD
-	if (all)
+	mime_library.loaded = dynamic_load("libgmime-3.0.so.0", calls, countof(calls));
+	if (mime_library.loaded)
 		mime_library.g_mime_init();
-	mime_library.loaded = all;
 }
 
 int mime_need(struct err *err)

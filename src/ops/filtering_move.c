@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "mail/mailbox_name.h"
-#include "ops/compare.h"
 #include "ops/relocate.h"
+#include "ops/there.h"
 
 #include <string.h>
 
@@ -143,23 +143,6 @@ static int prepare(void *context, struct walk_visit *visit, struct err *err)
 
 /* ---- copies that are there already ---- */
 
-struct sorting {
-	struct arena *arena;
-	struct uidset missing, unknown;
-};
-
-static void sort_out(void *context, const struct difference *difference)
-{
-	struct sorting *sorting = context;
-
-	if (difference->a_uid == 0)
-		return;
-	if (difference->kind == DIFFERENCE_UNKNOWN)
-		uidset_add(&sorting->unknown, sorting->arena, difference->a_uid, difference->a_uid);
-	else
-		uidset_add(&sorting->missing, sorting->arena, difference->a_uid, difference->a_uid);
-}
-
 static int scan(struct group *group, struct box *box, const struct uidset *uids,
 	struct snapshot *rows, struct err *err)
 {
@@ -204,58 +187,24 @@ static bool is_of(const struct group *group, const struct filter_part *part)
 static int leave_out_there(
 	struct group *group, struct box *box, const struct snapshot *target, struct err *err)
 {
-	struct arena *arena = group->visit->arena;
-	struct sorting sorting = { .arena = arena };
-	struct compare_request request = {
-		.check = COMPARE_SIZE, .no_extra = true, .found = sort_out, .context = &sorting
-	};
-	struct compare_result result;
-	struct uidset here = { 0 }, there, gone;
-	struct snapshot rows;
+	struct there found;
 
-	snapshot_init(&rows, true);
-	if (scan(group, box, &group->asked, &rows, err) < 0) {
-		snapshot_release(&rows);
+	if (there_find(group->visit, box, &group->asked, target, &found, err) < 0)
 		return -1;
-	}
-	for (size_t i = 0; i < rows.count; i++)
-		uidset_add(&here, arena, rows.uid[i], rows.uid[i]);
-	request.a.rows = &rows;
-	request.b.rows = target;
-	compare_boxes(&request, &result);
-	there = uidset_without(&here, &sorting.missing, arena);
-	there = uidset_without(&there, &sorting.unknown, arena);
-	gone = rows.complete ? uidset_without(&group->asked, &here, arena) : (struct uidset){ 0 };
 	for (size_t i = 0; i < group->boxed->box.parts; i++) {
 		struct filter_part *part = &group->boxed->box.part[i];
 
 		if (!is_of(group, part))
 			continue;
-		part->counts.there += take(group, part, &there);
-		part->counts.gone += take(group, part, &gone);
-		part->unknown = uidset_without(&part->left, &sorting.missing, group->boxed->arena);
+		part->counts.there += take(group, part, &found.there);
+		part->counts.gone += take(group, part, &found.gone);
+		part->unknown = uidset_without(&part->left, &found.missing, group->boxed->arena);
 	}
-	group->asked = sorting.missing;
-	snapshot_release(&rows);
+	group->asked = found.missing;
 	return 0;
 }
 
 /* ---- one mailbox and one target ---- */
-
-static int check_box(const struct group *group, const struct box *box, struct err *err)
-{
-	const struct box_facts *facts = box_facts(box);
-
-	if (facts->uidvalidity == 0 || facts->uid_not_sticky)
-		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
-			"mailbox %s: its UIDs are not lasting ones: nothing is moved",
-			box_name(box));
-	if (facts->uidvalidity != group->boxed->box.uidvalidity)
-		return err_set(err, ERR_MAILBOX,
-			"mailbox %s: UIDVALIDITY changed since the messages were decided: nothing is moved",
-			box_name(box));
-	return 0;
-}
 
 /* What is in doubt was asked for, or left out for a doubt of its own. */
 static void note_unknown(
@@ -312,7 +261,7 @@ static int work_on(struct group *group, struct err *err)
 	if (rc == 0) {
 		box = store_open_box(group->visit->store, group->boxed->box.mailbox,
 			group->copy ? STORE_READ : STORE_WRITE, err);
-		rc = box ? check_box(group, box, err) : -1;
+		rc = box ? walk_check_uids(box, group->boxed->box.uidvalidity, err) : -1;
 	}
 	if (rc == 0 && look)
 		rc = leave_out_there(group, box, &target, err);

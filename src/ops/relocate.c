@@ -118,13 +118,9 @@ static bool may_go(const struct relocate_item *item)
 
 static int check_source(struct relocating *run, struct err *err)
 {
-	const struct box_facts *facts = box_facts(*run->box);
-
-	if (facts->uidvalidity == 0 || facts->uid_not_sticky)
-		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
-			"mailbox %s: its UIDs are not lasting ones: nothing is moved out of it",
-			box_name(*run->box));
-	run->uidvalidity = facts->uidvalidity;
+	if (walk_check_uids(*run->box, 0, err) < 0)
+		return -1;
+	run->uidvalidity = box_facts(*run->box)->uidvalidity;
 	return 0;
 }
 

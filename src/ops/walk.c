@@ -551,3 +551,18 @@ int walk_scan(struct walk_visit *visit, enum store_mode mode, const struct box_s
 	*box_out = box;
 	return 0;
 }
+
+int walk_check_uids(const struct box *box, uint32_t uidvalidity, struct err *err)
+{
+	const struct box_facts *facts = box_facts(box);
+
+	if (facts->uidvalidity == 0 || facts->uid_not_sticky)
+		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
+			"mailbox %s: its UIDs are not lasting ones: nothing is changed in it",
+			box_name(box));
+	if (uidvalidity != 0 && facts->uidvalidity != uidvalidity)
+		return err_set(err, ERR_MAILBOX,
+			"mailbox %s: UIDVALIDITY changed since its messages were looked at: nothing is changed in it",
+			box_name(box));
+	return 0;
+}

@@ -2,14 +2,15 @@
 #include "state/pq.h"
 
 #include "base/clock.h"
+#include "base/dynamic.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/os.h"
 #include "base/stop.h"
 #include "base/text.h"
 
-#include <dlfcn.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <pthread.h>
@@ -62,19 +63,14 @@ struct pq {
 
 static void load_library(void)
 {
-	void *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	bool all = handle != NULL;
+	static const struct dynamic_call calls[] = {
+#define CALL(name) DYNAMIC_CALL(library, name),
+		LIBRARY_CALLS(CALL)
+#undef CALL
+	};
 
-#define LOAD(name)                                            \
-	if (all) {                                            \
-		void *found = dlsym(handle, #name);           \
-		memcpy(&library.name, &found, sizeof(found)); \
-		all = found != NULL;                          \
-	}
-	LIBRARY_CALLS(LOAD)
-#undef LOAD
-	library.loaded = all;
-	if (all)
+	library.loaded = dynamic_load(LIBRARY, calls, countof(calls));
+	if (library.loaded)
 		library.PQinitOpenSSL(0, 0); /* this program has done so */
 }
 

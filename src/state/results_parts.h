@@ -11,6 +11,19 @@
 #define RESULTS_VERSION 1 /* of the tables */
 #define RESULTS_COLUMNS 12
 
+/* clang-format off */
+/* The same in every dialect. */
+#define RESULTS_VIEWS \
+	"CREATE VIEW differences AS SELECT f.run, r.began, r.state, l.name AS location, l.user_name, f.name AS mailbox, f.kind," \
+	" count(*) AS number FROM findings f JOIN runs r ON r.run = f.run JOIN locations l ON l.run = f.run AND l.location = f.location" \
+	" GROUP BY f.run, r.began, r.state, f.location, l.name, l.user_name, f.name, f.kind;" \
+	"CREATE VIEW found AS SELECT f.run, f.finding, l.name AS location, l.user_name, f.kind, f.name AS mailbox, f.what, f.uid," \
+	" f.other_uid, COALESCE(m.message_id, o.message_id) AS message_id, f.reason FROM findings f" \
+	" JOIN locations l ON l.run = f.run AND l.location = f.location" \
+	" LEFT JOIN messages m ON m.run = f.run AND m.mailbox = f.mailbox AND m.uid = f.uid" \
+	" LEFT JOIN messages o ON o.run = f.run AND o.mailbox = f.other_mailbox AND o.uid = f.other_uid;"
+/* clang-format on */
+
 enum results_type { RESULTS_NUMBER, RESULTS_BYTES, RESULTS_TIME, RESULTS_BOOL };
 
 struct results_table {

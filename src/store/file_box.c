@@ -393,10 +393,10 @@ static int scan_message(struct file_scan *scan, size_t row, struct arena *arena,
 	return -1;
 }
 
-static void tick(struct file_scan *scan, bool always)
+static void tick(struct file_scan *scan, uint64_t messages)
 {
-	if (scan->want->tick != NULL && (always || scan->done % TICK_EVERY == 0))
-		scan->want->tick(scan->want->tick_context, scan->done);
+	if (scan->want->tick != NULL && messages > 0)
+		scan->want->tick(scan->want->tick_context, messages);
 }
 
 static int scan_rows(
@@ -409,10 +409,10 @@ static int scan_rows(
 			continue;
 		if (scan_message(scan, row, arena, unknown, err) < 0)
 			return -1;
-		scan->done++;
-		tick(scan, false);
+		if (++scan->done % TICK_EVERY == 0)
+			tick(scan, TICK_EVERY);
 	}
-	tick(scan, true);
+	tick(scan, scan->done % TICK_EVERY);
 	return 0;
 }
 

@@ -1,15 +1,16 @@
 /* Windows on a file, plain or through libarchive. */
 #include "store/mbox_octets.h"
 
+#include "base/dynamic.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/os.h"
 #include "base/spool.h"
 #include "mail/mbox_reader.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -94,18 +95,13 @@ static struct {
 
 static void load_library(void)
 {
-	void *handle = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-	bool all = handle != NULL;
+	static const struct dynamic_call calls[] = {
+#define CALL(name) DYNAMIC_CALL(library, name),
+		LIBRARY_CALLS(CALL)
+#undef CALL
+	};
 
-#define LOAD(name)                                            \
-	if (all) {                                            \
-		void *found = dlsym(handle, #name);           \
-		memcpy(&library.name, &found, sizeof(found)); \
-		all = found != NULL;                          \
-	}
-	LIBRARY_CALLS(LOAD)
-#undef LOAD
-	library.loaded = all;
+	library.loaded = dynamic_load("libarchive.so.13", calls, countof(calls));
 }
 
 static int need_library(struct err *err)

@@ -203,7 +203,8 @@ struct box_scan {
 	uint64_t since;
 	/* with since and STORE_CAP_VANISHED: UIDs that went, memory of box_scan()'s arena; NULL = not wanted */
 	struct uidset *vanished;
-	void (*tick)(void *context, uint64_t messages); /* progress, NULL allowed */
+	void (*tick)(
+		void *context, uint64_t messages); /* so many more are looked at; NULL allowed */
 	void *tick_context;
 	/*
 	 * With digests or content: the header of each message whose row is set, as it came: all of it, or only the fields that were asked for. At most 64 KiB

@@ -48,7 +48,7 @@ void scan_tick(struct scan_work *work)
 {
 	work->done++;
 	if (work->want->tick != NULL && work->done % TICK_EVERY == 0)
-		work->want->tick(work->want->tick_context, work->done);
+		work->want->tick(work->want->tick_context, TICK_EVERY);
 }
 
 void scan_set_date(struct snapshot *rows, size_t row, struct span text)
@@ -457,7 +457,7 @@ static int scan_box(struct scan_work *work, struct err *err)
 			work->box->box.name, exists_now(work->store->imap), rows->count);
 	snapshot_finish(rows, whole && work->unknown->count == 0);
 	if (work->want->tick != NULL)
-		work->want->tick(work->want->tick_context, work->done);
+		work->want->tick(work->want->tick_context, work->done % TICK_EVERY);
 	return 0;
 }
 

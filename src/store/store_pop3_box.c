@@ -123,7 +123,6 @@ static int read_rows(struct store_pop3 *store, struct reading *reading, struct p
 		.verb = reading->whole ? POP3_RUN_RETR : POP3_RUN_TOP };
 	struct pop3_reply reply;
 	struct pop3_row *row;
-	uint64_t done = 0;
 	int rc;
 
 	while ((rc = pop3_run_next(&run, &row, &reply, err)) > 0) {
@@ -137,7 +136,7 @@ static int read_rows(struct store_pop3 *store, struct reading *reading, struct p
 		if (rc < 0)
 			break;
 		if (reading->scan->tick)
-			reading->scan->tick(reading->scan->tick_context, ++done);
+			reading->scan->tick(reading->scan->tick_context, 1);
 	}
 	return rc;
 }
