@@ -242,21 +242,22 @@ static int load_claims(struct intents *intents, int64_t id, struct arena *arena,
 {
 	struct db_statement *list = intents->sql[SQL_CLAIMS];
 	struct intent_range *range = NULL;
-	size_t room = 0;
+	size_t count = 0, room = 0;
 	int rc;
 
 	db_bind_i64(list, 1, id);
 	while ((rc = db_step(list, err)) > 0) {
-		if (out->claims == room) {
+		if (count == room) {
 			const size_t more = room ? room * 2 : 16;
 
 			range = arena_grow(arena, range, room, more, sizeof(*range));
 			room = more;
 		}
-		range[out->claims++] = (struct intent_range){ (uint32_t)db_u64(list, 0),
+		range[count++] = (struct intent_range){ (uint32_t)db_u64(list, 0),
 			(uint32_t)db_u64(list, 1) };
 	}
 	out->claimed = range;
+	out->claims = count;
 	return rc;
 }
 
