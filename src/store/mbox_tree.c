@@ -41,12 +41,12 @@ static bool ends_in_any(struct span level, const char *const *ends)
 static const char *const foreign_ends[] = { ".msf", ".sbd", ".dat", ".html", ".lock", ".mbox",
 	".gz", ".bz2", ".zst", ".xz", ".mozmsgs", NULL };
 
-static int add_level(const struct store_mbox *store, struct span level, struct buf *out)
+static int add_level(const struct store_mbox *store, struct span level, bool first, struct buf *out)
 {
 	const bool dots = store->layout != MBOX_LAYOUT_THUNDERBIRD || level.data[0] == '.' ||
 			  ends_in_any(level, foreign_ends);
 
-	if (store->mozilla && span_equal_text(level, "INBOX") &&
+	if (first && store->mozilla && span_equal_text(level, "INBOX") &&
 		store->layout == MBOX_LAYOUT_THUNDERBIRD)
 		return buf_add(out, SPAN("Inbox"));
 	return percent_encode(level, dots ? "." : "", out);
@@ -78,7 +78,7 @@ char *mbox_tree_path(
 		if (store->layout != MBOX_LAYOUT_FLAT)
 			start = path.len;
 		if (rc == 0)
-			rc = add_level(store, level, &path);
+			rc = add_level(store, level, first, &path);
 		if (path.len - start > LEVEL_MAX)
 			rc = -1;
 		if (slash == SIZE_MAX)
@@ -150,8 +150,9 @@ static char *name_of(struct walk *walk, const char *levels, const char *base)
 		rest = span_from(rest, dot + 1);
 	}
 	out = mailbox_display(&display_style, buf_span(&name), walk->arena);
-	if (strcmp(out, "Inbox") == 0)
-		out = arena_strdup(walk->arena, "INBOX");
+	if (strcmp(out, "Inbox") == 0 ||
+		(walk->store->mozilla && span_starts(span_of(out), SPAN("Inbox/"))))
+		memcpy(out, "INBOX", 5);
 	buf_release(&name);
 	return out;
 }

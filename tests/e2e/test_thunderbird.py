@@ -84,7 +84,8 @@ def test_maildir_store(dst, user, run, tmp_path):
 
 
 def test_round_trip(src, dst, user, run, run_new, tmp_path):
-    fill(src, user, account())
+    # "Inbox" is INBOX on top only, also with folders below
+    fill(src, user, {**account(), "INBOX/Below": notes(1, 50), "Work/INBOX": notes(1, 60)})
     place = "thunderbird:%s" % (tmp_path / "Local Folders")
     first = copy(run, src.url(user), place)
     assert first.copied == first.found
