@@ -75,6 +75,34 @@ def test_help_is_what_the_parser_takes(run, command):
         assert "there is no option" not in err and "is no option of" not in err
 
 
+def replaced():
+    """Every row of docs/replaces.md: heading, the section's command, the old option, what it is here."""
+    for section in (TOP / "docs" / "replaces.md").read_text().split("\n## ")[1:]:
+        heading, text = section.split("\n", 1)
+        commands = re.findall(r"`mailhaul (\w+)", text.partition("\n|")[0])
+        for line in re.findall(r"(?m)^\|(?!-)(.*)\|$", text)[1:]:
+            old, here, remark = (cell.strip() for cell in re.split(r"(?<!\\)\|", line))
+            yield heading, commands, old, here, remark
+
+
+def test_what_replaces_old_options_exists(run):
+    """The page names no command and no option that is not there, and leaves no old option without an answer."""
+    taken = completed_options(run)
+    everywhere = options_of(run("--help", check=0).out)
+    letters = set(re.findall(r"^  -(\w), ", "".join(run(*words, check=0).out for words in (["--help"], ["copy", "--help"])), re.M))
+    rows = list(replaced())
+    assert len(rows) > 150
+    for heading, commands, old, here, remark in rows:
+        assert here or remark, (heading, old)
+        for span in re.findall(r"`([^`]+)`", here):
+            named = re.match(r"(?:mailhaul )?(\w+)", span)
+            within = [named.group(1)] if named and named.group(1) in COMMANDS else commands
+            assert within, "%s says no command: `mailhaul …` above its table" % heading
+            for name in OPTION.findall(span):
+                assert all(name in taken[command] | everywhere for command in within), (heading, old, span)
+            assert set(re.findall(r"(?<!\S)-(\w)(?!\S)", span)) <= letters, (heading, old, span)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_nothing_is_wider_than_a_terminal(run, command):
     for line in run(command, "--help", check=0).out.splitlines():
