@@ -93,6 +93,7 @@ struct cli {
 	struct compare_options compare;
 	struct mailbox_options mailbox;
 	struct trash_options trash;
+	struct text_list into; /* each --into; the first one is in settings */
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 

@@ -10,6 +10,7 @@
 #include "cli/prompt.h"
 #include "ops/job.h"
 #include "ops/meter.h"
+#include "ops/proven.h"
 #include "ops/report.h"
 #include "store/users.h"
 
@@ -82,6 +83,23 @@ static int open_report(struct copy *copy, struct err *err)
 	return copy->report ? 0 : -1;
 }
 
+/* One job a target, one after another (POP3 lets nobody else in); what is deleted is deleted by the last. */
+static int copy_into_each(struct copy *copy, struct job *job, struct err *err)
+{
+	const struct text_list *into = &copy->cli->into;
+	int rc = 0;
+
+	job->proven = proven_new();
+	for (size_t i = 0; i < into->count && rc == 0; i++) {
+		copy->cli->settings.into = into->item[i];
+		job->round = (unsigned)i;
+		job->more = i + 1 < into->count;
+		rc = job_copy(job, err);
+	}
+	proven_free(job->proven);
+	return rc;
+}
+
 static int work(struct copy *copy, struct err *err)
 {
 	const struct shared *shared = copy->cli->shared;
@@ -100,7 +118,7 @@ static int work(struct copy *copy, struct err *err)
 
 	if (!shared)
 		progress_start(copy->meter, cli_progress(copy->cli));
-	rc = job_copy(&job, err);
+	rc = copy->cli->into.count > 1 ? copy_into_each(copy, &job, err) : job_copy(&job, err);
 	if (!shared)
 		progress_stop();
 	if (rc < 0 && err->kind == ERR_KIND_USAGE && !shared)

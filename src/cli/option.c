@@ -400,6 +400,10 @@ int option_check_all(const struct cli *cli, struct err *err)
 			"--expunge-all and --no-expunge exclude each other" },
 		{ s->root && s->into,
 			"--root and --into exclude each other: --into names the one mailbox" },
+		{ cli->into.count > 1 && cli->command && cli->command != &command_copy,
+			"--into can only be given more than once with copy" },
+		{ cli->into.count > 1 && settings_extra(s),
+			"--into more than once with --delete-extra or --empty-destination: mirror into one mailbox at a time" },
 		{ s->delete_source && s->headers_only, "--delete-source with --headers-only would "
 						       "lose the bodies: give only one of them" },
 		{ s->expunge_all && !deletes,

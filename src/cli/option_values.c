@@ -91,6 +91,15 @@ int take_search(struct cli *cli, const char *value, struct err *err)
 	return 0;
 }
 
+/* The list has the others. */
+int take_into(struct cli *cli, const char *value, struct err *err)
+{
+	(void)err;
+	if (cli->into.count == 0)
+		cli->settings.into = value;
+	return 0;
+}
+
 int take_uid(struct cli *cli, const char *value, struct err *err)
 {
 	struct uidset set;

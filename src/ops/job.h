@@ -12,9 +12,12 @@
 #include "base/must.h"
 #include "ops/settings.h"
 
+#include <stdbool.h>
+
 struct account;
 struct err;
 struct meter;
+struct proven;
 struct rate;
 struct report;
 
@@ -26,6 +29,10 @@ struct job {
 	struct rate *messages, *bytes; /* of several jobs together, or NULL: the settings' own */
 	int (*confirm)(void *context, const char *question); /* 1 = yes; NULL: only --yes counts */
 	void *confirm_context;
+	/* Of several jobs that each put the same messages elsewhere, or NULL: only the last one deletes, what all have proven (--delete-source). */
+	struct proven *proven;
+	unsigned round; /* from 0 */
+	bool more; /* jobs follow */
 };
 
 int job_copy(struct job *job, struct err *err) MUST_CHECK;

@@ -4,12 +4,14 @@
  */
 #include "ops/lane.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/os.h"
 #include "base/stop.h"
 #include "ops/brake.h"
+#include "ops/proven.h"
 #include "ops/remove.h"
 
 static int remove_in(
@@ -93,11 +95,30 @@ static int delete_in(struct run *run, struct lane *lane, struct work *work, stru
 	return 0;
 }
 
+/* With several targets: what the other ones have too. */
+static void cut_to_proven(struct run *run)
+{
+	const struct job *job = run->job;
+
+	for (size_t i = 0; i < run->count; i++) {
+		struct work *work = &run->work[i];
+
+		if (!work->arena)
+			work->arena = arena_new();
+		proven_cut(job->proven, job->round, work->pair.src->name,
+			work->record.src_uidvalidity, &work->deletable, work->arena);
+	}
+}
+
 int job_delete_source(struct run *run, struct lane *lane, struct err *err)
 {
 	uint64_t going;
 
 	if (run->settings->dry_run)
+		return 0;
+	if (run->job->proven)
+		cut_to_proven(run);
+	if (run->job->more)
 		return 0;
 	if (check_brake(run, &going, err) < 0)
 		return -1;

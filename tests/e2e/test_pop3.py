@@ -127,14 +127,34 @@ def test_dates(pop, dst, run, user):
     assert report.copied == 1 and subjects(dst, user, "Since") == [2]
 
 
-def test_several_destinations(pop, dst, run, user):
-    """One maildrop into several mailboxes, each with its own record."""
-    fill(pop, user, {"INBOX": notes(5)})
-    for _ in range(2):
-        for mailbox in ("One", "Two/Deep"):
-            copy(run, pop.pop3_url(user), dst.url(user), "--into", mailbox)
-    assert count(dst, user, "One") == count(dst, user, "Two/Deep") == 5
-    assert count(dst, user) == 0
+def test_several_destinations(fake, dst, run, user, proxy):
+    """One maildrop into several mailboxes, each with its own record; deleted is what all have, and no message that came between."""
+    server = fake(mail(6))
+    into = ("--into", "One", "--into", "Two/Deep")
+    deletes = ("--delete-source", "--yes", "--max-delete", "100%")
+
+    def into_each(target, *options, code=0):
+        result = run("copy", server.url(), target, "--json", *into, *options, check=code)
+        rows = {line["destination"]: line for line in result.json if line["type"] == "mailbox"}
+        assert list(rows) == ["One", "Two/Deep"], result
+        return rows["One"], rows["Two/Deep"]
+
+    one, two = into_each(dst.url(user))
+    assert (one["copied"], two["copied"]) == (6, 6)
+    server.messages.append(raw(7))
+    refusing = proxy(dst, rules=[{"do": "reply", "on": "APPEND", "match": "Two", "text": "NO not today", "times": -1}])
+    one, two = into_each(refusing.url(user), *deletes, code=3)
+    assert (one["copied"], two["copied"], two["deleted_at_source"]) == (1, 0, 6) and server.messages == [raw(7)]
+    server.on("QUIT", lambda s, w, a: server.messages.append(raw(8)) or None)
+    one, two = into_each(dst.url(user), *deletes)
+    assert (one["copied"], two["copied"], one["deleted_at_source"], two["deleted_at_source"]) == (0, 2, 0, 1)
+    assert server.messages == [raw(8)]
+    one, two = into_each(dst.url(user), *deletes)
+    assert (one["copied"], two["copied"], two["deleted_at_source"]) == (1, 0, 1) and server.messages == []
+    same(dst, user, mail(8), "One")
+    same(dst, user, mail(8), "Two/Deep")
+    for wrong in (("mirror", *into), ("copy", "--delete-extra", *into), ("compare", *into)):
+        assert "--into" in run(wrong[0], server.url(), dst.url(user), *wrong[1:], check=2).err
 
 
 def test_check_and_list(pop, run, user):
