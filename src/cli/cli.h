@@ -72,6 +72,13 @@ struct trash_options {
 	char before_day[12];
 };
 
+struct dedup_options {
+	int keep; /* enum duplicates_keep */
+	int verify; /* which of "none|content"; negative = as the action wants it */
+	bool with_date, across, mark, expunge;
+	const char *move_to; /* a mailbox, or NULL */
+};
+
 struct check_options {
 	bool ping, capabilities, scan;
 };
@@ -94,6 +101,7 @@ struct cli {
 	struct mailbox_options mailbox;
 	struct trash_options trash;
 	struct text_list into; /* each --into; the first one is in settings */
+	struct dedup_options dedup;
 	struct account_values account[2]; /* --src-KEY and --dst-KEY; --KEY is the first */
 	bool account_given; /* any --KEY of a command with one side */
 

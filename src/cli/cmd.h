@@ -46,8 +46,8 @@ struct command {
 };
 
 extern const struct command command_check, command_compare, command_completion, command_copy,
-	command_filter, command_help, command_list, command_mailbox, command_manual, command_mirror,
-	command_purge, command_run, command_search, command_size, command_trash;
+	command_dedup, command_filter, command_help, command_list, command_mailbox, command_manual,
+	command_mirror, command_purge, command_run, command_search, command_size, command_trash;
 
 /* All commands in the order of --help; ends with NULL. */
 extern const struct command *const commands[];

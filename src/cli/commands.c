@@ -14,6 +14,7 @@ const struct command *const commands[] = {
 	&command_size,
 	&command_search,
 	&command_filter,
+	&command_dedup,
 	&command_purge,
 	&command_trash,
 	&command_mailbox,
@@ -26,7 +27,7 @@ const struct command *const commands[] = {
 
 /* The contract's other commands (product §2). */
 static const char *const later[] = { "sync", "backup", "restore", "snapshots", "verify", "prune",
-	"migrate", "dedup", "serve" };
+	"migrate", "serve" };
 
 const struct command *command_find(const char *name)
 {

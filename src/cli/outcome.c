@@ -21,6 +21,7 @@ struct total {
 	struct outcome_row sum;
 	uint64_t mailboxes, failed;
 	uint64_t users, users_failed;
+	bool has_groups;
 };
 
 struct outcomes { /* of all users */
@@ -42,6 +43,8 @@ static void add_row(struct total *total, const struct outcome_row *row)
 	total->sum.done += row->done;
 	total->sum.vanished += row->vanished;
 	total->sum.spared += row->spared;
+	total->sum.groups += row->groups;
+	total->sum.octets += row->octets;
 	total->failed += row->error != NULL;
 	total->mailboxes++;
 }
@@ -53,6 +56,9 @@ static void add_total(struct total *total, const struct total *more)
 	total->sum.done += more->sum.done;
 	total->sum.vanished += more->sum.vanished;
 	total->sum.spared += more->sum.spared;
+	total->sum.groups += more->sum.groups;
+	total->sum.octets += more->sum.octets;
+	total->has_groups |= more->has_groups;
 	total->failed += more->failed;
 	total->mailboxes += more->mailboxes;
 }
@@ -74,23 +80,27 @@ static void add_number(struct json *json, const char *key, uint64_t value)
 	json_u64(json, value);
 }
 
-static void add_counts(struct json *json, const struct outcome_row *row)
+static void add_counts(struct json *json, const struct outcome_row *row, bool has_groups)
 {
 	add_number(json, "found", row->found);
 	add_number(json, "selected", row->selected);
 	add_number(json, "done", row->done);
 	add_number(json, "vanished", row->vanished);
 	add_number(json, "spared", row->spared);
+	if (has_groups) {
+		add_number(json, "groups", row->groups);
+		add_number(json, "octets", row->octets);
+	}
 }
 
-static void print_json_row(const struct outcome_row *row, struct buf *buffer)
+static void print_json_row(const struct outcome_row *row, bool has_groups, struct buf *buffer)
 {
 	struct print_json line;
 	struct json *json = print_json_begin(&line, buffer, "mailbox");
 
 	json_key(json, "mailbox");
 	json_text(json, row->mailbox);
-	add_counts(json, row);
+	add_counts(json, row, has_groups);
 	json_key(json, "error");
 	json_text(json, row->error);
 	print_json_end(&line);
@@ -116,7 +126,7 @@ static void print_json_total(const struct cli *cli, const char *type, const stru
 	json_text(json, done);
 	add_number(json, "mailboxes", total->mailboxes);
 	add_number(json, "mailboxes_failed", total->failed);
-	add_counts(json, &total->sum);
+	add_counts(json, &total->sum, total->has_groups);
 	if (total->users > 0) {
 		add_number(json, "users", total->users);
 		add_number(json, "users_failed", total->users_failed);
@@ -142,6 +152,9 @@ static const char *describe(struct arena *arena, const struct outcome_row *row, 
 			arena, "%s, %s gone before", text, text_count(arena, row->vanished));
 	if (row->spared > 0)
 		text = arena_print(arena, "%s, %s spared", text, text_count(arena, row->spared));
+	if (row->groups > 0 || row->octets > 0)
+		text = arena_print(arena, "%s, %s groups, %s", text, text_count(arena, row->groups),
+			text_size(arena, row->octets));
 	return text;
 }
 
@@ -187,7 +200,7 @@ static void print_rows(const struct cli *cli, const struct outcome *outcome)
 		const struct outcome_row *row = &outcome->rows[i];
 
 		if (cli->settings.json)
-			print_json_row(row, &buffer);
+			print_json_row(row, outcome->has_groups, &buffer);
 		else if (!cli->settings.quiet && !cli->shared && (row->selected > 0 || row->error))
 			print_line(cli, row->mailbox, row, outcome->done, outcome->only_shows);
 	}
@@ -217,7 +230,7 @@ static void add_user(const struct cli *cli, struct outcomes *outcomes,
 
 int outcome_account(const struct cli *cli, const struct outcome *outcome)
 {
-	struct total total = { 0 };
+	struct total total = { .has_groups = outcome->has_groups };
 	int code = outcome->code;
 
 	for (size_t i = 0; i < outcome->count; i++) {

@@ -17,6 +17,7 @@ struct outcome_row { /* a mailbox; of users and of all: sums */
 	uint64_t done; /* known to be */
 	uint64_t vanished; /* were gone before */
 	uint64_t spared; /* stay, for what was known of them changed meanwhile */
+	uint64_t groups, octets; /* with outcome.has_groups: of those selected */
 	const char *error; /* why not all was done, or NULL */
 	int code; /* the exit code of the error */
 };
@@ -27,6 +28,7 @@ struct outcome { /* of an account */
 	const char *done; /* "deleted", "moved"; also as "would be deleted" */
 	/* nothing was to be done: selected is the result; so it is with --dry-run */
 	bool only_shows;
+	bool has_groups; /* the rows tell groups and octets */
 	const char *error; /* what ended it, or NULL; told already */
 	int code; /* what is known so far besides the rows' */
 };

@@ -261,15 +261,27 @@ static bool is_named(const struct text_list *list, const char *name)
 	return false;
 }
 
+/* The first pattern that takes the name; count = none does. */
+static size_t find_glob(const struct globs *globs, const struct text_list *list, const char *name)
+{
+	size_t at = 0;
+
+	while (at < globs->count && !is_named(&(struct text_list){ &list->item[at], 1 }, name) &&
+		!glob_match(globs->item[at], span_of(name)))
+		at++;
+	return at;
+}
+
+size_t select_rank(const struct select *select, const char *name)
+{
+	return find_glob(&select->include, &select->settings->mailboxes, name);
+}
+
 static bool matches(const struct globs *globs, const struct text_list *list,
 	const struct regexes *regexes, const char *name)
 {
-	if (is_named(list, name))
+	if (find_glob(globs, list, name) < globs->count)
 		return true;
-	for (size_t i = 0; i < globs->count; i++) {
-		if (glob_match(globs->item[i], span_of(name)))
-			return true;
-	}
 	for (size_t i = 0; i < regexes->count; i++) {
 		if (regex_match(regexes->item[i], span_of(name)))
 			return true;

@@ -32,6 +32,8 @@ struct select *select_new(const struct settings *settings, struct err *err);
 void select_free(struct select *select);
 /* By patterns, --subscribed, and Gmail's All Mail (left out when other mailboxes with labels cover it: gmail true). \NoSelect names are not asked. */
 bool select_mailbox(const struct select *select, const struct mailbox_info *mailbox, bool gmail);
+/* The place of the first --mailbox that takes this name, among them; their number when none does. */
+size_t select_rank(const struct select *select, const char *name);
 /* The SEARCH expression to send, or NULL: "SENTSINCE 1-Feb-2024 (UNSEEN FROM x)". */
 const char *select_search(const struct select *select);
 /*

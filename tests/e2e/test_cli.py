@@ -22,9 +22,9 @@ from lab.dovecot import Dovecot
 from lab.hostile import Fake
 from lab.server import free_ports
 
-COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "purge", "trash", "mailbox", "run", "completion",
+COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "dedup", "purge", "trash", "mailbox", "run", "completion",
             "help"]
-LATER = "sync backup restore snapshots verify prune migrate dedup serve".split()
+LATER = "sync backup restore snapshots verify prune migrate serve".split()
 OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*)")
 
 

@@ -56,7 +56,7 @@ static void test_words(void **state)
 	assert_string_equal(completion_words(command_find("copy"), arena), "");
 	assert_string_equal(completion_words(command_find("completion"), arena), "bash zsh fish");
 	assert_string_equal(completion_words(command_find("help"), arena),
-		"copy mirror compare check list size search filter purge trash mailbox run completion help");
+		"copy mirror compare check list size search filter dedup purge trash mailbox run completion help");
 	while ((command = completion_next(command)))
 		assert_false(command->hidden);
 	arena_free(arena);
