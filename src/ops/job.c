@@ -131,6 +131,7 @@ static void report_left_out(struct run *run, const struct mailbox_list *list)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
 			"%zu mailboxes of the source were left out: their names are none, or they cannot be opened",
 			list->refused);
+	select_warn(run->select, list);
 	if (list->foreign)
 		log_info("%zu mailboxes of other users or shared ones are left out", list->foreign);
 }

@@ -188,7 +188,6 @@ static int carry_out(void *context, struct walk_visit *visit, struct err *err)
 {
 	struct purge *purge = context;
 	struct plan *plan = &purge->plan[visit->place->index];
-	const struct remove planned = { plan->row.mailbox, plan->uidvalidity, &plan->uids };
 	const struct box_scan scan = { .uids = &plan->uids };
 	struct snapshot snapshot;
 	struct box *box = NULL;
@@ -198,7 +197,7 @@ static int carry_out(void *context, struct walk_visit *visit, struct err *err)
 	snapshot_init(&snapshot, false);
 	rc = walk_scan(visit, STORE_WRITE, &scan, &snapshot, &reason, &box, err);
 	if (rc == 0)
-		rc = remove_check(box, &planned, err);
+		rc = walk_check_uids(box, plan->uidvalidity, err);
 	if (rc == 0 && !plan->begun && !snapshot.complete)
 		rc = err_set(err, ERR_MAILBOX,
 			"the server did not show its messages again: nothing is deleted in it");

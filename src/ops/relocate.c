@@ -118,7 +118,7 @@ static bool may_go(const struct relocate_item *item)
 
 static int check_source(struct relocating *run, struct err *err)
 {
-	if (walk_check_uids(*run->box, 0, err) < 0)
+	if (walk_check_uids(*run->box, box_facts(*run->box)->uidvalidity, err) < 0)
 		return -1;
 	run->uidvalidity = box_facts(*run->box)->uidvalidity;
 	return 0;

@@ -1,24 +1,12 @@
 #include "ops/remove.h"
 
 #include "base/arena.h"
-
-int remove_check(const struct box *box, const struct remove *remove, struct err *err)
-{
-	const struct box_facts *facts = box_facts(box);
-
-	if (facts->uidvalidity == 0 || facts->uid_not_sticky)
-		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
-			"its UIDs are not lasting ones: nothing is deleted in it");
-	if (facts->uidvalidity != remove->uidvalidity)
-		return err_set(err, ERR_MAILBOX,
-			"UIDVALIDITY changed meanwhile: nothing is deleted in it");
-	return 0;
-}
+#include "ops/walk.h"
 
 int remove_from(const struct settings *settings, struct box *box, struct flag_table *flags,
 	const struct remove *remove, struct err *err)
 {
-	if (remove_check(box, remove, err) < 0)
+	if (walk_check_uids(box, remove->uidvalidity, err) < 0)
 		return -1;
 	if (settings->no_expunge)
 		return box_change_flags(

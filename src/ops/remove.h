@@ -23,8 +23,6 @@ struct remove {
 /* Nothing may be open in the store. flags: of this connection. */
 int remove_messages(const struct settings *settings, struct store *store, struct flag_table *flags,
 	const struct remove *remove, struct err *err) MUST_CHECK;
-/* The guards alone: whether these UIDs may be believed in this open box. */
-int remove_check(const struct box *box, const struct remove *remove, struct err *err) MUST_CHECK;
 /* The same in a box that is open for writing. */
 int remove_from(const struct settings *settings, struct box *box, struct flag_table *flags,
 	const struct remove *remove, struct err *err) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/glob.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/regex.h"
@@ -305,6 +306,32 @@ bool select_mailbox(const struct select *select, const struct mailbox_info *mail
 	if (gmail && mailbox->use == STORE_USE_ALL && !settings->all_mail)
 		return is_named(&settings->mailboxes, mailbox->name);
 	return true;
+}
+
+static bool matches_any(const struct globs *globs, size_t at, const struct text_list *list,
+	const struct mailbox_list *mailboxes)
+{
+	const struct text_list named = { &list->item[at], 1 };
+
+	for (size_t i = 0; i < mailboxes->count; i++) {
+		const char *name = mailboxes->mailbox[i].name;
+
+		if (is_named(&named, name) || glob_match(globs->item[at], span_of(name)))
+			return true;
+	}
+	return false;
+}
+
+void select_warn(const struct select *select, const struct mailbox_list *mailboxes)
+{
+	char shown[TEXT_SHOWN];
+
+	for (size_t i = 0; i < select->include.count; i++) {
+		if (matches_any(&select->include, i, &select->settings->mailboxes, mailboxes))
+			continue;
+		text_shown(span_of(select->settings->mailboxes.item[i]), shown);
+		log_warn("-m %s: there is no such mailbox", shown);
+	}
 }
 
 /* What the flag conditions say about each set, found out once. */

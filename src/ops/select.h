@@ -34,6 +34,8 @@ void select_free(struct select *select);
 bool select_mailbox(const struct select *select, const struct mailbox_info *mailbox, bool gmail);
 /* The place of the first --mailbox that takes this name, among them; their number when none does. */
 size_t select_rank(const struct select *select, const char *name);
+/* Says which of --mailbox match none of these: a name mistyped, or several with commas as older programs took them, is not taken for "nothing to do". */
+void select_warn(const struct select *select, const struct mailbox_list *mailboxes);
 /* The SEARCH expression to send, or NULL: "SENTSINCE 1-Feb-2024 (UNSEEN FROM x)". */
 const char *select_search(const struct select *select);
 /*

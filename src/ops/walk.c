@@ -106,6 +106,8 @@ static void choose(struct walk *walk)
 		     imap_has(store_imap_session(walk->first), IMAP_CAP_GMAIL);
 	uint64_t messages = 0;
 
+	if (walk->own_select)
+		select_warn(walk->select, &walk->list);
 	walk->place = arena_array(walk->arena, walk->list.count + 1, sizeof(*walk->place));
 	for (size_t i = 0; i < walk->list.count; i++) {
 		const struct mailbox_info *info = &walk->list.mailbox[i];
@@ -560,7 +562,7 @@ int walk_check_uids(const struct box *box, uint32_t uidvalidity, struct err *err
 		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
 			"mailbox %s: its UIDs are not lasting ones: nothing is changed in it",
 			box_name(box));
-	if (uidvalidity != 0 && facts->uidvalidity != uidvalidity)
+	if (facts->uidvalidity != uidvalidity)
 		return err_set(err, ERR_MAILBOX,
 			"mailbox %s: UIDVALIDITY changed since its messages were looked at: nothing is changed in it",
 			box_name(box));

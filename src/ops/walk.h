@@ -89,7 +89,7 @@ int walk_scan(struct walk_visit *visit, enum store_mode mode, const struct box_s
 	struct snapshot *snapshot, uint8_t **reason_out, struct box **box_out,
 	struct err *err) MUST_CHECK;
 
-/* Before anything is changed by UIDs that were decided on earlier: they last (RFC 4315 §2), and are the same still (product rule 2). uidvalidity 0: of now. */
+/* Before anything is changed by UIDs that were decided on earlier: they last (RFC 4315 §2), and are the same still (product rule 2). 0 as the uidvalidity of then proves nothing. */
 int walk_check_uids(const struct box *box, uint32_t uidvalidity, struct err *err) MUST_CHECK;
 
 #endif

@@ -6,6 +6,7 @@ import pytest
 from copying import flags_of, note, subjects
 from lab import load, witness
 from lab.corpus import Message
+from lab.dovecot import Dovecot
 from lab.server import PASSWORD
 
 HOSTILE = b"\x1b[31mred \xe2\x80\xae bidi"
@@ -210,3 +211,29 @@ def test_hostile_headers(box, user, run):
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufffd]", result.out), result
     assert len(result.out.splitlines()) == 7
     assert len(run("search", "--json", box.url(user), "-m", "Bad", check=0).json) == 7
+
+
+def test_as_imap_search(servers, user, run):
+    """What imap_search and its imap_search.cf did (imap-tools.md §7.23, F10): the server and its administrator are configured, the command names the user."""
+    server = servers(Dovecot, instance=11, master=("boss", "m4ster"))
+    load.append_many(server, user, "INBOX", [note(1, "the plan"), note(2, "a=b", extra=b"X-Mailer: Pine\r\n"), note(3, flags=("\\Seen",))])
+    load.append_many(server, user, "Sent", [note(5, "the plan again")], create=True)
+    secret = run.home / ".admin"
+    secret.write_text("m4ster")
+    secret.chmod(0o600)
+    config = run.home / "config" / "mailhaul" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("[account mail]\nhost = 127.0.0.1\nport = %d\ntls = none\nadmin = boss\npass-file = ~/.admin\n" % server.port)
+
+    def old(where, *args):
+        name, _, mailbox = where.partition(":")
+        result = run("search", "--uids", "--user", name, "mail" + ("/" + mailbox if mailbox else ""), *args, check=0)
+        return dict(reversed(line.split("\t")) for line in result.out.splitlines())
+
+    assert old(user, "subject=the plan") == {"INBOX": "1", "Sent": "1"}
+    assert old(user + ":Sent", "subject=the plan") == {"Sent": "1"}
+    assert old(user, "OR", "subject=again", "subject=a=b") == {"INBOX": "2", "Sent": "1"}
+    assert old(user, "subject=plan", "AND", "NOT", "subject=again") == {"INBOX": "1"}
+    assert old(user, "header x-mailer=pine") == old(user, "x-mailer=pine") == {"INBOX": "2"}
+    assert old(user, "message-id=@", "date=2024", "seen", "since=01-Jan-2000") == {"INBOX": "3"}
+    assert run("search", "127.0.0.1/%s/secret" % user, "subject=x", check=2).out == ""

@@ -106,6 +106,8 @@ def test_bare_server(box, user, run, proxy):
 def test_chosen(box, user, run):
     assert trash(run, box.url(user), "-m", "Work", "--limit", "2")["done"] == 2
     assert counts(box, user) == {"INBOX": 20, "Work": 13, "Trash": 2}
+    # The old tool's list: one name here, and it is said.
+    assert "-m INBOX,Work: there is no such mailbox" in run("trash", box.url(user), "-m", "INBOX,Work", "-m", "Wor?", check=0).err
 
 
 @pytest.mark.parametrize("names, expected", [
