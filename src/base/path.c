@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/os.h"
+#include "base/path_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,7 @@
 #define NAME_TRIES 100
 #define READ_FIRST 4096
 
-/* The directory that holds path: "a/b" gives "a", "/b" gives "/", "b" gives ".". */
-static char *parent_of(struct arena *arena, const char *path)
+char *path_parent(struct arena *arena, const char *path)
 {
 	struct span rest = span_of(path);
 
@@ -50,7 +50,7 @@ static int make_dir(struct arena *arena, const char *path, mode_t mode, struct e
 		errno = number == EEXIST ? ENOTDIR : number;
 		return err_set_errno(err, ERR_LOCAL, "cannot create directory %s", path);
 	}
-	return path_sync_dir(parent_of(arena, path), err);
+	return path_sync_dir(path_parent(arena, path), err);
 }
 
 int path_make_dirs(const char *path, mode_t mode, struct err *err)
@@ -85,7 +85,7 @@ int path_sync_dir(const char *path, struct err *err)
 	return rc;
 }
 
-static int write_all(int fd, struct span bytes)
+int path_write_all(int fd, struct span bytes)
 {
 	while (bytes.len > 0) {
 		const ssize_t written = os_write(fd, bytes.data, bytes.len);
@@ -101,8 +101,7 @@ static int write_all(int fd, struct span bytes)
 	return 0;
 }
 
-/* A new file beside path; the name is written only on success. */
-static int open_temporary(struct arena *arena, const char *path, mode_t mode, const char **name_out)
+int path_open_temporary(struct arena *arena, const char *path, mode_t mode, const char **name_out)
 {
 	static atomic_uint serial;
 
@@ -123,12 +122,12 @@ static int open_temporary(struct arena *arena, const char *path, mode_t mode, co
 static int write_and_rename(struct arena *arena, const char *path, struct span bytes, mode_t mode)
 {
 	const char *name;
-	const int fd = open_temporary(arena, path, mode, &name);
+	const int fd = path_open_temporary(arena, path, mode, &name);
 
 	if (fd < 0)
 		return -1;
 
-	int rc = write_all(fd, bytes);
+	int rc = path_write_all(fd, bytes);
 	if (rc == 0)
 		rc = os_fsync(fd);
 	int number = errno;
@@ -153,7 +152,7 @@ int path_write(const char *path, struct span bytes, mode_t mode, struct err *err
 	if (rc < 0)
 		err_set_errno(err, ERR_LOCAL, "cannot write %s", path);
 	else
-		rc = path_sync_dir(parent_of(arena, path), err);
+		rc = path_sync_dir(path_parent(arena, path), err);
 	arena_free(arena);
 	return rc;
 }

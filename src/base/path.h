@@ -19,6 +19,15 @@ struct err;
 int path_make_dirs(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 /* Replaces path atomically and durably. */
 int path_write(const char *path, struct span bytes, mode_t mode, struct err *err) MUST_CHECK;
+/*
+ * The same piece by piece: the file has its name when it is whole and synced, and not before; replace false: EEXIST when the name is taken. path_new_publish() frees it, whatever it
+ * returns; path_new_drop() leaves nothing behind and accepts NULL.
+ */
+struct path_new;
+struct path_new *path_new(const char *path, mode_t mode, struct err *err);
+int path_new_add(struct path_new *file, struct span bytes, struct err *err) MUST_CHECK;
+int path_new_publish(struct path_new *file, bool replace, struct err *err) MUST_CHECK;
+void path_new_drop(struct path_new *file);
 /* Reads a whole regular file of at most max bytes into the arena. */
 int path_read(const char *path, size_t max, struct arena *arena, struct span *out,
 	struct err *err) MUST_CHECK;

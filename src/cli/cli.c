@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "cli/cmd.h"
 #include "cli/options.h"
 #include "store/users.h"
 
@@ -80,6 +81,13 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 	account = account_new(&request, err);
 	if (!account)
 		return NULL;
+	if (strcmp(account_scheme(account), "manifest") == 0 && !cli->command->manifests) {
+		(void)err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s: a manifest holds no messages: it can only be compared",
+			account_name(account));
+		account_free(account);
+		return NULL;
+	}
 	if (!cli->user) /* else it is needed for the next one, and wiped at the end */
 		account_wipe_argument(cli->location[index]);
 	if (!cli->warned)

@@ -59,6 +59,8 @@ struct filter_options {
 struct compare_options {
 	unsigned check; /* enum compare_check bits */
 	bool count_only, both, show_ids;
+	struct text_list manifest; /* files, one a location */
+	const char *sign_key; /* a file, or NULL */
 };
 
 struct mailbox_options {

@@ -35,6 +35,7 @@ struct command {
 	bool acts;
 	size_t accounts; /* how many of the locations are any; 0 = all, the others are other words */
 	bool hidden; /* listed nowhere */
+	bool manifests; /* locations may be manifest:FILE */
 	enum command_many many;
 	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
 	void (*begin)(struct cli *cli);

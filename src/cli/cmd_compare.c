@@ -29,6 +29,14 @@ static const struct option own[] = {
 	{ "show-ids", NULL, NULL,
 		"show each message that differs, with Message-ID, date, sender and subject",
 		AT(show_ids), NULL, OPTION_SWITCH, 0, false },
+	{ "manifest", "FILE", NULL,
+		"write what the first location holds to FILE, to be compared later as manifest:FILE; given again, the next location",
+		AT(manifest), NULL, OPTION_LIST, 0, false },
+	{ "sign", "KEYFILE", NULL, "sign the manifests with this Ed25519 private key (PEM)",
+		AT(sign_key), NULL, OPTION_TEXT, 0, false },
+	{ "verify-key", "FILE", NULL,
+		"believe manifest: locations only if they are signed, with this Ed25519 public key (PEM)",
+		offsetof(struct cli, settings.verify_key), NULL, OPTION_TEXT, 0, false },
 	{ "match", "HOW", "auto|message-id|header:NAMES|content",
 		"what makes two messages the same: auto = the headers that carriage leaves alone; content = headers and body",
 		offsetof(struct cli, settings.match), take_match, OPTION_OTHER, 0, false },
@@ -89,6 +97,8 @@ static bool has_keys(const struct cli *cli)
 
 static int check(const struct cli *cli, struct err *err)
 {
+	if (compared_manifests_check(cli, err) < 0)
+		return -1;
 	if (cli->locations > 2 && has_keys(cli))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"with more than two locations account keys belong in the locations (imaps://USER@HOST?KEY=VALUE) or the configuration");
@@ -101,8 +111,18 @@ static int check(const struct cli *cli, struct err *err)
 	return 0;
 }
 
+static int check_accounts(const struct cli *cli, struct account *const *account, struct err *err)
+{
+	for (size_t i = 0; i < cli->locations; i++)
+		if (!cli->settings.verify_key ||
+			strcmp(account_scheme(account[i]), "manifest") == 0)
+			return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"--verify-key is for manifest: locations, and none was given");
+}
+
 static int compare(struct cli *cli, struct account *const *account, struct results *results,
-	struct compared *compared, struct err *err)
+	struct comparison_manifest *manifests, struct compared *compared, struct err *err)
 {
 	const struct shared *shared = cli->shared;
 	struct meter *own_meter = shared ? NULL : meter_new();
@@ -114,7 +134,9 @@ static int compare(struct cli *cli, struct account *const *account, struct resul
 		.both = cli->compare.both,
 		.headings = cli->compare.show_ids,
 		.meter = shared ? shared->meter : own_meter,
-		.results = results };
+		.results = results,
+		.manifest = manifests,
+		.sign_key = cli->compare.sign_key };
 	struct comparison *comparison;
 	int code = -1;
 
@@ -124,7 +146,7 @@ static int compare(struct cli *cli, struct account *const *account, struct resul
 	if (!shared)
 		progress_stop();
 	if (comparison)
-		code = compared_show(compared, cli, comparison);
+		code = compared_show(compared, cli, comparison, manifests);
 	comparison_free(comparison);
 	meter_free(own_meter);
 	return code;
@@ -135,6 +157,7 @@ static int compare_run(struct cli *cli, struct err *err)
 	struct account **account = mem_array(cli->locations, sizeof(struct account *));
 	struct compared *own_result = cli->shared ? NULL : compared_new();
 	struct compared *compared = cli->shared ? cli->shared->gathered : own_result;
+	struct comparison_manifest *manifests = NULL;
 	struct results *results = NULL;
 	size_t made = 0;
 	int code = check(cli, err), ended;
@@ -147,9 +170,13 @@ static int compare_run(struct cli *cli, struct err *err)
 			made++;
 	}
 	if (code == 0)
+		code = check_accounts(cli, account, err);
+	if (code == 0)
+		code = compared_manifests_prepare(cli, &manifests, err);
+	if (code == 0)
 		code = database_open(cli, &results, err);
 	if (code == 0)
-		code = compare(cli, account, results, compared, err);
+		code = compare(cli, account, results, manifests, compared, err);
 	ended = database_end(results, code < 0 ? report_err_code(err) : code);
 	code = code < 0 ? code : ended;
 	results_close(results);
@@ -181,12 +208,13 @@ const struct command command_compare = {
 	.details =
 		"Compares the first account with each other one, mailbox by mailbox, and changes nothing. Exit status: 0 nothing is missing, doubled or different, "
 		"1 something is, 3 something could not be read: what is not known is never taken for equal, nor for missing.",
-	.arguments = "LOCATION LOCATION...",
+	.arguments = "LOCATION [LOCATION...]",
 	.groups = GROUP_ACCOUNTS | GROUP_MAILBOXES | GROUP_MESSAGES | GROUP_NAMES | GROUP_RESULTS,
 	.own = own,
 	.own_count = countof(own),
-	.least = 2,
+	.least = 1,
 	.most = SIZE_MAX,
+	.manifests = true,
 	.many = MANY_GATHERED,
 	.begin = compare_begin,
 	.gather = gather,

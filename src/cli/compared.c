@@ -93,12 +93,14 @@ static void log_trouble(const struct comparison_other *other)
 			log_error("%s", other->box[i]->text);
 }
 
-int compared_show(
-	struct compared *compared, const struct cli *cli, const struct comparison *comparison)
+int compared_show(struct compared *compared, const struct cli *cli,
+	const struct comparison *comparison, const struct comparison_manifest *manifests)
 {
-	int code = EXIT_DONE;
+	int code;
 
 	pthread_mutex_lock(&compared->lock);
+	progress_hide();
+	code = compared_manifests_show(cli, comparison, manifests);
 	for (size_t k = 0; k < comparison_count(comparison); k++) {
 		const struct comparison_other *other = comparison_other(comparison, k);
 		const int one = code_of(other);
@@ -111,7 +113,6 @@ int compared_show(
 						  .total = other->total,
 						  .state = other->state });
 	}
-	progress_hide();
 	if (cli->settings.json)
 		compared_print_json(cli, comparison);
 	else

@@ -29,6 +29,9 @@ const char *compared_state_name(enum comparison_state state); /* "equal" … */
 const char *compared_kind_name(enum difference_kind kind); /* "missing" … */
 void compared_print_json(const struct cli *cli, const struct comparison *comparison);
 void compared_print_text(const struct cli *cli, const struct comparison *comparison);
+/* The exit code. */
+int compared_manifests_show(const struct cli *cli, const struct comparison *comparison,
+	const struct comparison_manifest *manifests);
 void compared_print_rows(const struct compared *compared, const struct cli *cli);
 
 #endif

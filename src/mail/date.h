@@ -23,6 +23,10 @@ struct date {
 int date_parse_internal(struct span text, struct date *out) MUST_CHECK;
 void date_print_internal(struct date date, char out[DATE_TEXT_SIZE]);
 int date_parse_header(struct span text, struct date *out) MUST_CHECK;
+/* "1996-07-17T02:44:25-07:00" (RFC 3339). False: not known, or beyond the years 0 to 9999. What would be printed otherwise is none: -1. */
+#define DATE_ISO_SIZE 112 /* for any numbers; 25 octets are used */
+bool date_print_iso(struct date date, char out[DATE_ISO_SIZE]);
+int date_parse_iso(struct span text, struct date *out) MUST_CHECK;
 /*
  * An option's DATE: "1-Feb-2024", "2024-02-01", "2024-02-01T10:00:00Z", "30d" (days before now). Gives the instant (midnight UTC
  * for plain dates) and the day for SEARCH ("1-Feb-2024").

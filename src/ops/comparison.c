@@ -93,6 +93,11 @@ static void *open_side(void *argument)
 		return NULL;
 	count = walk_count(side->walk);
 	side->trusted = is_trusted(walk_list(side->walk));
+	side->part_mailboxes = walk_list(side->walk)->part_mailboxes;
+	side->part_messages = walk_list(side->walk)->part_messages;
+	/* What the first's part leaves out is not asked about; what another's does may be there. */
+	if (side->number > 0 && side->part_mailboxes)
+		side->trusted = false;
 	side->seen = mem_array(count + 1, sizeof(*side->seen));
 	for (size_t i = 0; i < count; i++) {
 		struct walk_place *place = walk_place(side->walk, i);
@@ -161,8 +166,8 @@ static void choose_digest(
 	const struct settings *settings = request->settings;
 
 	scan->digests = !request->count_only;
-	scan->dates = (request->check & COMPARE_DATE) || settings->since != DATE_UNKNOWN ||
-		      settings->before != DATE_UNKNOWN;
+	scan->dates = (request->check & COMPARE_DATE) || request->manifest ||
+		      settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN;
 	scan->content = !request->count_only &&
 			((request->check & COMPARE_CONTENT) || settings->match == MATCH_CONTENT);
 	if (settings->match == MATCH_MESSAGE_ID) {
@@ -263,7 +268,8 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	static const char *const id[] = { "Message-ID" };
 	const struct comparison *job = seen->side->job;
 	const enum match_by match = job->request.settings->match;
-	const bool keeps = job->request.results && !job->request.count_only;
+	const bool keeps =
+		(job->request.results || seen->side->manifest) && !job->request.count_only;
 	struct box_scan scan = { 0 };
 	struct kept kept = { 0 };
 	struct box *box = NULL;
@@ -284,8 +290,12 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	if (rc == 0 && scan.fields)
 		rc = read_usual(visit, box, &scan, &seen->rows, err);
 	box_close(box);
-	if (rc == 0 && keeps)
+	if (seen->side->part_messages && seen->side->number > 0)
+		seen->rows.complete = false;
+	if (rc == 0 && job->request.results && keeps)
 		comparison_keep_rows(seen, &kept, visit->flags);
+	if (rc == 0 && seen->side->manifest)
+		comparison_manifest_rows(seen, &kept, visit->flags);
 	if (keeps)
 		kept_end(&kept);
 	if (rc == 0 && scan.digests && match == MATCH_CONTENT)
@@ -322,6 +332,8 @@ static void hand_over(struct seen *seen)
 		if (last)
 			comparison_decide(seen->unit[i]);
 	}
+	if (seen->units == 0)
+		snapshot_release(&seen->rows);
 }
 
 static int see(void *context, struct walk_visit *visit, struct err *err)
@@ -351,7 +363,7 @@ static bool must_see(void *context, const struct walk_place *place)
 {
 	const struct seen *seen = place->data;
 
-	return seen->units > 0 && !is_counted(context, seen);
+	return comparison_is_read(seen) && !is_counted(context, seen);
 }
 
 /* ---- visiting with all walks at once ---- */
@@ -576,6 +588,7 @@ static int run(struct comparison *job, struct err *err)
 		return -1;
 	if (job->request.count_only)
 		take_listed(job);
+	comparison_manifests_begin(job);
 	comparison_visit(job, see, must_see);
 	if (check_visited(job, err) < 0)
 		return -1;
@@ -591,9 +604,11 @@ struct comparison *comparison_run(const struct comparison_request *request, stru
 	struct comparison *job = make(request);
 
 	if (run(job, err) == 0) {
+		comparison_manifests_end(job, NULL);
 		comparison_keep(job, NULL);
 		return job;
 	}
+	comparison_manifests_end(job, err);
 	comparison_keep(job, err);
 	comparison_free(job);
 	return NULL;

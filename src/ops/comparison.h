@@ -1,6 +1,6 @@
 /*
  * What differs between accounts: the first against each other one. All are listed and scanned at once, each by its own walk, and nothing is changed
- * anywhere; pairs of mailboxes are compared (compare.h) as soon as both sides are there.
+ * anywhere but manifests written; pairs of mailboxes are compared (compare.h) as soon as both sides are there.
  *
  * A mailbox or an account that could not be read is UNKNOWN, with the reason, and so is what a doubtful listing may have left out: never equal, never missing.
  *
@@ -15,11 +15,11 @@
 #ifndef OPS_COMPARISON_H
 #define OPS_COMPARISON_H
 
+#include "base/err.h"
 #include "ops/compare.h"
 #include "ops/settings.h"
 #include "store/account.h"
 
-struct err;
 struct meter;
 struct results;
 struct comparison;
@@ -64,9 +64,21 @@ struct comparison_other {
 	int code; /* the exit code of what went wrong; 0 = nothing did. What differs is not in it. */
 };
 
+struct comparison_manifest { /* of one account (store/inventory.h) */
+	const char *path; /* NULL = none is wanted */
+	bool replace; /* a file that is there already */
+	/* results */
+	bool written;
+	uint64_t mailboxes, messages;
+	bool complete; /* nothing is unknown in it */
+	int code; /* the exit code of what could not be read for it; 0 = nothing was wrong */
+	struct err err; /* why it was not written */
+};
+
 struct comparison_request {
 	const struct settings *settings;
-	struct account *const *account; /* two or more; borrowed until comparison_free() */
+	struct account *const
+		*account; /* two or more, or one for a manifest; borrowed until comparison_free() */
 	size_t accounts;
 	unsigned check; /* enum compare_check bits */
 	bool count_only; /* numbers of messages; from the listings where nothing is selected among them */
@@ -74,6 +86,9 @@ struct comparison_request {
 	bool headings; /* read those of messages that differ */
 	struct meter *meter; /* NULL allowed */
 	struct results *results; /* of --db: what was read and found goes there too; NULL allowed */
+	struct comparison_manifest
+		*manifest; /* one an account, or NULL; filled by comparison_run() */
+	const char *sign_key; /* signs them; a file, or NULL */
 };
 
 struct comparison *comparison_run(const struct comparison_request *request, struct err *err);

@@ -128,7 +128,8 @@ static bool says_nothing_of_b(const struct unit *unit)
 {
 	const struct settings *settings = unit->other->job->request.settings;
 
-	return settings->uid_set || settings->limit || unit->other->no_search;
+	return settings->uid_set || settings->limit || unit->other->no_search ||
+	       unit->other->job->side[0].part_messages;
 }
 
 static void judge(struct unit *unit)

@@ -184,12 +184,12 @@ static bool is_extra(const struct pairing *pairing, const struct seen *seen,
 	       select_mailbox(walk_select(pairing->first->walk), seen->info, false);
 }
 
-/* They are only looked into where they count. */
+/* They are only looked into where they count, or go into a manifest. */
 static void add_extra_box(struct pairing *pairing, struct seen *seen)
 {
 	struct unit *unit = add_unit(pairing, NULL, seen->info->name);
 
-	if (pairing->job->request.both) {
+	if (pairing->job->request.both || comparison_manifest_wanted(pairing->other)) {
 		join_b(pairing->job, unit, seen);
 		return;
 	}
@@ -234,7 +234,7 @@ int comparison_pair(struct comparison *job, struct side *other, struct err *err)
 
 	pairing.units = map_new(pairing.arena);
 	rc = pair_chosen(&pairing, err);
-	if (rc == 0)
+	if (rc == 0 && !pairing.first->part_mailboxes)
 		rc = add_extra(&pairing, err);
 	map_free(pairing.units);
 	arena_free(pairing.arena);

@@ -16,6 +16,8 @@
 
 #include <pthread.h>
 
+struct inventory_writer;
+
 struct side { /* an account */
 	struct comparison *job;
 	size_t number; /* 0 = the first */
@@ -26,6 +28,8 @@ struct side { /* an account */
 	struct seen *seen; /* one a place of the walk */
 	bool no_search; /* which of its messages the options choose cannot be told */
 	bool trusted; /* its listing shows every mailbox */
+	bool part_mailboxes, part_messages; /* a manifest of a part: of the rest nothing is known */
+	struct inventory_writer *manifest; /* being written, or NULL */
 	const char *label;
 	pthread_t thread;
 };
@@ -37,6 +41,7 @@ struct seen { /* a mailbox: walk_place.data */
 	uint8_t *reason; /* a row; NULL = nothing was read */
 	uint32_t uidvalidity;
 	uint64_t kept; /* its number in the database; 0 = not there yet */
+	bool in_manifest;
 	uint64_t counted; /* count_only: messages selected */
 	bool done;
 	struct unit **unit; /* what it is compared in */
@@ -78,6 +83,15 @@ void comparison_read_headings(struct comparison *job);
 void comparison_keep_rows(struct seen *seen, struct kept *kept, const struct flag_table *flags);
 /* Everything else. why: what ended the comparison, or NULL. */
 void comparison_keep(struct comparison *job, const struct err *why);
+/* Opens those that are wanted, once it is known what is read. The comparison goes on without one that cannot be written. */
+void comparison_manifests_begin(struct comparison *job);
+bool comparison_manifest_wanted(const struct side *side);
+/* Of the first each mailbox that was chosen, of the others what those are compared with. */
+bool comparison_is_read(const struct seen *seen);
+/* The rows of a mailbox as they were read; flags are of the visit's table yet. */
+void comparison_manifest_rows(struct seen *seen, struct kept *kept, const struct flag_table *flags);
+/* Adds what could not be read and gives the files their names; why: what ended the comparison, or NULL. */
+void comparison_manifests_end(struct comparison *job, const struct err *why);
 /* All walks at once: each visits the places that `wants`. */
 void comparison_visit(struct comparison *job,
 	int (*visit)(void *context, struct walk_visit *visit, struct err *err),

@@ -22,6 +22,7 @@ static void keep_id(void *context, uint32_t uid, struct span header)
 			kept->room = kept->room ? 2 * kept->room : 256;
 			kept->id = mem_resize(kept->id, kept->room, sizeof(*kept->id));
 		}
+		kept->sorted = false;
 		/* One octet more than the database takes: it says that it was cut. */
 		kept->id[kept->count++] = (struct kept_id){ uid,
 			arena_span(kept->arena, span_sub(span_of(value), 0, RESULTS_TEXT + 1)) };
@@ -50,11 +51,15 @@ static int by_uid(const void *a, const void *b)
 	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-static struct span find_id(const struct kept *kept, uint32_t uid)
+struct span kept_message_id(struct kept *kept, uint32_t uid)
 {
 	const struct kept_id key = { .uid = uid };
-	const struct kept_id *found =
-		kept->count == 0 ? NULL : bsearch(&key, kept->id, kept->count, sizeof(key), by_uid);
+	const struct kept_id *found;
+
+	if (!kept->sorted && kept->count > 1)
+		qsort(kept->id, kept->count, sizeof(*kept->id), by_uid);
+	kept->sorted = true;
+	found = kept->count == 0 ? NULL : bsearch(&key, kept->id, kept->count, sizeof(key), by_uid);
 
 	return found ? found->id : (struct span){ NULL, 0 };
 }
@@ -65,8 +70,6 @@ uint64_t kept_add(struct kept *kept, struct results *results, const struct resul
 	const struct digest128 none = { { 0 } };
 	const uint64_t number = results_mailbox(results, mailbox);
 
-	if (kept->count > 1)
-		qsort(kept->id, kept->count, sizeof(*kept->id), by_uid);
 	for (size_t i = 0; i < rows->count; i++) {
 		const unsigned attr = rows->attr[i];
 		struct results_message message = {
@@ -75,7 +78,7 @@ uint64_t kept_add(struct kept *kept, struct results *results, const struct resul
 			.arrived = rows->instant[i],
 			.size = rows->size[i],
 			.flags = span_of(flags_text(flags, rows->flags[i])),
-			.message_id = find_id(kept, rows->uid[i]),
+			.message_id = kept_message_id(kept, rows->uid[i]),
 			.header = kept->usual && (attr & SNAPSHOT_HAS_DIGEST) ? rows->digest[i]
 									      : none,
 			.content = (attr & SNAPSHOT_HAS_CONTENT) ? rows->content[i] : none,

@@ -38,6 +38,7 @@ struct settings {
 	const char *state_dir; /* NULL = the usual one */
 	bool no_state;
 	const char *report_file; /* JSON lines, or NULL */
+	const char *verify_key; /* who must have signed manifests: a file, or NULL */
 
 	/* which mailboxes */
 	/* globs and expressions, in the order given */

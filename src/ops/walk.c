@@ -66,6 +66,7 @@ static struct store *connect_one(
 		.state_dir = walk->request.state_dir,
 		.flags = flags,
 		.want_utf8 = true,
+		.verify_key = settings->verify_key,
 		.compress_scan = walk->request.scans,
 		.names = listed ? &walk->list : NULL };
 	struct store *store = store_open(walk->request.account, &request, err);

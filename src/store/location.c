@@ -31,6 +31,7 @@ static const struct {
 	{ "eml", "eml", LOCATION_FILE, false },
 	{ "thunderbird", "thunderbird", LOCATION_FILE, false },
 	{ "archive", "archive", LOCATION_FILE, false },
+	{ "manifest", "manifest", LOCATION_FILE, false },
 };
 
 struct parser {
@@ -421,7 +422,7 @@ static int name_wrong(struct parser *parser, struct span text)
 	if (span_find(text, ':') != SIZE_MAX)
 		return usage(parser,
 			"unknown kind of location: imaps:// imap:// pop3s:// pop3:// maildir: "
-			"mbox: eml: thunderbird: archive: or an account of the configuration");
+			"mbox: eml: thunderbird: archive: manifest: or an account of the configuration");
 	text_shown(text, shown);
 	return err_set_kind(parser->err, ERR_LOCAL, ERR_KIND_USAGE,
 		"%s is not the name of an account: a directory is written maildir:%s, a server "

@@ -4,50 +4,12 @@
 #include "base/text.h"
 
 #define FIELDS 7
-#define ZONE_MAX 5999
-#define ISO_SIZE 112 /* for any numbers; 25 octets are used */
 #define SHA_DIGITS ((size_t)2 * DIGEST_SIZE)
 
-static bool print_date(struct date date, char out[ISO_SIZE])
-{
-	struct tm tm;
-	const int zone = date.zone >= -ZONE_MAX && date.zone <= ZONE_MAX ? date.zone : 0;
-
-	if (date.instant == DATE_UNKNOWN)
-		return false;
-	const time_t local = (time_t)date.instant + (time_t)zone * 60;
-	if (!gmtime_r(&local, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
-		return false;
-	snprintf(out, ISO_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, zone < 0 ? '-' : '+',
-		abs(zone) / 60, abs(zone) % 60);
-	return true;
-}
-
-/* False when it would be written otherwise. */
 static bool parse_date(struct span field, struct date *out)
 {
-	char text[ISO_SIZE], again[ISO_SIZE];
-	int zone_hours, zone_minutes;
-	char sign;
-	struct tm tm = { .tm_isdst = 0 };
-
 	*out = (struct date){ .instant = DATE_UNKNOWN };
-	if (span_equal_text(field, "-"))
-		return true;
-	if (field.len >= sizeof(text) || memchr(field.data, '\0', field.len))
-		return false;
-	memcpy(text, field.data, field.len);
-	text[field.len] = '\0';
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%c%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		    &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &sign, &zone_hours, &zone_minutes) != 9)
-		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	const int zone = (zone_hours * 60 + zone_minutes) * (sign == '-' ? -1 : 1);
-	out->zone = (int16_t)zone;
-	out->instant = (int64_t)timegm(&tm) - (int64_t)zone * 60;
-	return print_date(*out, again) && strcmp(text, again) == 0;
+	return span_equal_text(field, "-") || date_parse_iso(field, out) == 0;
 }
 
 int manifest_print_text(struct buf *out, const char *text)
@@ -75,11 +37,11 @@ bool manifest_parse_text(struct span field, struct buf *out, bool *none_out)
 static int print_fields(
 	struct buf *out, const struct flag_table *flags, const struct manifest_row *row)
 {
-	char date[ISO_SIZE], sha[SHA_DIGITS + 1];
+	char date[DATE_ISO_SIZE], sha[SHA_DIGITS + 1];
 	const bool has_id = row->message_id && strlen(row->message_id) <= MANIFEST_ID_MAX;
 
 	if (buf_print(out, "%lu\t%s\t", (unsigned long)row->uid,
-		    print_date(row->date, date) ? date : "-") < 0)
+		    date_print_iso(row->date, date) ? date : "-") < 0)
 		return -1;
 	if (row->size == UINT64_MAX ? buf_add_char(out, '-') < 0
 				    : buf_print(out, "%llu", (unsigned long long)row->size) < 0)

@@ -6,7 +6,8 @@
 #include "store/store_ops.h"
 
 static const struct store_ops *const back_ends[] = { &store_imap_ops, &store_pop3_ops,
-	&store_maildir_ops, &store_mbox_ops, &store_thunderbird_ops, &store_eml_ops };
+	&store_maildir_ops, &store_mbox_ops, &store_thunderbird_ops, &store_eml_ops,
+	&store_inventory_ops };
 
 static const char *const use_names[] = {
 	[STORE_USE_NONE] = NULL,

@@ -83,6 +83,8 @@ struct mailbox_list { /* sorted by name, no doubles; memory of the arena given *
 	size_t foreign; /* mailboxes of other users or shared ones: left out and logged */
 	bool inbox_unseen; /* the server does not list INBOX, which it has: what else it leaves out is not known */
 	bool subscriptions_unknown; /* LSUB was refused: subscribed means nothing */
+	/* of a manifest: options left mailboxes or messages out when it was written, and it says nothing of them */
+	bool part_mailboxes, part_messages;
 };
 
 enum store_list_want { STORE_LIST_STATUS = 1, STORE_LIST_SIZE = 2, STORE_LIST_UNSEEN = 4 };
@@ -104,6 +106,7 @@ struct store_request {
 	 * mailboxes outside the personal namespace's prefix, whose server form does not follow from the display name.
 	 */
 	const struct mailbox_list *names;
+	const char *verify_key; /* who must have signed a manifest: a file; NULL = nobody */
 	/* what was learned on the way in, also when opening fails; NULL allowed */
 	struct imap_facts *facts;
 };

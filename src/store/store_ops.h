@@ -97,6 +97,6 @@ struct store_ops {
 };
 
 extern const struct store_ops store_imap_ops, store_pop3_ops, store_maildir_ops, store_mbox_ops,
-	store_thunderbird_ops, store_eml_ops;
+	store_thunderbird_ops, store_eml_ops, store_inventory_ops;
 
 #endif

@@ -173,6 +173,32 @@ static void test_calendar(void **state)
 	}
 }
 
+static void test_iso(void **state)
+{
+	static const char *const good[] = { "1996-07-17T02:44:25-07:00",
+		"2024-02-29T00:00:00+00:00", "0000-01-01T00:00:00+00:00",
+		"9999-12-31T23:59:59+14:00" };
+	static const char *const bad[] = { "", "-", "1996-07-17", "1996-07-17T02:44:25",
+		"1996-07-17T02:44:25Z", "1996-7-17T02:44:25-07:00", "1996-02-30T02:44:25-07:00",
+		"1996-07-17T02:44:25-07:00 ", "1996-07-17T24:00:00+00:00",
+		"1996-07-17T02:44:25+07:77", "99999-07-17T02:44:25-07:00",
+		"1996-07-17T02:44:25*07:00" };
+	char text[DATE_ISO_SIZE];
+	struct date date;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_int_equal(date_parse_iso(span_of(good[i]), &date), 0);
+		assert_true(date_print_iso(date, text));
+		assert_string_equal(text, good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (date_parse_iso(span_of(bad[i]), &date) == 0)
+			fail_msg("taken: %s", bad[i]);
+	assert_false(date_print_iso((struct date){ DATE_UNKNOWN, 0 }, text));
+	assert_false(date_print_iso((struct date){ INT64_MAX, 0 }, text));
+}
+
 static void test_option(void **state)
 {
 	static const struct {
@@ -222,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_calendar),
+		cmocka_unit_test(test_iso),
 		cmocka_unit_test(test_option),
 	};
 

@@ -56,11 +56,22 @@ static void test_dirs(void **state)
 	assert_int_equal(err.scope, ERR_LOCAL);
 }
 
+static int count_entries(const char *path) /* "." and ".." with them */
+{
+	DIR *dir = opendir(path);
+	int entries = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		entries++;
+	closedir(dir);
+	return entries;
+}
+
 static void test_write_read(void **state)
 {
 	struct err err = ERR_INIT;
 	struct span got;
-	size_t entries = 0;
 
 	(void)state;
 	assert_int_equal(path_make_dirs(below("w"), 0700, &err), 0);
@@ -83,11 +94,7 @@ static void test_write_read(void **state)
 	assert_int_equal(mkdir(below("w/dir"), 0700), 0);
 	assert_int_equal(path_write(below("w/dir"), SPAN("x"), 0600, &err), -1);
 
-	DIR *dir = opendir(below("w"));
-	while (readdir(dir))
-		entries++;
-	closedir(dir);
-	assert_int_equal(entries,
+	assert_int_equal(count_entries(below("w")),
 		4); /* ".", "..", "dir" and "f": no temporary file is left, not even by the failure */
 }
 
@@ -170,11 +177,45 @@ static void test_places(void **state)
 	assert_string_equal(path_expand(arena, "a/~/x"), "a/~/x");
 }
 
+/* Piece by piece: nothing is there before all of it is, and no name is taken from another file. */
+static void test_new(void **state)
+{
+	const char *path;
+	struct path_new *file;
+	struct err err = ERR_INIT;
+	struct span text;
+
+	(void)state;
+	assert_int_equal(mkdir(below("n"), 0700), 0);
+	path = below("n/pieces");
+	file = path_new(path, 0600, NULL);
+	assert_non_null(file);
+	assert_int_equal(path_new_add(file, SPAN("one "), NULL), 0);
+	assert_int_equal(path_new_add(file, SPAN("two"), NULL), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(path_new_publish(file, false, NULL), 0);
+	for (int replace = 0; replace < 2; replace++) {
+		file = path_new(path, 0600, NULL);
+		assert_non_null(file);
+		assert_int_equal(path_new_add(file, SPAN("three"), NULL), 0);
+		assert_int_equal(path_new_publish(file, replace, &err), replace ? 0 : -1);
+		assert_int_equal(path_read(path, 100, arena, &text, NULL), 0);
+		assert_true(span_equal_text(text, replace ? "three" : "one two"));
+	}
+	assert_non_null(strstr(err.text, "exists"));
+	path_new_drop(path_new(path, 0600, NULL));
+	path_new_drop(NULL);
+	assert_null(path_new(below("no/such/place"), 0600, NULL));
+	assert_int_equal(count_entries(below("n")), 3);
+	assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dirs),
 		cmocka_unit_test(test_write_read),
+		cmocka_unit_test(test_new),
 		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_lock),
