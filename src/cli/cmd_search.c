@@ -63,6 +63,8 @@ static int read_found(struct search *search, struct walk_visit *visit, struct bo
 		.field_count = countof(fields),
 		.header = found_header,
 		.header_context = place->found };
+	const struct select *select = walk_select(search->walk);
+	struct select_answer answer = { .found = *uids };
 	struct uidset unknown = { 0 };
 	struct snapshot snapshot;
 	uint8_t *reason;
@@ -70,9 +72,12 @@ static int read_found(struct search *search, struct walk_visit *visit, struct bo
 
 	snapshot_init(&snapshot, true);
 	rc = box_scan(box, &scan, &snapshot, visit->arena, &unknown, err);
+	if (rc == 0)
+		rc = select_ask(
+			select, box, visit->flags, &snapshot, true, visit->arena, &answer, err);
 	if (rc == 0) {
 		reason = arena_alloc(visit->arena, snapshot.count + 1);
-		select_messages(walk_select(search->walk), visit->flags, &snapshot, uids, reason);
+		select_messages(select, visit->flags, &snapshot, &answer, reason);
 		for (size_t i = 0; i < snapshot.count; i++) {
 			if (reason[i] != SELECT_YES)
 				continue;
@@ -80,7 +85,7 @@ static int read_found(struct search *search, struct walk_visit *visit, struct bo
 			uidset_add(&place->uids, place->arena, snapshot.uid[i], snapshot.uid[i]);
 		}
 	}
-	if (rc == 0 && unknown.count > 0)
+	if (rc == 0 && unknown.count + answer.unknown.count > 0)
 		rc = cannot_read(visit, err);
 	snapshot_release(&snapshot);
 	return rc;

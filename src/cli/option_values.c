@@ -4,12 +4,14 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/path.h"
 #include "base/regex.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "mail/date.h"
 #include "mail/flags.h"
 #include "mail/uidset.h"
+#include "ops/skip_ids.h"
 
 #define JOBS_MAX 64
 #define WRAP_DEFAULT 998 /* RFC 5322 §2.1.1 */
@@ -98,6 +100,12 @@ int take_into(struct cli *cli, const char *value, struct err *err)
 	if (cli->into.count == 0)
 		cli->settings.into = value;
 	return 0;
+}
+
+int take_skip_ids(struct cli *cli, const char *value, struct err *err)
+{
+	cli->settings.skip_ids = skip_ids_read(path_expand(cli->arena, value), cli->arena, err);
+	return cli->settings.skip_ids ? 0 : -1;
 }
 
 int take_uid(struct cli *cli, const char *value, struct err *err)

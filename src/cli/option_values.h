@@ -19,6 +19,7 @@ int take_sent_before(struct cli *cli, const char *value, struct err *err);
 int take_search(struct cli *cli, const char *value, struct err *err);
 int take_into(struct cli *cli, const char *value, struct err *err);
 int take_uid(struct cli *cli, const char *value, struct err *err);
+int take_skip_ids(struct cli *cli, const char *value, struct err *err);
 int take_regex(struct cli *cli, const char *value, struct err *err);
 int take_rename(struct cli *cli, const char *value, struct err *err);
 int take_flags(struct cli *cli, const char *value, struct err *err);

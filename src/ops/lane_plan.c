@@ -306,20 +306,18 @@ static void leave_out_unknown(struct pass *pass, const struct uidset *unknown)
 			unknown->range[i].last);
 }
 
-/* --search and its like: asked of the server; then every row is decided. */
+/* --search and its like: asked of the mailbox; then every row is decided. */
 static int select_rows(struct lane *lane, struct pass *pass, struct err *err)
 {
-	const char *expression = select_search(lane->run->select);
-	struct uidset found = { 0 }, unknown = { 0 };
+	const struct select *select = lane->run->select;
+	struct select_answer answer = { 0 };
 
-	if (expression && pass->src.count > 0) {
-		if (box_search(pass->src_box, expression, pass->arena, &found, &unknown, err) < 0)
-			return err_wrap(err, "--search");
-		leave_out_unknown(pass, &unknown);
-	}
+	if (select_ask(select, pass->src_box, lane->flags, &pass->src, false, pass->arena, &answer,
+		    err) < 0)
+		return -1;
+	leave_out_unknown(pass, &answer.unknown);
 	pass->reason = arena_alloc(pass->arena, pass->src.count + 1);
-	select_messages(lane->run->select, lane->flags, &pass->src, expression ? &found : NULL,
-		pass->reason);
+	select_messages(select, lane->flags, &pass->src, &answer, pass->reason);
 	return 0;
 }
 
@@ -330,19 +328,19 @@ static int select_rows(struct lane *lane, struct pass *pass, struct err *err)
 static int select_extra(struct lane *lane, struct pass *pass, struct err *err)
 {
 	const struct settings *settings = lane->run->settings;
-	const char *expression = select_search(lane->run->select);
-	struct uidset found = { 0 }, unknown = { 0 };
-	int rc = 0;
+	const struct select *select = lane->run->select;
+	struct select_answer answer = { 0 };
+	int rc;
 
 	pass->policy.extra = settings_extra(settings) && pass->dst_box;
 	if (!pass->policy.extra || settings->empty_destination || pass->dst.count == 0)
 		return 0;
-	if (expression)
-		rc = box_search(pass->dst_box, expression, pass->arena, &found, &unknown, err);
-	if (rc > 0 || unknown.count > 0)
+	rc = select_ask(
+		select, pass->dst_box, lane->flags, &pass->dst, false, pass->arena, &answer, err);
+	if (rc > 0 || answer.unknown.count > 0)
 		rc = err_set(err, ERR_MAILBOX, "some of them cannot be read");
 	if (rc < 0 && err->scope >= ERR_CONN)
-		return err_wrap(err, "--search at the destination");
+		return err_wrap(err, "at the destination");
 	if (rc < 0) {
 		pass->policy.extra = false;
 		pass->work->unequal = true;
@@ -354,8 +352,7 @@ static int select_extra(struct lane *lane, struct pass *pass, struct err *err)
 		return 0;
 	}
 	pass->dst_reason = arena_alloc(pass->arena, pass->dst.count + 1);
-	select_messages(lane->run->select, lane->flags, &pass->dst, expression ? &found : NULL,
-		pass->dst_reason);
+	select_messages(select, lane->flags, &pass->dst, &answer, pass->dst_reason);
 	for (size_t row = 0; row < pass->dst.count; row++) {
 		if (pass->dst_reason[row] == SELECT_LIMIT)
 			pass->dst_reason[row] = SELECT_YES;

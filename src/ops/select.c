@@ -10,7 +10,10 @@
 #include "base/must.h"
 #include "base/regex.h"
 #include "base/text.h"
+#include "mail/header_field.h"
 #include "mail/mailbox_name.h"
+#include "ops/skip_ids.h"
+#include "store/header_tap.h"
 
 #define DAY_SECONDS INT64_C(86400)
 #define SEARCH_MAX 65536 /* octets of the expression */
@@ -42,6 +45,7 @@ static const char *const reason_names[SELECT_REASONS] = {
 	[SELECT_SIZE] = "size",
 	[SELECT_UID] = "uid",
 	[SELECT_SEARCH] = "search",
+	[SELECT_ID] = "id",
 	[SELECT_LIMIT] = "limit",
 	[SELECT_EARLIER] = "earlier",
 };
@@ -428,8 +432,8 @@ static void limit(const struct settings *settings, size_t count, uint8_t *reason
 
 /* The first condition that does not hold. */
 static enum select_reason judge(const struct select *select, const struct flag_table *flags,
-	struct verdicts *verdicts, const struct snapshot *snapshot, const struct uidset *found,
-	size_t row)
+	struct verdicts *verdicts, const struct snapshot *snapshot,
+	const struct select_answer *answer, size_t row)
 {
 	enum select_reason reason;
 
@@ -443,15 +447,18 @@ static enum select_reason judge(const struct select *select, const struct flag_t
 	if (!has_uid(select, snapshot, row))
 		return SELECT_UID;
 	/* A search without an answer selects nothing. */
-	if (select->search != NULL && (found == NULL || !uidset_has(found, snapshot->uid[row])))
+	if (select->search != NULL && !uidset_has(&answer->found, snapshot->uid[row]))
 		return SELECT_SEARCH;
+	if (uidset_has(&answer->listed, snapshot->uid[row]) ||
+		uidset_has(&answer->unknown, snapshot->uid[row]))
+		return SELECT_ID;
 	return SELECT_YES;
 }
 
-void select_messages(const struct select *select, struct flag_table *flags,
-	const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out)
+/* All but --limit. */
+static void judge_all(const struct select *select, struct flag_table *flags,
+	const struct snapshot *snapshot, const struct select_answer *answer, uint8_t *reason_out)
 {
-	const struct settings *settings = select->settings;
 	struct verdicts verdicts = { 0 };
 
 	for (size_t row = 0; row < snapshot->count; row++)
@@ -459,7 +466,101 @@ void select_messages(const struct select *select, struct flag_table *flags,
 			snapshot->flags[row] > verdicts.max ? snapshot->flags[row] : verdicts.max;
 	verdicts.of = mem_array((size_t)verdicts.max + 1, 1);
 	for (size_t row = 0; row < snapshot->count; row++)
-		reason_out[row] = (uint8_t)judge(select, flags, &verdicts, snapshot, found, row);
+		reason_out[row] = (uint8_t)judge(select, flags, &verdicts, snapshot, answer, row);
 	mem_free(verdicts.of);
-	limit(settings, snapshot->count, reason_out);
+}
+
+void select_messages(const struct select *select, struct flag_table *flags,
+	const struct snapshot *snapshot, const struct select_answer *answer, uint8_t *reason_out)
+{
+	judge_all(select, flags, snapshot, answer, reason_out);
+	limit(select->settings, snapshot->count, reason_out);
+}
+
+/* The Message-IDs of some rows while they are read. */
+struct id_reading {
+	const struct skip_ids *ids;
+	const struct snapshot *rows;
+	uint8_t *state; /* by row */
+};
+enum { ID_NOT_ASKED, ID_ASKED, ID_OTHER, ID_LISTED };
+
+static void take_id(void *context, uint32_t uid, struct span header)
+{
+	struct id_reading *reading = context;
+	const size_t row = snapshot_find(reading->rows, uid);
+	struct arena *scratch = arena_new();
+	const char *id = header_field(header, SPAN("Message-ID"), scratch);
+
+	/* A header that was cut may have one further down. */
+	if (row != SIZE_MAX && (id != NULL || header.len < HEADER_TAP_MAX))
+		reading->state[row] = id != NULL && skip_ids_has(reading->ids, span_of(id))
+					      ? ID_LISTED
+					      : ID_OTHER;
+	arena_free(scratch);
+}
+
+static int read_ids(struct box *box, struct id_reading *reading, const struct uidset *uids,
+	struct arena *arena, struct select_answer *out, struct err *err)
+{
+	static const char *const fields[] = { "Message-ID" };
+	const struct box_scan scan = { .uids = uids,
+		.digests = true,
+		.fields = fields,
+		.field_count = countof(fields),
+		.header = take_id,
+		.header_context = reading };
+	struct uidset unread = { 0 };
+	struct snapshot rows;
+	int rc;
+
+	snapshot_init(&rows, true);
+	rc = box_scan(box, &scan, &rows, arena, &unread, err);
+	snapshot_release(&rows);
+	if (rc < 0)
+		return err_wrap(err, "--skip-ids");
+	for (size_t row = 0; row < reading->rows->count; row++) {
+		const uint32_t uid = reading->rows->uid[row];
+
+		if (reading->state[row] == ID_LISTED)
+			uidset_add(&out->listed, arena, uid, uid);
+		else if (reading->state[row] == ID_ASKED)
+			uidset_add(&out->unknown, arena, uid, uid);
+	}
+	return 0;
+}
+
+/* Only of the rows that all else selects. */
+static int ask_ids(const struct select *select, struct box *box, struct flag_table *flags,
+	const struct snapshot *snapshot, struct arena *arena, struct select_answer *out,
+	struct err *err)
+{
+	struct id_reading reading = { .ids = select->settings->skip_ids, .rows = snapshot };
+	struct uidset asked = { 0 };
+
+	if (reading.ids == NULL || skip_ids_count(reading.ids) == 0)
+		return 0;
+	reading.state = arena_alloc(arena, snapshot->count + 1);
+	judge_all(select, flags, snapshot, out, reading.state);
+	for (size_t row = 0; row < snapshot->count; row++) {
+		const bool asks = reading.state[row] == SELECT_YES;
+
+		reading.state[row] = asks ? ID_ASKED : ID_NOT_ASKED;
+		if (asks)
+			uidset_add(&asked, arena, snapshot->uid[row], snapshot->uid[row]);
+	}
+	return asked.count > 0 ? read_ids(box, &reading, &asked, arena, out, err) : 0;
+}
+
+int select_ask(const struct select *select, struct box *box, struct flag_table *flags,
+	const struct snapshot *snapshot, bool searched, struct arena *arena,
+	struct select_answer *out, struct err *err)
+{
+	int rc = 0;
+
+	if (!searched && select->search != NULL && snapshot->count > 0)
+		rc = box_search(box, select->search, arena, &out->found, &out->unknown, err);
+	if (rc < 0)
+		return err_wrap(err, "--search");
+	return ask_ids(select, box, flags, snapshot, arena, out, err) < 0 ? -1 : rc;
 }

@@ -1,6 +1,6 @@
 /*
  * Which mailboxes and which messages (product §3). All given conditions hold together. What columns tell is decided here; what they
- * cannot (--search, --sent-since, --sent-before) is asked of the server as one SEARCH expression.
+ * cannot (--search, --sent-since, --sent-before; --skip-ids) is asked of the open mailbox: as one SEARCH expression, and by reading Message-IDs.
  *
  * Owner: the job. Threads: any, immutable; flag sets are resolved against the lane's table at each call.
  */
@@ -20,6 +20,7 @@ enum select_reason { /* why a message is left out; the report counts each */
 	SELECT_SIZE, /* --larger, --smaller, --max-size */
 	SELECT_UID, /* --uid */
 	SELECT_SEARCH, /* --search, --sent-since, --sent-before */
+	SELECT_ID, /* --skip-ids */
 	SELECT_LIMIT, /* --limit */
 	/* left out by the same options in an earlier run; the mailbox has not changed since */
 	SELECT_EARLIER,
@@ -38,11 +39,25 @@ size_t select_rank(const struct select *select, const char *name);
 void select_warn(const struct select *select, const struct mailbox_list *mailboxes);
 /* The SEARCH expression to send, or NULL: "SENTSINCE 1-Feb-2024 (UNSEEN FROM x)". */
 const char *select_search(const struct select *select);
+/* What the open mailbox answered about these rows. Memory of the arena given; no set overlaps another. */
+struct select_answer {
+	struct uidset
+		found; /* UIDs that select_search() matched; those of a search that was not made match nothing */
+	struct uidset listed; /* whose Message-ID is among --skip-ids */
+	struct uidset unknown; /* which cannot be read: whether they are meant is not known */
+};
 /*
- * Decides every row: reason_out[row]. found: UIDs that select_search() matched (NULL when it is NULL). --limit keeps the oldest, or with --newest-first the newest,
- * by UID among those otherwise selected.
+ * Asks, as far as the options want it: one SEARCH, unless `searched` says that out->found is there already, and the Message-IDs of the rows that all else
+ * selects. Rows that went meanwhile, or that no answer came for, are unknown too. 1: besides, there are messages that have no UID because they cannot be read.
+ */
+int select_ask(const struct select *select, struct box *box, struct flag_table *flags,
+	const struct snapshot *snapshot, bool searched, struct arena *arena,
+	struct select_answer *out, struct err *err) MUST_CHECK;
+/*
+ * Decides every row: reason_out[row]. --limit keeps the oldest, or with --newest-first the newest, by UID among those otherwise selected. What is unknown counts as
+ * listed: who cannot bear that takes it out of the snapshot first.
  */
 void select_messages(const struct select *select, struct flag_table *flags,
-	const struct snapshot *snapshot, const struct uidset *found, uint8_t *reason_out);
+	const struct snapshot *snapshot, const struct select_answer *answer, uint8_t *reason_out);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "base/path.h"
 #include "mail/date.h"
+#include "ops/skip_ids.h"
 
 #include <inttypes.h>
 
@@ -35,7 +36,7 @@ bool settings_choose_messages(const struct settings *settings)
 	       settings->sent_since_day[0] || settings->sent_before_day[0] || settings->search ||
 	       settings->seen || settings->unseen || settings->with_flags.count > 0 ||
 	       settings->without_flags.count > 0 || settings->skip_deleted || settings->larger ||
-	       settings->smaller || settings->uid_set || settings->limit;
+	       settings->smaller || settings->uid_set || settings->skip_ids || settings->limit;
 }
 
 bool settings_extra(const struct settings *settings)
@@ -69,6 +70,17 @@ static int add_list(struct buf *out, const char *name, const struct text_list *l
 static int add_number(struct buf *out, const char *name, uint64_t number, uint64_t none)
 {
 	return number == none ? 0 : buf_print(out, "%s %" PRIu64 "\n", name, number);
+}
+
+static int add_ids(struct buf *out, const struct skip_ids *ids)
+{
+	struct digest128 digest;
+
+	if (!ids)
+		return 0;
+	digest = skip_ids_digest(ids);
+	return buf_print(
+		out, "skip-ids %016" PRIx64 "%016" PRIx64 "\n", digest.word[0], digest.word[1]);
 }
 
 static int add_switches(struct buf *out, const struct settings *settings)
@@ -113,6 +125,7 @@ static int add_messages(struct buf *out, const struct settings *settings)
 		add_number(out, "smaller", settings->smaller, 0) < 0 ||
 		add_number(out, "max-size", settings->max_size, 0) < 0 ||
 		add_text(out, "uid", settings->uid_set) < 0 ||
+		add_ids(out, settings->skip_ids) < 0 ||
 		add_number(out, "limit", settings->limit, 0) < 0)
 		return -1;
 	return 0;

@@ -14,6 +14,7 @@
 
 struct arena;
 struct err;
+struct skip_ids;
 
 struct text_list {
 	const char **item;
@@ -55,6 +56,7 @@ struct settings {
 	/* octets; 0 = not given; larger: size > larger, smaller: size < smaller (RFC 3501 §6.4.4) */
 	uint64_t larger, smaller;
 	const char *uid_set; /* or NULL */
+	const struct skip_ids *skip_ids; /* or NULL */
 	uint64_t limit; /* messages a mailbox, 0 = all */
 
 	/* names */

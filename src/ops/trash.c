@@ -58,19 +58,32 @@ static bool is_source(void *context, const struct walk_place *place)
 
 /* ---- finding ---- */
 
-/* Those of the rows that are marked, and that the options choose. */
-static void choose(struct trash *trash, struct walk_visit *visit, const struct snapshot *rows,
-	const struct uidset *found, struct uidset *out, struct arena *arena)
+static int cannot_read(const struct box *box, struct err *err)
 {
+	return err_set(
+		err, ERR_MAILBOX, "mailbox %s: not every message in it can be read", box_name(box));
+}
+
+/* Those of the rows that are marked, and that the options choose. */
+static int choose(struct trash *trash, struct walk_visit *visit, struct box *box,
+	const struct snapshot *rows, const struct uidset *found, struct uidset *out,
+	struct arena *arena, struct err *err)
+{
+	const struct select *select = walk_select(trash->walk);
+	struct select_answer answer = { .found = *found };
 	uint8_t *reason = arena_alloc(visit->arena, rows->count + 1);
 
-	select_messages(walk_select(trash->walk), visit->flags, rows,
-		select_search(walk_select(trash->walk)) ? found : NULL, reason);
+	if (select_ask(select, box, visit->flags, rows, true, visit->arena, &answer, err) < 0)
+		return -1;
+	if (answer.unknown.count > 0)
+		return cannot_read(box, err);
+	select_messages(select, visit->flags, rows, &answer, reason);
 	for (size_t i = 0; i < rows->count; i++) {
 		if (reason[i] == SELECT_YES &&
 			flags_has(visit->flags, rows->flags[i], SPAN("\\Deleted")))
 			uidset_add(out, arena, rows->uid[i], rows->uid[i]);
 	}
+	return 0;
 }
 
 static int scan_found(struct walk_visit *visit, struct box *box, const struct uidset *found,
@@ -85,10 +98,7 @@ static int scan_found(struct walk_visit *visit, struct box *box, const struct ui
 	}
 	if (box_scan(box, &scan, rows, visit->arena, &unread, err) < 0)
 		return -1;
-	if (!rows->complete)
-		return err_set(err, ERR_MAILBOX, "mailbox %s: not every message in it can be read",
-			box_name(box));
-	return 0;
+	return rows->complete ? 0 : cannot_read(box, err);
 }
 
 static int search(struct trash *trash, struct walk_visit *visit, struct box *box,
@@ -102,8 +112,7 @@ static int search(struct trash *trash, struct walk_visit *visit, struct box *box
 		visit->arena, "DELETED%s%s", expression ? " " : "", expression ? expression : "");
 	rc = box_search(box, expression, visit->arena, found, &unread, err);
 	if (rc > 0 || (rc == 0 && unread.count > 0))
-		return err_set(err, ERR_MAILBOX, "mailbox %s: not every message in it can be read",
-			box_name(box));
+		return cannot_read(box, err);
 	return rc;
 }
 
@@ -123,7 +132,7 @@ static int find_marked(struct trash *trash, struct walk_visit *visit, enum store
 	if (rc == 0)
 		rc = scan_found(visit, *box_out, &found, &rows, err);
 	if (rc == 0)
-		choose(trash, visit, &rows, &found, out, arena);
+		rc = choose(trash, visit, *box_out, &rows, &found, out, arena, err);
 	snapshot_release(&rows);
 	if (rc < 0) {
 		box_close(*box_out);

@@ -496,21 +496,17 @@ static void tick(void *context, uint64_t messages)
 	meter_scanned(context, messages);
 }
 
-/* What has to be searched for, because no column tells. What cannot be searched is no row any more. */
-static int search(struct walk_visit *visit, struct box *box, struct snapshot *snapshot,
-	struct uidset *found, struct err *err)
+/* What has to be asked for, because no column tells. What cannot be told is no row any more. */
+static int ask(struct walk_visit *visit, struct box *box, struct snapshot *snapshot,
+	struct select_answer *answer, struct err *err)
 {
-	const char *expression = select_search(visit->walk->select);
-	struct uidset unknown = { 0 };
-	int rc;
+	const int rc = select_ask(
+		visit->walk->select, box, visit->flags, snapshot, false, visit->arena, answer, err);
 
-	if (!expression)
-		return 0;
-	rc = box_search(box, expression, visit->arena, found, &unknown, err);
 	if (rc < 0)
-		return err_wrap(err, "--search");
-	snapshot_remove(snapshot, &unknown);
-	if (rc > 0 || unknown.count > 0)
+		return -1;
+	snapshot_remove(snapshot, &answer->unknown);
+	if (rc > 0 || answer->unknown.count > 0)
 		snapshot->complete = false;
 	return 0;
 }
@@ -519,7 +515,8 @@ static int scan_open(struct walk_visit *visit, struct box *box, const struct box
 	struct snapshot *snapshot, uint8_t **reason_out, struct err *err)
 {
 	struct box_scan full = scan ? *scan : (struct box_scan){ 0 };
-	struct uidset unknown = { 0 }, found = { 0 };
+	struct select_answer answer = { 0 };
+	struct uidset unknown = { 0 };
 	const struct walk *walk = visit->walk;
 
 	if (walk->request.meter && !full.tick) {
@@ -531,11 +528,10 @@ static int scan_open(struct walk_visit *visit, struct box *box, const struct box
 	if (full.content)
 		snapshot_want_content(snapshot);
 	if (box_scan(box, &full, snapshot, visit->arena, &unknown, err) < 0 ||
-		search(visit, box, snapshot, &found, err) < 0)
+		ask(visit, box, snapshot, &answer, err) < 0)
 		return -1;
 	*reason_out = arena_alloc(visit->arena, snapshot->count + 1);
-	select_messages(walk->select, visit->flags, snapshot,
-		select_search(walk->select) ? &found : NULL, *reason_out);
+	select_messages(walk->select, visit->flags, snapshot, &answer, *reason_out);
 	return 0;
 }
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from copying import both, copy, count, fill, flags_of, note, notes, subjects
+from copying import both, copy, count, fill, flags_of, mirror, note, notes, subjects
 from lab import corpus, load, syntax, witness
 from lab.dovecot import Dovecot
 from lab.server import PASSWORD
@@ -53,7 +53,7 @@ def test_which_mailboxes(src, dst, tree, run, user, options, expected):
 @pytest.mark.parametrize("options", [["--include-regex", "("], ["--exclude-regex", "[a-"], ["--uid", "x"],
                                      ["--since", "yesterday-ish"], ["--larger", "big"], ["--match", "guess"],
                                      ["--rename", "s/a"], ["--search", "FROM x\r\nA1 DELETE INBOX"],
-                                     ["--max-delete", "x"], ["--map", "/nonexistent"], ["--add-flags", "a(b"]], ids=" ".join)
+                                     ["--max-delete", "x"], ["--map", "/nonexistent"], ["--skip-ids", "/nonexistent"], ["--add-flags", "a(b"]], ids=" ".join)
 def test_usage_errors_touch_nothing(src, dst, tree, run, user, options):
     result = run("copy", src.url(tree), dst.url(user), *options, check=2)
     assert options[0] in result.err
@@ -130,6 +130,51 @@ def test_other_options_look_again(src, dst, mix, run, user):
     assert copy(run, src.url(mix), dst.url(user), "--limit", "4").copied == 2
     assert copy(run, src.url(mix), dst.url(user)).copied == 1
     assert sorted(subjects(dst, user)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_skip_ids(src, dst, run, user, tmp_path):
+    """What the list names is left out, wherever mail comes from, and is no less safe for that where it is."""
+    named = [note(2), note(2), note(5, extra=b"Message-Id: <other@example.org>\r\n"), note(8, flags=("\\Deleted",))]
+    folded = corpus.Message(b"Subject: folded\r\nMessage-ID:\r\n <note.9@example.org>\r\n\r\nx\r\n")
+    others = [note(1), note(3, flags=("\\Deleted",)), note(4), corpus.Message(b"Subject: none\r\n\r\n<note.2@example.org>\r\n")]
+    fill(src, user, {"INBOX": named + others + [folded]})
+    ids = tmp_path / "ids"
+    ids.write_text("# seen already\r\n<note.2@example.org>\r\n\r\nnote.5@example.org\n <note.8@example.org>\n<note.9@example.org>")
+    skip = ("--skip-ids", str(ids))
+    report = copy(run, src.url(user), dst.url(user), *skip)
+    assert (report.copied, report.skipped) == (4, {"id": 5})
+    assert copy(run, src.url(user), dst.url(user), *skip).skipped
+    for kind in ("maildir", "mbox", "eml"):
+        place = "%s:%s/%s" % (kind, tmp_path, kind)
+        copy(run, src.url(user), place)
+        report = copy(run, place, dst.url(user), *skip, "--into", kind, "--limit", "3")
+        assert (report.copied, report.skipped) == (3, {"id": 5, "limit": 1}), kind
+    # A mirror leaves them alone at the destination too; a list that is another is another choice.
+    load.append_many(dst, user, "INBOX", [note(8), note(77)])
+    report = mirror(run, src.url(user), dst.url(user), *skip, "--max-delete", "100%")
+    assert (report.copied, report.deleted_extra) == (0, 1) and 8 in subjects(dst, user)
+    ids.write_text("<note.9@example.org>\n")
+    assert copy(run, src.url(user), dst.url(user), *skip).copied == 3
+    # The other commands that read messages.
+    assert run("search", src.url(user), "undeleted", *skip, check=0).out.splitlines()[-1] == "6 found"
+    ids.write_text("<note.8@example.org>\n")
+    run("trash", src.url(user), *skip, check=0)
+    assert subjects(src, user, "Trash") == [3] and 8 in subjects(src, user)
+    run("purge", src.url(user), "-m", "INBOX", "--yes", "--max-delete", "100%", *skip, check=0)
+    assert subjects(src, user) == [8]
+
+
+def test_skip_ids_that_cannot_be_read(src, dst, run, user, proxy, tmp_path):
+    """Whether such a message is meant is not known: it is neither copied nor deleted, and nothing is called complete."""
+    fill(src, user, {"INBOX": notes(4)})
+    ids = tmp_path / "ids"
+    ids.write_text("<note.4@example.org>\n")
+    door = proxy(src, drop=[r"^\* 2 FETCH .*HEADER\.FIELDS \(MESSAGE-ID\)"])
+    report = copy(run, door.url(user), dst.url(user), "--skip-ids", ids, code=3)
+    assert (report.copied, report.unknown, report.skipped) == (2, 1, {"id": 1})
+    run("purge", door.url(user), "-m", "INBOX", "--yes", "--max-delete", "100%", "--skip-ids", ids, check=3)
+    assert 2 in subjects(src, user) and 4 in subjects(src, user)
+    assert copy(run, src.url(user), dst.url(user), "--skip-ids", ids).skipped == {"id": 1}
 
 
 def test_newest_first_begins_with_the_newest(src, dst, run, user):

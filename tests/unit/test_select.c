@@ -239,14 +239,16 @@ struct row {
 	const char *expected; /* reason */
 };
 
-static void check_rows(
-	const struct settings *settings, const char *found, const struct row *rows, size_t count)
+/* answers: what is found, listed and unknown, as sets; NULL = nothing. */
+static void check_answers(const struct settings *settings, const char *const answers[3],
+	const struct row *rows, size_t count)
 {
 	struct flag_table *flags = flag_table_new();
 	struct arena *arena = arena_new();
 	struct select *select = make(settings);
 	struct snapshot snapshot;
-	struct uidset set = { 0 };
+	struct select_answer answer = { 0 };
+	struct uidset *const sets[] = { &answer.found, &answer.listed, &answer.unknown };
 	uint8_t reason[64];
 
 	snapshot_init(&snapshot, false);
@@ -262,9 +264,10 @@ static void check_rows(
 		snapshot.flags[row] = flags_parse(flags, span_of(rows[i].flags));
 	}
 	snapshot_finish(&snapshot, true);
-	if (found != NULL && found[0] != '\0')
-		assert_int_equal(uidset_parse(span_of(found), arena, &set), 0);
-	select_messages(select, flags, &snapshot, found != NULL ? &set : NULL, reason);
+	for (size_t i = 0; i < countof(sets); i++)
+		if (answers[i] != NULL && answers[i][0] != '\0')
+			assert_int_equal(uidset_parse(span_of(answers[i]), arena, sets[i]), 0);
+	select_messages(select, flags, &snapshot, &answer, reason);
 	for (size_t i = 0; i < count; i++) {
 		if (strcmp(select_reason_name(reason[i]), rows[i].expected) != 0)
 			fail_msg("UID %u: %s, expected %s", rows[i].uid,
@@ -274,6 +277,40 @@ static void check_rows(
 	select_free(select);
 	arena_free(arena);
 	flag_table_free(flags);
+}
+
+static void check_rows(
+	const struct settings *settings, const char *found, const struct row *rows, size_t count)
+{
+	check_answers(settings, (const char *const[3]){ found }, rows, count);
+}
+
+/* What --skip-ids names is left out before --limit counts, and so is what may be named there. */
+static void test_listed(void **state)
+{
+	struct settings s = defaults();
+	const struct row rows[] = {
+		{ 1, 1, NULL, "\\Seen", "flag" },
+		{ 2, 1, NULL, "", "id" },
+		{ 3, 1, NULL, "", "selected" },
+		{ 4, 1, NULL, "", "id" },
+		{ 5, 1, NULL, "", "selected" },
+		{ 6, 1, NULL, "", "limit" },
+	};
+	const struct row searched[] = {
+		{ 1, 1, NULL, "", "id" },
+		{ 2, 1, NULL, "", "search" },
+		{ 3, 1, NULL, "", "selected" },
+	};
+
+	(void)state;
+	s.unseen = true;
+	s.limit = 2;
+	check_answers(&s, (const char *const[3]){ NULL, "1:2", "4" }, rows, countof(rows));
+	s = defaults();
+	s.search = "TEXT x";
+	check_answers(
+		&s, (const char *const[3]){ "1,3", "1:2", NULL }, searched, countof(searched));
 }
 
 static void test_dates(void **state)
@@ -412,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_subscribed_and_gmail),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_listed),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_sizes),

@@ -1,8 +1,11 @@
 /* Every option that chooses or changes messages is part of what the recorded state was made under. */
 #include "ops/settings.h"
 
+#include "base/arena.h"
+#include "base/err.h"
 #include "base/must.h"
 #include "mail/date.h"
+#include "ops/skip_ids.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +27,10 @@ static void test_defaults(void **state)
 	assert_false(settings.dry_run || settings.delete_source || settings_transform(&settings));
 }
 
-#define VARIANTS 26
+/* A list without IDs: even that is no default. */
+static struct skip_ids *no_ids;
+
+#define VARIANTS 27
 
 /* Each variant differs from all others and from the default; texts that run together must not read the same. */
 static void vary(struct settings *s, size_t variant)
@@ -110,6 +116,9 @@ static void vary(struct settings *s, size_t variant)
 	case 25:
 		s->empty_destination = true;
 		break;
+	case 26:
+		s->skip_ids = no_ids;
+		break;
 	default:
 		fail();
 	}
@@ -118,8 +127,12 @@ static void vary(struct settings *s, size_t variant)
 static void test_selection(void **state)
 {
 	struct settings a, b;
+	struct arena *arena = arena_new();
+	struct err err = ERR_INIT;
 
 	(void)state;
+	no_ids = skip_ids_read("/dev/null", arena, &err);
+	assert_non_null(no_ids);
 	for (size_t i = 0; i < VARIANTS; i++) {
 		vary(&a, i);
 		assert_int_not_equal(settings_selection(&a), 0);
@@ -129,6 +142,7 @@ static void test_selection(void **state)
 		}
 		assert_int_equal(settings_transform(&a), i >= 17 && i <= 20);
 	}
+	arena_free(arena);
 }
 
 /* What only says how the work is done leaves the record as it is. */
