@@ -306,7 +306,7 @@ static int read_contents(void *context, struct walk_visit *visit, struct err *er
 
 /* ---- the plan ---- */
 
-static void keep_errors(struct dedup *dedup)
+void dedup_keep_errors(struct dedup *dedup)
 {
 	for (size_t i = 0; i < walk_count(dedup->walk); i++) {
 		const struct walk_place *place = walk_place(dedup->walk, i);
@@ -373,14 +373,14 @@ static int look_and_decide(struct dedup *dedup, struct err *err)
 {
 	if (walk_visit(dedup->walk, look, dedup, has_box, err) < 0)
 		return -1;
-	keep_errors(dedup);
+	dedup_keep_errors(dedup);
 	warn_of_labels(dedup);
 	if (join(dedup, err) < 0)
 		return -1;
 	if (duplicates_ask(dedup->rows, dedup->count, &dedup->policy) > 0) {
 		if (walk_visit(dedup->walk, read_contents, dedup, is_asked, err) < 0)
 			return -1;
-		keep_errors(dedup);
+		dedup_keep_errors(dedup);
 	}
 	duplicates_decide(dedup->rows, dedup->count, &dedup->policy, &dedup->sum);
 	count_up(dedup);

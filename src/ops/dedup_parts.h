@@ -18,7 +18,9 @@ enum dedup_fate { /* struct duplicate.fate, bits */
 	DEDUP_DONE = 4,
 	DEDUP_VANISHED = 8,
 	DEDUP_SPARED = 16,
-	DEDUP_SETTLED = DEDUP_DONE | DEDUP_VANISHED | DEDUP_SPARED,
+	DEDUP_FAILED = 32, /* stays, unless the visit is called again */
+	DEDUP_STAYS = DEDUP_SPARED | DEDUP_FAILED,
+	DEDUP_SETTLED = DEDUP_DONE | DEDUP_VANISHED | DEDUP_STAYS,
 };
 
 struct dedup_box { /* a mailbox, by rank */
@@ -44,9 +46,45 @@ struct dedup {
 	bool target_ready;
 };
 
+struct dedup_item { /* a copy that is to go */
+	uint32_t row;
+	flags_t flags; /* when it was looked at again */
+};
+
+struct dedup_batch { /* of one mailbox's copies; lives in a visit */
+	struct dedup *dedup;
+	struct walk_visit *visit;
+	struct dedup_box *from;
+	struct dedup_item *item; /* by the rows that stay; what is settled is taken out */
+	size_t count;
+	flags_t deleted; /* the mark */
+	struct box *open; /* what is open in the visit's store, or NULL … */
+	const struct dedup_box *open_of; /* … and of which mailbox */
+	bool writes;
+};
+
 /* Whether the plan is to treat it: a copy of one that stays. */
 bool dedup_goes(const struct dedup *dedup, const struct duplicate *row);
 /* The first error of a mailbox is the one that tells. */
 void dedup_keep_err(struct dedup_box *box, const struct err *err);
+/* Of the last walk: the next one forgets them. */
+void dedup_keep_errors(struct dedup *dedup);
+
+/*
+ * Opens this mailbox, if it is not open already for what it is wanted for; anew: in any case, for what other sessions changed is only sure to be seen so. That of
+ * the batch is opened for writing. Its UIDs have to be those of the plan.
+ */
+int dedup_open(struct dedup_batch *batch, const struct dedup_box *of, enum store_mode mode,
+	bool anew, struct err *err) MUST_CHECK;
+/* This copy stays; dedup_drop_settled() takes it out of the batch. */
+void dedup_spare(struct dedup_batch *batch, const struct dedup_item *item);
+void dedup_drop_settled(struct dedup_batch *batch);
+
+/*
+ * Looks at the messages that are to stay, in whatever mailboxes they are. Copies of one that is not there, is marked as deleted, or cannot be looked at, are spared, and the
+ * batch's mailbox has an error. With merge it gets the flags of its copies; where these are not kept, they are spared too. -1: the connection, or more than that, or the
+ * server is busy.
+ */
+int dedup_look_at_kept(struct dedup_batch *batch, bool merge, struct err *err) MUST_CHECK;
 
 #endif
