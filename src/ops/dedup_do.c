@@ -235,27 +235,30 @@ static int expunge(struct dedup_batch *batch, struct err *err)
 	return rc < 0 ? give_up(batch, err) : 0;
 }
 
-static void take_relocated(struct dedup_batch *batch, const struct relocation *work)
+/* Of all of the mailbox: what an attempt before had under way is told too. How many are unknown. */
+static size_t take_relocated(struct dedup_batch *batch, const struct relocation *work)
 {
-	struct err err = ERR_INIT;
+	struct duplicate *rows = &batch->dedup->rows[batch->from->first];
 	size_t unknown = 0;
 
-	for (size_t i = 0; i < batch->count; i++) {
-		const uint32_t uid = row_of(batch, &batch->item[i])->uid;
+	for (size_t i = 0; i < batch->from->count; i++) {
+		struct duplicate *row = &rows[i];
 
-		if (uidset_has(&work->moved, uid))
-			settle(batch, &batch->item[i], DEDUP_DONE);
-		else if (uidset_has(&work->gone, uid))
-			settle(batch, &batch->item[i], DEDUP_VANISHED);
-		unknown += uidset_has(&work->unknown, uid);
+		if (!dedup_goes(batch->dedup, row))
+			continue;
+		row->fate &= (uint8_t) ~(unsigned)DEDUP_UNKNOWN;
+		if (uidset_has(&work->moved, row->uid)) {
+			row->fate &= (uint8_t) ~(unsigned)DEDUP_VANISHED;
+			row->fate |= DEDUP_DONE;
+		} else if (uidset_has(&work->unknown, row->uid)) {
+			row->fate |= DEDUP_UNKNOWN;
+			unknown++;
+		} else if (uidset_has(&work->gone, row->uid) && !(row->fate & DEDUP_SETTLED)) {
+			row->fate |= DEDUP_VANISHED;
+		}
 	}
 	dedup_drop_settled(batch);
-	if (unknown == 0)
-		return;
-	err_set(&err, ERR_MAILBOX,
-		"%zu copies stand here and in %s, or it is not known where they are", unknown,
-		work->target);
-	dedup_keep_err(batch->from, &err);
+	return unknown;
 }
 
 /* All of a mailbox's at once: one call is one intent. The marks come off in the target. */
@@ -266,13 +269,18 @@ static int move(struct dedup_batch *batch, struct err *err)
 		.uids = &uids,
 		.expunge_all = walk_settings(batch->dedup->walk)->expunge_all,
 		.remove_flags = batch->deleted };
+	size_t unknown;
 	int rc = dedup_open(batch, batch->from, STORE_WRITE, false, err);
 
 	if (rc < 0)
 		return give_up(batch, err);
 	rc = relocate(batch->visit, &batch->open, &work, err);
-	take_relocated(batch, &work);
-	if (rc == 0 && batch->count > 0)
+	unknown = take_relocated(batch, &work);
+	if (rc == 0 && unknown > 0)
+		rc = err_set(err, ERR_MAILBOX,
+			"%zu copies stand here and in %s, or it is not known where they are",
+			unknown, work.target);
+	else if (rc == 0 && batch->count > 0)
 		rc = err_set(err, ERR_MAILBOX, "%zu copies could not be moved to %s", batch->count,
 			work.target);
 	return rc < 0 ? give_up(batch, err) : 0;

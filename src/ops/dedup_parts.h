@@ -19,6 +19,7 @@ enum dedup_fate { /* struct duplicate.fate, bits */
 	DEDUP_VANISHED = 8,
 	DEDUP_SPARED = 16,
 	DEDUP_FAILED = 32, /* stays, unless the visit is called again */
+	DEDUP_UNKNOWN = 64, /* stands in the target too, or nobody knows */
 	DEDUP_STAYS = DEDUP_SPARED | DEDUP_FAILED,
 	DEDUP_SETTLED = DEDUP_DONE | DEDUP_VANISHED | DEDUP_STAYS,
 };

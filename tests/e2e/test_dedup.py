@@ -1,11 +1,14 @@
 """dedup: of messages that are the same one stays, whatever goes wrong, and nothing that is not the same goes."""
 import collections
+import signal
+import time
 
 import pytest
 
-from copying import fill, flags_of, note, notes, subjects
+from copying import copy, count, fill, flags_of, note, notes, subjects
 from lab import load, witness
 from lab.corpus import Message
+from lab.dovecot import Dovecot
 from lab.server import PASSWORD
 
 
@@ -170,30 +173,213 @@ def test_without_uidplus(box, run, user, proxy):
 
 # faults
 
-STEPS = [("LIST", 1), ("EXAMINE", 1), ("EXAMINE", 2), ("UID FETCH", 1), ("UID FETCH", 2), ("UID FETCH", 3),
-         ("UID FETCH", 4), ("UID FETCH", 5), ("UID FETCH", 6), ("UID FETCH", 7), ("SELECT", 1), ("SELECT", 2),
-         ("UID STORE", 1), ("UID STORE", 2), ("UID STORE", 3), ("UID STORE", 4), ("UID EXPUNGE", 1)]
+WRITES = [("UID FETCH", 3), ("UID FETCH", 6), ("UID STORE", 1), ("UID STORE", 3), ("UID STORE", 4), ("UID EXPUNGE", 1)]
+STEPS = WRITES + [("LIST", 1), ("EXAMINE", 1), ("EXAMINE", 2), ("UID FETCH", 1), ("UID FETCH", 2), ("UID FETCH", 4),
+                  ("UID FETCH", 5), ("UID FETCH", 7), ("UID FETCH", 8), ("SELECT", 1), ("SELECT", 2), ("UID STORE", 2)]
 
 
-@pytest.mark.parametrize("how", ["NO not today", "BAD what", "cut-before", "swallow", "stall"])
-def test_faults(src, run, user, proxy, how):
+@pytest.mark.parametrize("how, steps", [("NO not today", STEPS), ("cut-before", STEPS), ("BAD what", WRITES),
+                                        ("swallow", WRITES), ("stall", WRITES[1::2])])
+def test_faults(src, run, user, proxy, how, steps):
     """At each step, from then on: only copies may be missing, of each message one stays, and no failure is called complete."""
-    fired = 0
-    for number, (command, nth) in enumerate(STEPS):
+    rule = {"do": "reply", "text": how} if " " in how else {"do": how}
+    door = proxy(src)
+    for number, (command, nth) in enumerate(steps):
         name = "%s-%d" % (user, number)
-        fill(src, name, {"INBOX": notes(4) + [note(1, flags=("\\Seen",)), note(2, flags=("$Work",)), note(3, body=b"x\r\n")]})
+        fill(src, name, {"INBOX": notes(3) + [note(1, flags=("\\Seen",)), note(2, flags=("$Work",)), note(3, body=b"x\r\n")]})
         before = held(src, name)
-        rule = {"do": "reply", "text": how} if " " in how else {"do": how}
-        door = proxy(src, rules=[dict(rule, on=command, nth=nth, times=-1)])
+        door.set_rules([dict(rule, on=command, nth=nth, times=-1)])
         result = run("dedup", door.url(name), "--expunge", "--yes", "--json", "--retries", "0", "--timeout", "0.5s",
                      "--max-delete", "2")
-        done = len(check_safe(src, name, before)) and len(subjects(src, name)) == 5
-        fired += door.fired() > 0
-        assert result.code in (3, 4, 6) or (result.code == 0 and done and (how == "BAD what" or not door.fired())), \
+        now = check_safe(src, name, before)
+        assert door.fired(), (command, nth)
+        assert result.code in (3, 4, 6) or (result.code == 0 and len(subjects(src, name)) == 4), \
             (command, nth, result)
-        door.stop()
+        if now == before:
+            continue
         dedup(run, src.url(name), "--expunge", "--yes", "--max-delete", "2")
-        check_safe(src, name, before)
         flags = flags_of(src, name)
-        assert len(subjects(src, name)) == 5 and "\\Seen" in flags[1] and "$Work" in flags[2], (command, nth, result)
-    assert fired >= len(STEPS) - 3
+        assert check_safe(src, name, before) and len(subjects(src, name)) == 4
+        assert "\\Seen" in flags[1] and "$Work" in flags[2], (command, nth, result)
+
+
+@pytest.mark.parametrize("action, on, nth", [("--expunge", "UID STORE", 4), ("--expunge", "UID EXPUNGE", 1),
+                                             ("--mark", "UID STORE", 3), ("--move-to=Copies", "UID MOVE", 1)])
+def test_line_breaks_once(box, run, user, proxy, action, on, nth):
+    """The answer is lost: the same run looks again, and ends it."""
+    door = proxy(box, rules=[{"do": "swallow", "on": on, "nth": nth}])
+    end = dedup(run, door.url(user), action, "--yes", "-m", "INBOX", "--settle", "0.3s")
+    assert door.fired() and (end["done"], end["vanished"], end["spared"]) == (5, 0, 0)
+    if action != "--mark":
+        check_done(box, user)
+
+
+@pytest.mark.parametrize("action", ["--expunge", "--move-to=Copies"])
+def test_killed(src, run, user, action):
+    """At each step: the next run ends it, and then there is nothing left to do."""
+    for number, point in enumerate(["dedup mark", "dedup marked", "dedup remove", "dedup removed", "relocate moved", "relocate unmark"]):
+        if ("relocate" in point) != ("move" in action) and "mark" not in point.split()[1]:
+            continue
+        name = "%s-%d" % (user, number)
+        fill(src, name, {"INBOX": notes(3) + [note(1, flags=("\\Seen",)), note(2)]})
+        before = held(src, name)
+        run("dedup", src.url(name), action, "--yes", check=-signal.SIGKILL if "unmark" not in point or "move" in action else 0,
+            env={"MAILHAUL_FAULT": "point.%s:1:kill" % point})
+        check_safe(src, name, before)
+        dedup(run, src.url(name), action, "--yes", "--settle", "0.3s")
+        now = check_safe(src, name, before)
+        assert sum(len(where) for where in now.values()) == (3 if "expunge" in action else 5), now
+        assert len(subjects(src, name)) == 3 and "\\Seen" in flags_of(src, name)[1]
+        assert not any("\\deleted" in flags for where in now.values() for _, _, flags in where), (point, now)
+        assert dedup(run, src.url(name), action, "--yes")["selected"] == 0
+
+
+# others at work
+
+def meanwhile(run, door, location, change, *options):
+    """Runs until the door has held a command back, changes something, and waits for the end."""
+    process = run.start("dedup", location, "--json", *options)
+    end = time.monotonic() + 30
+    while not door.fired():
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.02)
+    change()
+    return run.finish(process)
+
+
+@pytest.mark.parametrize("on, nth, change", [("SELECT", 1, "gone"), ("SELECT", 2, "gone"), ("SELECT", 2, "marked"),
+                                             ("SELECT", 2, "flagged"), ("SELECT", 2, "anew")])
+def test_changed_meanwhile(box, run, user, proxy, on, nth, change):
+    """What was to stay went, or is about to: its copies stay, without marks. What arrives or is anybody else's stays in any case."""
+    before = held(box, user)
+    door = proxy(box, rules=[{"do": "delay", "on": on, "nth": nth, "seconds": 1.5}])
+
+    def act():
+        if change == "gone":
+            client = witness.Client(box, user)
+            client.ask("SELECT", b"INBOX")
+            client.ask("UID STORE", b"2", b"+FLAGS (\\Deleted)")
+            client.ask("UID EXPUNGE", b"2")
+            client.logout()
+        elif change == "anew":
+            load.command(box, user, "CREATE", "Old")
+            load.delete_mailbox(box, user, "Box")
+        elif change == "marked":
+            load.store(box, user, "INBOX", "2", "+", ["\\Deleted"])
+        else:
+            load.store(box, user, "INBOX", "16", "+", ["\\Flagged"])
+        load.append_many(box, user, "INBOX", [note(1)])
+
+    if change == "anew":    # in the other mailbox
+        fill(box, user, {"Box": notes(3, 1) + notes(2, 1)})
+        before = held(box, user)
+    result = meanwhile(run, door, door.url(user), act, *YES, *(["--no-flag", "\\Flagged"] if change == "flagged" else []))
+    end = result.json[-1]
+    now = held(box, user)
+    kept = {where[0][2] for where in now.values()}
+    assert kept
+    if change in ("gone", "marked"):
+        assert result.code == 3 and (end["done"], end["spared"]) == (3, 2), result
+        assert any("\\deleted" not in flags for _, _, flags in now[next(s for s, w in before.items() if ("INBOX", 2) in [x[:2] for x in w])])
+        assert subjects(box, user).count(2) == (2 if change == "gone" else 3)
+    else:
+        assert result.code == 0, result
+        check_safe(box, user, before if change != "anew" else {})
+    assert ("INBOX", 23) in [x[:2] for w in now.values() for x in w]
+
+
+def test_two_at_once(src, run, user, proxy):
+    """One keeps the first, the other one the last: never both go, wherever they meet."""
+    slow = [("UID STORE", 1), ("SELECT", 2), ("UID EXPUNGE", 1)]
+    for number, (first, second) in enumerate([(a, b) for a in slow for b in slow + [None]]):
+        name = "%s-%d" % (user, number)
+        fill(src, name, {"INBOX": notes(4) + notes(4)})
+        before = held(src, name)
+        runs = []
+        for keep, where in (("first", first), ("last", second)):
+            rules = [{"do": "delay", "on": where[0], "nth": where[1], "seconds": 0.5}] if where else []
+            door = proxy(src, rules=rules)
+            runs.append(run.start("dedup", door.url(name), "--expunge", "--yes", "--keep", keep, "--max-delete", "4", "--json"))
+        codes = [run.finish(process).code for process in runs]
+        now = check_safe(src, name, before)
+        assert all(code in (0, 3) for code in codes) and sum(map(len, now.values())) >= 4, (first, second, codes)
+
+
+@pytest.fixture(scope="module")
+def views(servers, tmp_path_factory):
+    """A server with a mailbox that is a view of INBOX, and does not say so."""
+    place = tmp_path_factory.mktemp("views")
+    (place / "All").mkdir()
+    (place / "All" / "dovecot-virtual").write_text("INBOX\n  all\n")
+    for path in (place, place / "All", *place.parents):
+        if str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    return servers(Dovecot, instance="views", settings="""
+protocol imap {
+  mail_plugins = zlib imap_zlib virtual
+}
+namespace views {
+  separator = /
+  prefix = views/
+  location = virtual:%s:INDEX=~/views
+}
+""" % place)
+
+
+@pytest.mark.parametrize("action", ["--mark", "--expunge", "--move-to=Copies"])
+def test_view(views, run, user, action):
+    """The copy in a view is the message itself: its mark shows on the one that stays, and it is left alone."""
+    fill(views, user, {"INBOX": notes(5)})
+    before = held(views, user)
+    assert len(before) == 5 and {len(where) for where in before.values()} == {2}
+    end = dedup(run, views.url(user), "--across", action, "--yes", "--max-delete", "100%", code=3)
+    assert (end["selected"], end["done"], end["spared"]) == (5, 0, 5)
+    now = held(views, user)
+    assert {sha: now[sha] for sha in before} == before
+
+
+# elsewhere
+
+@pytest.mark.others
+@pytest.mark.parametrize("kind", ["cyrus", "courier"])
+def test_other_servers(request, run, user, kind):
+    server = request.getfixturevalue(kind)
+    server.add_user(user)
+    fill(server, user, {"INBOX": notes(15) + [note(1, flags=("\\Seen",)), note(2), note(3, body=b"x\r\n")]})
+    before = held(server, user)
+    assert dedup(run, server.url(user), "--expunge", "--yes")["done"] == 2
+    assert check_safe(server, user, before) and flags_of(server, user)[1] == {"\\Seen"} and len(subjects(server, user)) == 16
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox", "eml", "thunderbird"])
+def test_files(src, dst, run, user, tmp_path, kind):
+    fill(src, user, {"INBOX": notes(15) + [note(1, flags=("\\Seen",)), note(2), note(3, body=b"x\r\n")], "Work": notes(3)})
+    place = "%s:%s/mail" % (kind, tmp_path)
+    copy(run, src.url(user), place)
+    assert dedup(run, place)["selected"] == 2
+    assert dedup(run, place, "--mark", "--yes")["done"] == 2
+    assert dedup(run, place, "--mark", "--yes")["selected"] == 0
+    assert dedup(run, place, "--expunge", "--yes")["done"] == 2
+    assert dedup(run, place, "--across", "--move-to", "Copies")["done"] == 3
+    copy(run, place, dst.url(user), "--state", "none")
+    assert sorted(subjects(dst, user)) == sorted([*range(1, 16), 3]) and flags_of(dst, user)[1] == {"\\Seen"}
+    assert sorted(subjects(dst, user, "Copies")) == [1, 2, 3] and count(dst, user, "Work") == 0
+    assert not any("\\Deleted" in flags for flags in flags_of(dst, user, "Copies").values())
+
+
+def test_users(src, run, user, tmp_path):
+    names = [user + suffix for suffix in "abc"]
+    for name in names[:2]:
+        fill(src, name, {"INBOX": notes(12) + notes(3)})
+    people = tmp_path / "people"
+    people.write_text("".join("%s:%s\n" % (name, PASSWORD if name != names[2] else "wrong") for name in names))
+    people.chmod(0o600)
+    args = ("dedup", "imap://%%u@127.0.0.1:%d?tls=none" % src.port, "--users", people, "--retries", "0")
+    text = run(*args, "-v", check=5).out
+    assert "%s: INBOX UID 13 is a copy of INBOX UID 1" % names[0] in text and "6 groups" in text.splitlines()[-1]
+    assert run(*args, "--expunge").code == 6      # nothing is asked in the middle
+    result = run(*args, "--expunge", "--yes", "--json", check=5)
+    lines = {line["user"]: line for line in result.json if line["type"] == "user"}
+    assert [lines[name]["done"] for name in names] == [3, 3, 0] and lines[names[0]]["groups"] == 3, result
+    assert (result.json[-1]["done"], result.json[-1]["users_failed"]) == (6, 1)
+    assert {c["user"] for c in result.json if c["type"] == "copy"} == set(names[:2])
