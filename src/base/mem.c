@@ -3,9 +3,11 @@
 
 #include "base/must.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #define EXIT_MEMORY 7 /* "local trouble", product rules §5 */
+#define OWN_MAPPING (128 << 10)
 
 /* No stdio and no atexit handlers: both may allocate. */
 static MUST_NOT_RETURN void mem_die(void)
@@ -16,6 +18,13 @@ static MUST_NOT_RETURN void mem_die(void)
 
 	(void)written;
 	_exit(EXIT_MEMORY);
+}
+
+void mem_begin(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
+#endif
 }
 
 void *mem_alloc(size_t size)

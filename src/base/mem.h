@@ -11,6 +11,11 @@
 
 #include <stddef.h>
 
+/*
+ * At the beginning of the process: blocks of 128 KiB and more are always mappings of their own. glibc would raise that bound with each one that is freed, up to 32 MiB;
+ * columns that grow side by side then leave holes behind that are never given back (a third of the memory of a large mailbox).
+ */
+void mem_begin(void);
 void *mem_alloc(size_t size) NEVER_NULL; /* zeroed */
 void *mem_array(size_t count, size_t size) NEVER_NULL; /* zeroed, overflow checked */
 /* overflow checked, new part not zeroed */

@@ -713,6 +713,9 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 	pass->plan = plan_new(&input);
 	if (refine(lane, pass, err) < 0)
 		return -1;
+	plan_decide(pass->plan);
+	snapshot_forget_digests(&pass->src);
+	snapshot_forget_digests(&pass->dst);
 	plan_finish(pass->plan, lane->run->settings->newest_first);
 	log_plan(pass);
 	return 0;

@@ -374,13 +374,22 @@ static void reverse(struct plan_action *action, size_t count)
 	}
 }
 
+void plan_decide(struct plan *plan)
+{
+	if (plan->decided)
+		return;
+	plan->decided = true;
+	plan_settle(plan);
+	plan->extra = plan_mark_extra(plan);
+}
+
 void plan_finish(struct plan *plan, bool newest_first)
 {
 	const struct journal_pairs *pairs = plan->in.pairs;
 	size_t start, room = plan->in.src->count;
 
-	plan_settle(plan);
-	room += plan_mark_extra(plan);
+	plan_decide(plan);
+	room += plan->extra;
 	plan->base = mem_array(pairs->flag_texts + 1, sizeof(*plan->base));
 	for (size_t i = 0; i < pairs->flag_texts; i++)
 		plan->base[i] = flags_parse(plan->in.flags, span_of(pairs->flag_text[i]));

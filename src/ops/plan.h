@@ -14,6 +14,7 @@
  *	plan = plan_new(&input);
  *	while (plan_wants_digests(plan, arena, &src_uids, &dst_uids)) { … scan, snapshot_merge() … plan_by_digest(plan); }
  *	if (plan_wants_content(plan, arena, &src_uids, &dst_uids)) { … scan … plan_by_content(plan); }
+ *	plan_decide(plan);
  *	plan_finish(plan, newest_first);
  *	for (i = 0; i < plan_count(plan); i++) … plan_action(plan, i)
  */
@@ -105,6 +106,11 @@ void plan_by_digest(struct plan *plan);
 bool plan_wants_content(
 	struct plan *plan, struct arena *arena, struct uidset *src, struct uidset *dst);
 void plan_by_content(struct plan *plan);
+/*
+ * Decides what no step has decided. From then on digests are not looked at any more: who can, forgets them (snapshot_forget_digests()), before plan_finish() takes
+ * twice as much for the actions. plan_finish() does it where it was left out.
+ */
+void plan_decide(struct plan *plan);
 /* Orders the actions: kept and adopted by UID, copies by UID (or newest first), unknown, gone, skipped, extra ones. */
 void plan_finish(struct plan *plan, bool newest_first);
 size_t plan_count(const struct plan *plan);

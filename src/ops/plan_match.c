@@ -70,7 +70,7 @@ static struct member make_member(const struct plan *plan, enum side side, size_t
 }
 
 /* The members of a step are looked at a part at a time, by their digest, so that a big mailbox needs memory for one part only. */
-#define PARTS 4
+#define PARTS 16
 
 struct part {
 	bool marked; /* only those whose content was asked for */

@@ -54,7 +54,8 @@ struct plan {
 	bool unexplained; /* by a scan by sizes: a size only the destination has, in a group */
 	/* The source was scanned by size only; had to be scanned in full after all. */
 	bool narrow, widened;
-	bool extra_unknown;
+	bool extra_unknown, decided;
+	size_t extra; /* messages of the destination that are, once decided */
 	unsigned rounds; /* of plan_wants_digests() that asked */
 	struct plan_action *action;
 	size_t count, copies;

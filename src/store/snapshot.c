@@ -79,6 +79,18 @@ void snapshot_want_content(struct snapshot *snapshot)
 		optional_column(snapshot, snapshot->content, sizeof(*snapshot->content));
 }
 
+void snapshot_forget_digests(struct snapshot *snapshot)
+{
+	const unsigned forgotten =
+		SNAPSHOT_HAS_DIGEST | SNAPSHOT_HAS_MESSAGE_ID | SNAPSHOT_HAS_CONTENT;
+
+	mem_free(snapshot->digest);
+	mem_free(snapshot->content);
+	snapshot->digest = snapshot->content = NULL;
+	for (size_t i = 0; i < snapshot->count; i++)
+		snapshot->attr[i] &= (uint8_t)~forgotten;
+}
+
 size_t snapshot_add(struct snapshot *snapshot, uint32_t uid)
 {
 	const size_t row = snapshot->count;

@@ -41,6 +41,7 @@ void snapshot_release(struct snapshot *snapshot);
 size_t snapshot_add(struct snapshot *snapshot, uint32_t uid);
 void snapshot_want_digests(struct snapshot *snapshot);
 void snapshot_want_content(struct snapshot *snapshot);
+void snapshot_forget_digests(struct snapshot *snapshot); /* contents too; gives the memory back */
 void snapshot_finish(struct snapshot *snapshot, bool complete);
 /* Takes out the rows of these UIDs; after snapshot_finish(). */
 void snapshot_remove(struct snapshot *snapshot, const struct uidset *uids);

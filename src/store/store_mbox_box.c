@@ -172,7 +172,8 @@ static int fill_rows(struct box_mbox *box, struct err *err)
 		for (size_t i = 0; i < file->finding.count; i++) {
 			const struct mbox_found *found = &file->finding.found[i];
 
-			fill_row(rows, found->uid, found->flags, found->date, found->size);
+			fill_row(rows, found->uid, found->flags, mbox_found_date(found),
+				found->size);
 		}
 	} else {
 		for (size_t i = 0; i < manifest_count(file->manifest); i++) {

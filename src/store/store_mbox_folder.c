@@ -94,8 +94,8 @@ static void take_file(struct mbox_file *file, struct mbox_finding *out,
 		&(struct mbox_entry){ .start = number, .size = size, .how = MBOX_UNQUOTE_NONE });
 	struct stat st;
 
-	if (found != NULL && found->date.instant == DATE_UNKNOWN && os_fstat(file->fd, &st) == 0)
-		found->date = (struct date){ .instant = st.st_mtime };
+	if (found != NULL && found->instant == DATE_UNKNOWN && os_fstat(file->fd, &st) == 0)
+		mbox_found_set_date(found, (struct date){ .instant = st.st_mtime });
 }
 
 int mbox_folder_index(struct mbox_file *file, struct mbox_finding *out, struct err *err)

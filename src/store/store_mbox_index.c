@@ -42,8 +42,8 @@ struct mbox_found *mbox_finding_take(struct mbox_file *file, struct mbox_finding
 	found->entry = *entry;
 	found->entry.filtered = store->mozilla && result->mozilla_octets > 0;
 	found->entry.key = result->key.word[0];
-	found->key = result->key;
-	found->date = result->date;
+	found->key_rest = result->key.word[1];
+	mbox_found_set_date(found, result->date);
 	found->has_status = store->mozilla ? result->has_mozilla : result->has_status;
 	found->flags = flags_parse(
 		store->store.flags, store->mozilla ? result->mozilla_flags : result->status_flags);
@@ -72,7 +72,7 @@ static void take_message(struct index *index)
 		return;
 	found->by_length = message->by_length;
 	if (message->from.date.instant != DATE_UNKNOWN)
-		found->date = message->from.date;
+		mbox_found_set_date(found, message->from.date);
 }
 
 /* 1 = go on, 0 = done, -1 */

@@ -49,16 +49,29 @@ struct mbox_entry { /* a message in a file */
 	bool filtered; /* lines X-Mozilla-* are left out, wherever they stand */
 };
 
-struct mbox_found { /* a message found by looking through a file */
+/* A message found by looking through a file. There is one for each message as long as the mailbox is open, so it has no holes. */
+struct mbox_found {
 	struct mbox_entry entry;
-	struct digest128 key;
-	struct date date;
+	uint64_t key_rest; /* of the key, behind entry.key */
+	int64_t instant; /* struct date */
 	flags_t flags;
 	uint32_t size; /* a hint */
 	uint32_t uid; /* 0 = none yet */
+	int16_t zone;
 	bool has_status; /* the flags are what some program wrote into the message */
 	bool by_length;
 };
+
+static inline struct date mbox_found_date(const struct mbox_found *found)
+{
+	return (struct date){ .instant = found->instant, .zone = found->zone };
+}
+
+static inline void mbox_found_set_date(struct mbox_found *found, struct date date)
+{
+	found->instant = date.instant;
+	found->zone = date.zone;
+}
 
 struct mbox_finding { /* the result of looking */
 	struct mbox_found *found;

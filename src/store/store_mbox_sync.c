@@ -345,7 +345,7 @@ static void add_row(struct mbox_file *file, const struct mbox_found *found)
 {
 	char where[128];
 	struct manifest_row row = {
-		.date = found->date,
+		.date = mbox_found_date(found),
 		.size = found->size < UINT32_MAX ? found->size : UINT64_MAX,
 		.flags = found->flags,
 		.where = where,
@@ -576,7 +576,7 @@ static int take_over(struct mbox_file *file, struct err *err)
 			break;
 		found->entry = moved(found, &row->entry);
 		found->flags = flags_now(table, found, read.flags);
-		found->date = read.date;
+		mbox_found_set_date(found, read.date);
 	}
 	arena_free(arena);
 	return rc;
@@ -613,7 +613,8 @@ int mbox_sync_ledger(struct mbox_file *file, struct err *err)
 	key = mem_array(finding->count + 1, sizeof(*key));
 	uid = mem_array(finding->count + 1, sizeof(*uid));
 	for (size_t i = 0; i < finding->count; i++)
-		key[i] = finding->found[i].key;
+		key[i] = (struct digest128){ { finding->found[i].entry.key,
+			finding->found[i].key_rest } };
 	rc = ledger_assign(file->store->ledger, file->name, key, finding->count, uid, &facts, err);
 	if (rc == 0) {
 		for (size_t i = 0; i < finding->count; i++)

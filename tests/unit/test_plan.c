@@ -232,6 +232,9 @@ static void play(struct player *player)
 		dst_reason[row] = find_truth(&scene->dst, dst.uid[row])->skip;
 	plan = plan_new(&input);
 	run_steps(scene, plan, &src, &dst, player->arena, &out);
+	plan_decide(plan);
+	snapshot_forget_digests(&src);
+	snapshot_forget_digests(&dst);
 	plan_finish(plan, scene->newest_first);
 	for (size_t i = 0; i < plan_count(plan); i++)
 		put_action(&out, player->flags, plan_action(plan, i));

@@ -126,6 +126,10 @@ static void test_memory(void **state)
 	assert_int_equal(snapshot_bytes(&snapshot), 100000 * 23);
 	snapshot_want_digests(&snapshot);
 	assert_int_equal(snapshot_bytes(&snapshot), 100000 * 39);
+	snapshot.attr[7] = SNAPSHOT_HAS_DIGEST | SNAPSHOT_SIZE_ROUGH;
+	snapshot_forget_digests(&snapshot);
+	assert_int_equal(snapshot_bytes(&snapshot), 100000 * 23);
+	assert_int_equal(snapshot.attr[7], SNAPSHOT_SIZE_ROUGH);
 	snapshot_release(&snapshot);
 }
 

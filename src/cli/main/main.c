@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/os.h"
 #include "base/stop.h"
 #include "cli/arguments.h"
@@ -83,6 +84,7 @@ int main(int argc, char **argv)
 	struct cli cli;
 	int code;
 
+	mem_begin();
 	secret_protect_process();
 	open_standard();
 	setlocale(LC_CTYPE, "C.UTF-8");
