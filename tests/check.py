@@ -21,7 +21,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parent.parent
 LOGS = TOP / "build-check" / "log"
 CORES = os.cpu_count() or 2
-FUZZ_SECONDS = 5
+FUZZ_SECONDS = 3
 FUZZ_SECONDS_SOAK = 3600
 TIDY_NODES = 40_000
 TELL_SECONDS = 30

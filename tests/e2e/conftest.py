@@ -28,7 +28,7 @@ from lab.courier import Courier  # noqa: E402
 from lab.cyrus import Cyrus  # noqa: E402
 from lab.dovecot import Dovecot  # noqa: E402
 from lab.proxy import Proxy  # noqa: E402
-from lab.server import die_with_parent  # noqa: E402
+from lab.server import DIE_WITH_PARENT  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("MAILHAUL", TOP / "build" / "mailhaul"))
@@ -45,6 +45,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "soak: long; only with --soak")
     config.addinivalue_line("markers", "others: needs another server than Dovecot")
     config.addinivalue_line("markers", "threads: several lanes at once; run it with a build that has -Db_sanitize=thread")
+    Runner.every_leak = config.getoption("--soak")
     # Killed politely, the run still has to stop its servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Under nohup or in the background these are ignored, and what we start would ignore them too: a handler does not pass to children.
@@ -151,14 +152,20 @@ class Result:
 
 
 class Runner:
-    """Runs the program with directories of its own for configuration and state."""
+    """Runs the program with directories of its own for configuration and state.
+
+    Leaks are looked for in its first run (and in all of them with --soak): that look is a third of the time of a short one.
+    """
+
+    every_leak = False
 
     def __init__(self, home):
         self.home = home
+        self.ran = False
         self.env = dict(
             os.environ, HOME=str(home), XDG_CONFIG_HOME=str(home / "config"), XDG_STATE_HOME=str(home / "state"),
             XDG_CACHE_HOME=str(home / "cache"), LC_ALL="C.UTF-8", TZ="UTC", NO_COLOR="1",
-            ASAN_OPTIONS="detect_leaks=1:exitcode=%d:detect_stack_use_after_return=1" % SANITIZER_CODE,
+            ASAN_OPTIONS="detect_leaks=1:exitcode=%d:detect_stack_use_after_return=1:max_uar_stack_size_log=16" % SANITIZER_CODE,
             UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:exitcode=%d" % SANITIZER_CODE,
             LSAN_OPTIONS="exitcode=%d" % SANITIZER_CODE)
         self.env.pop("MAILHAUL_FAULT", None)
@@ -176,8 +183,11 @@ class Runner:
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         kwargs.setdefault("stdout", subprocess.PIPE)
         kwargs.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen([PROGRAM, *map(str, args)], env=dict(self.env, **(env or {})), cwd=str(self.home),
-                                preexec_fn=die_with_parent, **kwargs)
+        env = dict(self.env, **(env or {}))
+        if self.ran and not self.every_leak:
+            env["ASAN_OPTIONS"] += ":detect_leaks=0"
+        self.ran = True
+        return subprocess.Popen([*DIE_WITH_PARENT, PROGRAM, *map(str, args)], env=env, cwd=str(self.home), **kwargs)
 
     def finish(self, process, timeout=60, input=None):
         try:

@@ -57,7 +57,9 @@ DRAIN_SECONDS = 10      # how long a server may take to finish a command whose c
 
 
 class Proxy:
-    """The proxy as the tests see it: starts the process, asks it for figures."""
+    """The proxy as the tests see it: starts the process, asks it for figures. A process that has done its work is used again."""
+
+    _idle = []
 
     def __init__(self, server, **options):
         self.server = server
@@ -67,18 +69,21 @@ class Proxy:
         self.process = None
 
     def start(self):
-        self.process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if self._idle:
+            self.process = self._idle.pop()
+        else:
+            self.process = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._send(self.options)
         self.port = self._receive()["port"]
         return self
 
     def stop(self):
         if self.process:
-            self.process.stdin.close()
-            self.process.stdout.close()
             try:
-                self.process.wait(2)
-            except subprocess.TimeoutExpired:
+                self._send({"end": True})
+                self._receive()
+                self._idle.append(self.process)
+            except (OSError, RuntimeError):
                 self.process.kill()
                 self.process.wait()
             self.process = None
@@ -657,6 +662,7 @@ class Hub:
         self.all = []
         self.shut = False
         self.limit_refused = 0
+        self.cpu_before = time.process_time()
         self.set(options)
 
     def set(self, options):
@@ -773,7 +779,7 @@ class Hub:
             "turns": sum(relay.turns for relay in self.all),
             "per_connection": [{"c2s": relay.c2s.bytes_in, "s2c": relay.s2c.bytes_in, "turns": relay.turns}
                                for relay in self.all],
-            "fired": self.fired, "commands": self.commands, "cpu": time.process_time(),
+            "fired": self.fired, "commands": self.commands, "cpu": time.process_time() - self.cpu_before,
         }
 
     def control(self, message):
@@ -789,17 +795,31 @@ class Hub:
         return {}
 
 
+    def end(self):
+        self.shut = True
+        for relay in self.all:
+            relay.closed = True
+            for transport in (relay.client, relay.server):
+                if transport:
+                    transport.abort()
+
+
 async def main():
-    hub = Hub(json.loads(sys.stdin.buffer.readline()))
-    server = await hub.loop.create_server(lambda: End(Relay(hub), "client"), "127.0.0.1", 0, backlog=500)
-    print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+    """Options, then controls until the "end", and so again; the end of the input ends the process."""
     reader = asyncio.StreamReader(limit=1 << 26)
-    await hub.loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while True:
-        line = await reader.readline()
-        if not line:
-            break
-        print(json.dumps(hub.control(json.loads(line))), flush=True)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        hub = Hub(json.loads(line))
+        server = await hub.loop.create_server(lambda hub=hub: End(Relay(hub), "client"), "127.0.0.1", 0, backlog=500)
+        print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
+        while line := await reader.readline():
+            message = json.loads(line)
+            if "end" in message:
+                break
+            print(json.dumps(hub.control(message)), flush=True)
+        server.close()
+        hub.end()
+        print("{}", flush=True)
 
 
 if __name__ == "__main__":

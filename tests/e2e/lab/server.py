@@ -1,7 +1,6 @@
 """What every IMAP server of the lab has in common: a place to live, a port, a sure end."""
 import atexit
 import contextlib
-import ctypes
 import grp
 import os
 import pwd
@@ -18,7 +17,6 @@ PASSWORD = "s3cret pass%word"
 
 UNPRIVILEGED = "nobody"
 ROOM_NEEDED = 2 << 30  # bytes free on /dev/shm before it is preferred to the disk
-PR_SET_PDEATHSIG = 1
 
 
 def work_dir(prefix):
@@ -52,9 +50,8 @@ def free_ports(count):
     return ports
 
 
-def die_with_parent():
-    """For preexec_fn: a test run that is killed must not leave servers behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+# In front of a command: a test run that is killed must not leave it behind. A preexec_fn could do it too, but then Python forks itself, pages and all.
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
 
 def descendants(pid):
@@ -173,8 +170,8 @@ class Server:
         """Starts the server as leader of its own process group, its output in the log."""
         with open(os.path.join(self.dir, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=die_with_parent, **kwargs)
+                [*DIE_WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                **kwargs)
 
     def _wait_ready(self, port, timeout=20.0):
         """Waits for an IMAP greeting, not just for the listening socket."""
