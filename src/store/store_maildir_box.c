@@ -26,6 +26,7 @@ struct box_maildir {
 	struct maildir_look look;
 	struct maildir_seen seen; /* of the last look for renamed files */
 	struct maildir_keywords keywords;
+	struct maildir_courier *courier; /* NULL: it has no keywords here */
 	struct flag_slot cache[CACHE_SLOTS];
 	int fd; /* of the open message, or -1 */
 	uint64_t left; /* octets of it */
@@ -149,13 +150,17 @@ static int body_read(struct file_box *base, struct span *chunk_out, struct err *
 
 static flags_t flags_of(struct box_maildir *box, const struct maildir_name *name)
 {
+	struct flag_table *table = box->file.box.store->flags;
 	const uint32_t hash = (name->keywords ^ name->flags * 0x9e3779b1u) * 0x85ebca6bu;
 	struct flag_slot *slot = &box->cache[hash >> 26];
 
 	if (!slot->used || slot->flags != name->flags || slot->keywords != name->keywords)
 		*slot = (struct flag_slot){ true, name->flags, name->keywords,
-			maildir_flags_of(box->file.box.store->flags, &box->keywords, name) };
-	return slot->value;
+			maildir_flags_of(table, &box->keywords, name) };
+	return box->courier == NULL
+		       ? slot->value
+		       : flags_union(table, slot->value,
+				 maildir_courier_flags(box->courier, table, name->base));
 }
 
 static uint32_t hint_of(const struct maildir_name *name, const struct stat *st)
@@ -206,9 +211,12 @@ static int fill(struct box_maildir *box, struct err *err)
 	struct store *base = box->file.box.store;
 	struct box_facts *facts = &box->file.box.facts;
 
+	maildir_courier_free(box->courier);
+	box->courier = NULL;
 	arena_clear(box->keywords.arena);
 	memset(box->cache, 0, sizeof(box->cache));
 	if (maildir_keywords_read(box->dir, &box->keywords, err) < 0 ||
+		maildir_courier_read(box->dir, box->keywords.arena, &box->courier, err) < 0 ||
 		maildir_look(
 			store_maildir_of(base), box->dir, box->file.box.name, &box->look, err) < 0)
 		return -1;
@@ -274,6 +282,7 @@ void maildir_box_close(struct box *base)
 	body_close(&box->file);
 	(void)os_close(box->dir);
 	maildir_look_release(&box->look);
+	maildir_courier_free(box->courier);
 	arena_free(box->keywords.arena);
 	mem_free(box->data);
 	mem_free(box);
@@ -284,6 +293,7 @@ void maildir_box_close(struct box *base)
 struct change {
 	unsigned add, remove;
 	uint32_t add_keywords, remove_keywords;
+	flags_t removed; /* all of them, by name */
 	bool moved; /* something was renamed */
 };
 
@@ -334,6 +344,9 @@ static int change_entry(struct box_maildir *box, size_t row, struct change *chan
 		rc = rename_entry(box, entry, change, err);
 	}
 	if (rc > 0 && maildir_name_parse(span_of(entry->file), &name)) {
+		if (maildir_courier_remove(store_maildir_of(box->file.box.store), box->dir,
+			    box->courier, name.base, change->removed, err) < 0)
+			return -1;
 		box->file.rows.flags[row] = flags_of(box, &name);
 		change->moved = true;
 	}
@@ -358,7 +371,7 @@ int maildir_box_change_flags(
 	struct box_maildir *box = box_maildir_of(base);
 	struct store_maildir *store = store_maildir_of(base->store);
 	const struct snapshot *rows = &box->file.rows;
-	struct change change = { 0 };
+	struct change change = { .removed = remove };
 	flags_t lost, ignored;
 
 	if (maildir_letters_of(store, box->dir, &box->keywords, add, &change.add,

@@ -1,6 +1,6 @@
 /*
  * What the files of the Maildir back end share: store_maildir.c (opening, folders), store_maildir_tree.c (what folders there are), store_maildir_list.c (listing, status),
- * store_maildir_text.c (the small files beside mail), store_maildir_look.c (what messages there are), store_maildir_box.c (boxes), store_maildir_append.c. For these only.
+ * store_maildir_text.c (the small files beside mail), store_maildir_courier.c (Courier's keywords), store_maildir_look.c (what messages there are), store_maildir_box.c (boxes), store_maildir_append.c. For these only.
  *
  * Everything is reached from a descriptor of the root, never through a symbolic link. Other programs deliver and rename at any time: a listing is repeated while
  * directories change, a file that is not there any more is looked for by the part of its name that stays.
@@ -87,6 +87,9 @@ int maildir_lock(int dir, const char *name, struct err *err) MUST_CHECK;
 int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
 	struct err *err) MUST_CHECK;
 void maildir_unlock(int dir, const char *name);
+/* The same without a lock: by way of a temporary name. */
+int maildir_put(struct store_maildir *store, int dir, const char *temporary, const char *name,
+	struct span content, struct err *err) MUST_CHECK;
 /* 1; 0 = there is no such file. */
 int maildir_read_text(int dir, const char *name, struct arena *arena, struct span *out,
 	struct err *err) MUST_CHECK;
@@ -119,6 +122,21 @@ const char *maildir_server_name(
 	const struct store_maildir *store, const char *path, struct arena *arena);
 int maildir_store_subscribe(
 	struct store *base, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+
+/* ---- store_maildir_courier.c ---- */
+
+struct maildir_courier;
+
+/* The keywords of a folder that Courier serves; *out NULL: there are none. Also after -1 to be freed; the arena outlives it. */
+int maildir_courier_read(
+	int dir, struct arena *arena, struct maildir_courier **out, struct err *err) MUST_CHECK;
+void maildir_courier_free(struct maildir_courier *courier); /* accepts NULL */
+/* base: of the name of its file (struct maildir_name) */
+flags_t maildir_courier_flags(
+	const struct maildir_courier *courier, struct flag_table *table, struct span base);
+/* Takes keywords from a message, as far as it has them there: new ones are put into the name, where Courier does not see them. */
+int maildir_courier_remove(struct store_maildir *store, int dir, struct maildir_courier *courier,
+	struct span base, flags_t remove, struct err *err) MUST_CHECK;
 
 /* ---- store_maildir_look.c ---- */
 

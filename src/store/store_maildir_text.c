@@ -93,6 +93,18 @@ static int write_new(struct store_maildir *store, int dir, const char *name, str
 	return rc;
 }
 
+int maildir_put(struct store_maildir *store, int dir, const char *temporary, const char *name,
+	struct span content, struct err *err)
+{
+	int rc = write_new(store, dir, temporary, content, err);
+
+	if (rc == 0 && os_renameat(dir, temporary, dir, name) < 0)
+		rc = err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
+	if (rc < 0)
+		(void)os_unlinkat(dir, temporary, 0);
+	return rc < 0 ? -1 : maildir_sync_dir(dir, name, err);
+}
+
 int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
 	struct err *err)
 {
@@ -100,13 +112,9 @@ int maildir_replace(struct store_maildir *store, int dir, const char *name, stru
 	int rc;
 
 	(void)snprintf(new, sizeof(new), ".mailhaul-%s", name);
-	rc = write_new(store, dir, new, content, err);
-	if (rc == 0 && os_renameat(dir, new, dir, name) < 0)
-		rc = err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
-	if (rc < 0)
-		(void)os_unlinkat(dir, new, 0);
+	rc = maildir_put(store, dir, new, name, content, err);
 	maildir_unlock(dir, name);
-	return rc < 0 ? -1 : maildir_sync_dir(dir, name, err);
+	return rc;
 }
 
 static int read_all(int fd, const char *name, struct buf *buf, struct err *err)
