@@ -411,11 +411,11 @@ static int check_place(const struct dedup *dedup, struct err *err)
 	if (dedup->request.action == DEDUP_REPORT)
 		return 0;
 	if (!(caps & STORE_CAP_FLAGS))
-		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED,
+		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
 			"this place keeps no flags: duplicates can be shown, not marked, deleted or moved");
 	if (!(caps & STORE_CAP_WRITE))
 		return err_set_kind(
-			err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED, "this place can only be read");
+			err, ERR_ACCOUNT, ERR_KIND_USAGE, "this place can only be read");
 	if (dedup->request.action == DEDUP_MOVE)
 		return relocate_check(caps, &move, err);
 	if (dedup->request.action == DEDUP_EXPUNGE && !(caps & STORE_CAP_REMOVE_ONE) &&

@@ -56,7 +56,7 @@ struct dedup_copy {
 	bool by_content; /* the contents were compared */
 };
 
-/* NULL: nothing is known and nothing goes, or the place cannot do what is asked for (kind SAFETY, UNSUPPORTED, USAGE). */
+/* NULL: nothing is known and nothing goes, or the place cannot do what is asked for (kind SAFETY, USAGE). */
 struct dedup *dedup_plan(const struct dedup_request *request, struct err *err);
 void dedup_free(struct dedup *dedup); /* accepts NULL */
 /* The brake, as far as it is for this action, and the question before deleting and marking. -1, kind SAFETY: nothing goes. */

@@ -112,6 +112,23 @@ static void test_brackets(void **state)
 	check_mailbox(&s, "[open", true);
 }
 
+static void test_rank(void **state)
+{
+	struct settings s = defaults();
+	struct select *select;
+
+	(void)state;
+	s.mailboxes = (struct text_list)LIST("Work/**", "[Gmail]/*", "inbox", "*");
+	s.include_regex = (struct text_list)LIST("^Deep/");
+	select = make(&s);
+	assert_int_equal(select_rank(select, "Work/2024/a"), 0);
+	assert_int_equal(select_rank(select, "[Gmail]/Drafts"), 1);
+	assert_int_equal(select_rank(select, "INBOX"), 2);
+	assert_int_equal(select_rank(select, "Other"), 3);
+	assert_int_equal(select_rank(select, "Deep/Other"), 4);
+	select_free(select);
+}
+
 static void test_subscribed_and_gmail(void **state)
 {
 	struct settings s = defaults();
@@ -446,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_brackets),
+		cmocka_unit_test(test_rank),
 		cmocka_unit_test(test_subscribed_and_gmail),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_search),
