@@ -1,10 +1,13 @@
 /*
  * What differs between two mailboxes: a pure function of two snapshots. Messages are paired as multisets: first by record (a copy wrote down which became
- * which), then by digest; among those of one digest the most alike are paired first (content, size, date, flags, in this order). What is left over
+ * which, and the headers of the two do not speak against it), then by digest; among those of one digest the most alike are paired first (content, size, date, flags, in this order). What is left over
  * is missing, or extra, or doubled.
  *
  * Unknown is never equal, and never missing: where a side is incomplete, or has messages without digest, what has no counterpart there is UNKNOWN; so is
  * a pair of which a checked attribute is not known on either side.
+ *
+ * Ids of content that servers give (EMAILID of RFC 8474, X-GUID) prove nothing here: they tell messages of one account apart, a copy gets another one, and what two servers mean
+ * by the same one nobody vouches for.
  *
  * Selected messages are paired with selected ones first, then with what the options leave out: a message whose date differs is no missing one.
  *

@@ -589,6 +589,7 @@ static int run(struct comparison *job, struct err *err)
 	if (job->request.count_only)
 		take_listed(job);
 	comparison_manifests_begin(job);
+	comparison_read_records(job);
 	comparison_visit(job, see, must_see);
 	if (check_visited(job, err) < 0)
 		return -1;

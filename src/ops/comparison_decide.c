@@ -172,8 +172,10 @@ static void compare_rows(struct unit *unit)
 	struct compare_request request = {
 		.no_extra = says_nothing_of_b(unit), .found = keep, .context = unit
 	};
+	struct compare_record *record = comparison_records(unit, &request.records);
 	struct snapshot nothing;
 
+	request.record = record;
 	unit->box.unchecked = unchecked(unit);
 	request.check = unit->other->job->request.check & ~unit->box.unchecked;
 	take_a(&deciding, &request.a);
@@ -182,6 +184,7 @@ static void compare_rows(struct unit *unit)
 	snapshot_release(&nothing);
 	snapshot_release(&deciding.joined);
 	mem_free(deciding.reason);
+	mem_free(record);
 	mem_free(unit->first_row);
 	unit->first_row = NULL;
 }

@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 struct inventory_writer;
+struct recorded;
 
 struct side { /* an account */
 	struct comparison *job;
@@ -30,6 +31,8 @@ struct side { /* an account */
 	bool trusted; /* its listing shows every mailbox */
 	bool part_mailboxes, part_messages; /* a manifest of a part: of the rest nothing is known */
 	struct inventory_writer *manifest; /* being written, or NULL */
+	struct recorded *recorded; /* what copies between the first and this one wrote down */
+	size_t records;
 	const char *label;
 	pthread_t thread;
 };
@@ -83,6 +86,10 @@ void comparison_read_headings(struct comparison *job);
 void comparison_keep_rows(struct seen *seen, struct kept *kept, const struct flag_table *flags);
 /* Everything else. why: what ended the comparison, or NULL. */
 void comparison_keep(struct comparison *job, const struct err *why);
+/* Records of copies between the first and each other account, if there are any. */
+void comparison_read_records(struct comparison *job);
+/* Those of a unit that was seen, to be freed; rows of a count through its mailboxes. NULL = none. */
+struct compare_record *comparison_records(const struct unit *unit, size_t *count_out);
 /* Opens those that are wanted, once it is known what is read. The comparison goes on without one that cannot be written. */
 void comparison_manifests_begin(struct comparison *job);
 bool comparison_manifest_wanted(const struct side *side);

@@ -77,7 +77,33 @@ def test_equal(pair, run, src, dst, user):
 def test_after_copy(src, dst, user, run):
     fill(src, user, {"INBOX": notes(20, flags=("\\Seen", "kw")), "Grüße": notes(3, 30), "a&b": notes(2, 40)})
     copy(run, src.url(user), dst.url(user))
-    compare(run, src.url(user), dst.url(user), "--check", "flags,date,size,content", "--both")
+    first, other = src.url(user), dst.url(user)
+    compare(run, first, other, "--check", "flags,date,size,content", "--both")
+
+
+def test_by_record(src, dst, user, run):
+    """What a copy wrote down is a proof, in both directions, and tells twins apart; without it the headers are."""
+    first, other = src.url(user), dst.url(user)
+    fill(src, user, {"INBOX": [note(1), note(1), note(2)], "Work": notes(3, 10)})
+    copy(run, first, other)
+    load.append_many(dst, user, "Work", [note(50)])
+    load.append_many(src, user, "Work", [note(50)])
+    proofs = compare(run, first, other).total["proved_by"]
+    assert proofs == {"content": 0, "record": 6, "digest": 1, "header": 0}
+    assert compare(run, other, first).total["proved_by"] == proofs
+    assert compare(run, first, other, "--state", "none").total["proved_by"]["digest"] == 7
+    assert "6 by record" in run("compare", first, other, check=0).out
+    # Flags of twins, the wrong way round: as a multiset they would be equal.
+    load.store(src, user, "INBOX", "1", "+", ("\\Flagged",))
+    load.store(dst, user, "INBOX", "2", "+", ("\\Flagged",))
+    assert compare(run, first, other, "--check", "flags", code=1).counts() == {"differing": 2}
+    compare(run, first, other, "--check", "flags", "--state", "none")
+    # The mailbox is another one, or the message of a record is gone.
+    load.delete_mailbox(dst, user, "Work")
+    load.append_many(dst, user, "Work", notes(3, 10) + [note(50)], create=True)
+    load.expunge(dst, user, "INBOX", "3")
+    done = compare(run, first, other, code=1)
+    assert done.found() == [("missing", "INBOX", 3, None)] and done.total["proved_by"]["digest"] == 4
 
 
 def change(dst, user, what):

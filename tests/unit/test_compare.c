@@ -221,11 +221,33 @@ static void test_proofs(void **state)
 	end(&fixture);
 }
 
+/* Of twins it tells which is which; where headers say that two are not the same, it is not believed. */
+static void test_records_and_headers(void **state)
+{
+	const struct compare_record record[] = { { 0, 0 }, { 2, 2 }, { 3, 3 } };
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture);
+	fixture.request.check = COMPARE_FLAGS;
+	fixture.request.record = record;
+	fixture.request.records = 3;
+	fixture.a.attr[2] = fixture.a.attr[3] = SNAPSHOT_HAS_DIGEST;
+	/* The twins' flags are crossed: without the record nobody would know. */
+	fixture.a.flags[2] = fixture.b.flags[3] = 2;
+	check(&fixture, 4, 0, 0, 2, 0);
+	check_proofs(&fixture, 4, 2, 0, 0);
+	fixture.request.records = 1;
+	check(&fixture, 6, 0, 0, 0, 0);
+	end(&fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_doubled),
 		cmocka_unit_test(test_proofs),
+		cmocka_unit_test(test_records_and_headers),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_multiset),
 		cmocka_unit_test(test_unknown),
