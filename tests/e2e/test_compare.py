@@ -1,6 +1,4 @@
 """mailhaul compare: every difference is found, what cannot be read is unknown, nothing is changed."""
-import itertools
-
 import pytest
 
 from copying import copy, fill, note, notes
@@ -253,59 +251,101 @@ def test_match(src, dst, user, run):
     assert compare(run, first, other, "--match", "content", code=1).counts() == {"missing": 2, "extra": 1}
 
 
+def test_imap_audit(src, dst, user, run):
+    """What its guide shows, by docs/replaces.md: -m, -e, -M, -A, -B, -n, -g, -R, -u; and what it cannot tell apart, a mailbox that is not there."""
+    old, late = notes(2, date="01-Jan-2019 00:00:00 +0000"), notes(2, 40, date="01-Jan-2026 00:00:00 +0000")
+    fill(src, user, {"INBOX": old + notes(4, 10) + late, "Work": notes(2, 20), "Gone": [], "Junk": notes(1, 30)})
+    fill(dst, user, {"INBOX": notes(3, 10), "Old/Work": notes(1, 20)})
+    mapping = run.home / "map"
+    mapping.write_text("Work: Old/Work\n")
+    people = users_file(run, "%s:%s:%s:%s" % (user, PASSWORD, user, PASSWORD))
+    common = ("--match", "message-id", "--check", "none", "--map", mapping, "-x", "Junk", "--since", "01-Jan-2020", "--before", "01-Jan-2025")
+    for arguments in ((src.url(user), dst.url(user)), (where(src), where(dst), "--users", people)):
+        result = run("compare", *arguments, *common, "--show-ids", "--json", check=1)
+        missing = sorted(line["message_id"] for line in result.json if line["type"] == "difference")
+        assert missing == ["<note.13@example.org>", "<note.21@example.org>"]
+        total = next(line for line in result.json if line["type"] == "compare")
+        assert (total["missing"], total["mailboxes_missing"]) == (2, 1)
+    text = run("compare", src.url(user), dst.url(user), *common, "--show-ids", check=1).out
+    assert "<note.13@example.org>" in text and "2 messages missing" in text and "no such mailbox there" in text
+    done = compare(run, src.url(user), dst.url(user), "--map", mapping, "--count-only", "-m", "INBOX", "-m", "Work", code=1)
+    assert {name: box["missing"] for name, box in done.boxes.items()} == {"INBOX": 5, "Work": 1}
+    assert compare(run, src.url(user), dst.url(user), "--match", "header:date,subject,from", "-m", "INBOX", code=1).counts() == {"missing": 5}
+
+
 # ---- faults: unknown, never missing, never equal ----
 
+UNKNOWN = {"LOGIN": (4, 5), "EXAMINE": (3, 4), "UID FETCH": (3, 4)}
+
+
+def between(proxy, server, pair, user, side, rules, **how):  # noqa: F811
+    """The pair with a proxy at one side, and the proxy."""
+    proxied = proxy(server, rules=rules, **how)
+    return [proxied.url(user) if number == side else url for number, url in enumerate(pair)], proxied
+
+
+def never_wrong(result, codes):
+    """Nothing was lost here: so nothing is missing, and what could not be read is not said to be there."""
+    assert result.code in codes, result
+    ends = [line for line in result.json if line["type"] == "compare"]
+    for line in result.json:
+        assert not any(line.get(key) for key in ("missing", "extra", "doubled", "differing")), result
+    assert all(end["state"] == ("equal" if result.code == 0 else "unknown") for end in ends), result
+
+
+@pytest.mark.parametrize("side, command", [(0, "CAPABILITY"), (1, "LOGIN"), (0, "NAMESPACE"), (0, "LIST"), (1, "LIST"),
+                                           (0, "EXAMINE"), (1, "EXAMINE"), (0, "UID FETCH"), (1, "UID FETCH")])
+def test_refusals(pair, run, src, dst, user, proxy, side, command):
+    """NO and BAD, always: unknown, but for what a server may do without."""
+    for reply in ("NO broken", "BAD what"):
+        rules = [{"on": word, "do": "reply", "text": reply, "times": -1}
+                 for word in ((command, "SELECT") if command == "EXAMINE" else (command,))]
+        locations, used = between(proxy, (src, dst)[side], pair, user, side, rules)
+        result = run("compare", *locations, "--both", "--json", "--retries", "0")
+        asked = bool(used.commands(command))
+        never_wrong(result, UNKNOWN.get(command, (0, 3, 4)) if asked else (0,))
+        if command == "LIST":
+            assert result.code in (3, 4), result
+    text = run("compare", *locations, "--retries", "0").out
+    assert result.code == 0 or "nothing is missing" not in text
+
+
 @pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("reply", ["NO broken", "BAD what"])
-@pytest.mark.parametrize("command, code", [("EXAMINE", 3), ("UID FETCH", 3)])
-def test_refusals(pair, run, src, dst, user, proxy, side, reply, command, code):
-    rules = [{"on": command, "do": "reply", "text": reply, "times": -1}]
-    if command == "EXAMINE":    # SELECT is tried where a server takes no EXAMINE
-        rules = [{**rules[0], "match": "Work"}, {**rules[0], "match": "Work", "on": "SELECT"}]
-    between = proxy((src, dst)[side], rules=rules)
-    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
-    done = compare(run, *locations, "--both", code=code)
-    assert done.total["missing"] == done.total["extra"] == 0
-    assert done.boxes["Work/Done"]["state"] == "unknown"
-    if command == "EXAMINE":
-        assert done.boxes["INBOX"]["state"] == "equal" and done.total["mailboxes_unknown"] == 1
-    text = run("compare", *locations).out
-    assert "UNKNOWN" in text and "nothing is missing" not in text
+def test_one_mailbox_is_refused(pair, run, src, dst, user, proxy, side):
+    rules = [{"on": word, "match": "Work", "do": "reply", "text": "NO broken", "times": -1} for word in ("EXAMINE", "SELECT")]
+    locations, _ = between(proxy, (src, dst)[side], pair, user, side, rules)
+    done = compare(run, *locations, "--both", code=3)
+    assert done.boxes["Work/Done"]["state"] == "unknown" and done.boxes["INBOX"]["state"] == "equal"
+    assert done.total["mailboxes_unknown"] == 1 and done.counts() == {}
+    assert "UNKNOWN" in run("compare", *locations).out
 
 
-@pytest.mark.parametrize("side, command", itertools.product([0, 1], ["LIST", "EXAMINE", "UID FETCH"]))
-def test_cuts_are_mended(pair, run, src, dst, user, proxy, side, command):
-    if command == "LIST":    # before any work there is nothing to go on with
-        between = proxy((src, dst)[side], rules=[{"on": command, "do": "reply", "text": "NO not now", "times": -1}])
-        code = 4
-    else:
-        between = proxy((src, dst)[side], rules=[{"on": command, "do": "cut-before"}])
-        code = 0
-    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
-    result = run("compare", *locations, "--json")
-    assert result.code == code, result
-    if code:
-        assert not any(line.get("missing") or line.get("extra") for line in result.json), result
-    elif side == 1:
-        assert Compared(result).counts() == {}
+@pytest.mark.parametrize("side, command", [(0, "LIST"), (1, "EXAMINE"), (0, "UID FETCH"), (1, "UID FETCH")])
+def test_cuts(pair, run, src, dst, user, proxy, side, command):
+    """Cut before the answer and within it: once is mended, always is unknown."""
+    for how in ({"do": "cut-before"}, {"do": "cut-reply", "at": 40}):
+        for times in (1, -1):
+            locations, _ = between(proxy, (src, dst)[side], pair, user, side, [{"on": command, "times": times, **how}])
+            result = run("compare", *locations, "--json", "--retries", "1" if times == 1 else "0")
+            never_wrong(result, (0, 4) if times == 1 and command == "LIST" else (0,) if times == 1 else (3, 4))
 
 
-@pytest.mark.parametrize("side", [0, 1])
-def test_stall(pair, run, src, dst, user, proxy, side):
-    between = proxy((src, dst)[side], rules=[{"on": "UID FETCH", "do": "stall", "times": -1}])
-    locations = [between.url(user) if number == side else url for number, url in enumerate(pair)]
-    result = run("compare", *locations, "--json", "--timeout", "1s", "--retries", "1")
-    done = Compared(result)
-    assert result.code == 4 and done.total["state"] == "unknown", result
-    assert done.total["missing"] == done.total["extra"] == 0
+@pytest.mark.parametrize("side, command", [(0, "LIST"), (1, "LIST"), (0, "EXAMINE"), (1, "UID FETCH")])
+def test_stalls(pair, run, src, dst, user, proxy, side, command):
+    locations, _ = between(proxy, (src, dst)[side], pair, user, side, [{"on": command, "do": "stall", "times": -1}])
+    never_wrong(run("compare", *locations, "--json", "--timeout", "1s", "--retries", "0"), (4,))
 
 
 def test_missing_rows_are_unknown(pair, run, dst, user, proxy):
-    """A server that does not show what it counts."""
-    between = proxy(dst, rewrite=[(r"^\* 3 FETCH.*UID 3 .*$", "* OK nothing")])
-    result = run("compare", pair[0], between.url(user), "--json", "-m", "INBOX")
-    assert result.code in (0, 3), result    # it is asked again for what is left out
-    assert Compared(result).total["missing"] == 0
+    """A server that does not show what it counts, whoever asks and however often."""
+    rewrite = [(r"^\* \d+ FETCH [^\r\n]*\bUID 3[ )][^\r\n]*", "* OK nothing")]
+    locations, used = between(proxy, dst, pair, user, 1, [], rewrite=rewrite)
+    result = run("compare", *locations, "--json", "-m", "INBOX")
+    never_wrong(result, (3,))
+    assert Compared(result).counts() == {"unknown": 1}, result
+    locations, used = between(proxy, dst, [pair[1], pair[0]], user, 0, [], rewrite=rewrite)
+    result = run("compare", *locations, "--json", "-m", "INBOX", "--both")
+    assert result.code == 3 and Compared(result).counts() == {"unknown": 1}, result
 
 
 def test_unreachable(pair, run, user, dst):
@@ -334,7 +374,7 @@ def test_three(pair, run, dst, user):
     assert run("compare", *pair, pair[1], "--src-tls=none").code == 2
 
 
-@pytest.mark.parametrize("kind", ["maildir", "eml", "mbox"])
+@pytest.mark.parametrize("kind", ["maildir", "eml", "mbox", "thunderbird"])
 def test_files(pair, run, src, user, kind):
     place = "%s:%s" % (kind, run.home / "tree")
     copy(run, pair[0], place)
