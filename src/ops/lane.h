@@ -144,6 +144,9 @@ struct pass {
 	struct arena *arena, *dst_arena;
 	struct snapshot src, dst;
 	struct journal_pairs pairs;
+	struct journal_grave *
+		graves; /* of the mailbox; 0 with --recopy and where digests are of something else */
+	size_t grave_count;
 	struct uidset src_unknown, dst_unknown;
 	struct uidset flags_refused; /* at the destination */
 	uint8_t *reason;

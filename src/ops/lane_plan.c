@@ -675,6 +675,18 @@ static void log_plan(const struct pass *pass)
 		pass->work->pair.src->name, pass->src.count, pass->dst.count, text, flags);
 }
 
+/* Graves hold digests of the usual headers, of messages as they are. --recopy wants what lies there. */
+static int load_graves(struct lane *lane, struct pass *pass, struct err *err)
+{
+	const struct settings *settings = lane->run->settings;
+
+	if (!pass->work->record.id || settings->recopy || lane->transform ||
+		settings->match == MATCH_MESSAGE_ID || settings->match == MATCH_HEADER)
+		return 0;
+	return journal_graves(lane->run->journal, pass->work->record.id, pass->arena, &pass->graves,
+		&pass->grave_count, err);
+}
+
 int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
@@ -697,7 +709,7 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 	report_unknown(lane, pass);
 
 	make_policy(lane, pass);
-	if (select_extra(lane, pass, err) < 0)
+	if (select_extra(lane, pass, err) < 0 || load_graves(lane, pass, err) < 0)
 		return -1;
 	input = (struct plan_input){
 		.flags = lane->flags,
@@ -706,6 +718,8 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		.src_reason = pass->reason,
 		.dst_reason = pass->dst_reason,
 		.pairs = &pass->pairs,
+		.graves = pass->graves,
+		.grave_count = pass->grave_count,
 		.policy = &pass->policy,
 		/* changed messages have other sizes */
 		.baseline = lane->transform ? 0 : work->record.baseline,

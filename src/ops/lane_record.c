@@ -170,6 +170,20 @@ static int record_lost(
 		lane->run->journal, pass->work->record.id, action->src_uid, JOURNAL_REFUSED, err);
 }
 
+/* Deleted at the destination by its owner. One that was known by its grave has a UID of today now. */
+static int put_gone(
+	struct lane *lane, struct pass *pass, const struct plan_action *action, struct err *err)
+{
+	struct journal_pair pair = { .src_uid = action->src_uid, .status = JOURNAL_GONE_DST };
+
+	if (action->grave == 0)
+		return journal_set_status(lane->run->journal, pass->work->record.id,
+			action->src_uid, JOURNAL_GONE_DST, err);
+	pair.header = pass->graves[action->grave - 1].header;
+	pair.size = pass->graves[action->grave - 1].size;
+	return journal_put_pair(lane->run->journal, pass->work->record.id, &pair, err);
+}
+
 /* Kept, adopted and gone pairs: counted, and written down where the journal does not know it yet. */
 static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 {
@@ -202,8 +216,7 @@ static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 			}
 			tally->gone_dst++;
 			if (action->record)
-				rc = journal_set_status(lane->run->journal, pass->work->record.id,
-					action->src_uid, JOURNAL_GONE_DST, err);
+				rc = put_gone(lane, pass, action, err);
 			break;
 		case PLAN_GONE_SRC:
 			if (action->record)

@@ -306,7 +306,10 @@ static void fill_action(struct plan *plan, size_t row, struct plan_action *actio
 		fill_adopt(plan, row, action, PROOF_CONTENT);
 		break;
 	case FATE_GONE:
-		action->record = plan->in.pairs->status[pair] != JOURNAL_GONE_DST;
+		if (pair >= plan->in.pairs->count)
+			action->grave = (uint32_t)(pair - plan->in.pairs->count + 1);
+		action->record =
+			action->grave != 0 || plan->in.pairs->status[pair] != JOURNAL_GONE_DST;
 		break;
 	case FATE_UNKNOWN:
 		break;
@@ -395,7 +398,7 @@ void plan_finish(struct plan *plan, bool newest_first)
 		plan->base[i] = flags_parse(plan->in.flags, span_of(pairs->flag_text[i]));
 	/* Of the pairs only those without a source message need an action of their own. */
 	for (size_t row = 0; row < plan->in.src->count; row++)
-		room -= plan->src_pair[row] != PLAN_NONE;
+		room -= plan->src_pair[row] < pairs->count;
 	plan->action = mem_array(room + pairs->count + 1, sizeof(*plan->action));
 	add_actions(plan, 1u << PLAN_KEEP | 1u << PLAN_ADOPT);
 	start = plan->count;

@@ -6,7 +6,7 @@
  *	2. by digest    what is left on both sides: equal header digest and equal size, as a multiset
  *	3. by content   where sizes or multiplicities differ, or no Message-ID tells: the bodies decide
  *
- * What stays unmatched at the source is copied. N identical messages stay N. With policy.extra, what is at the destination and certainly no
+ * What stays unmatched at the source is copied, unless it lies in a grave. N identical messages stay N. With policy.extra, what is at the destination and certainly no
  * copy of any source message, selected or not, is EXTRA (plan_extra.c).
  *
  * Owner: the lane. Lifetime: plan_free(). Threads: one at a time.
@@ -52,6 +52,12 @@ struct plan_input {
 	const uint8_t *src_reason; /* enum select_reason a row of src; NULL = all selected */
 	const uint8_t *dst_reason; /* likewise of dst: only what is selected can be EXTRA */
 	const struct journal_pairs *pairs; /* may be NULL */
+	/*
+	 * As journal_graves() gives them: of messages that their owner deleted at the destination, when the source's UIDs were others. A source message that no step
+	 * finds there, with a Message-ID and the header digest and size of one, is PLAN_GONE_DST; each is for one message.
+	 */
+	const struct journal_grave *graves;
+	size_t grave_count;
 	const struct plan_policy *policy;
 	/* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
 	uint32_t baseline;
@@ -82,7 +88,12 @@ struct plan_action {
 	/* the journal has to learn it: new pair, other flags than recorded, newly gone */
 	bool record : 1;
 	/* 0 = none. KEEP without dst_uid: recorded as stored, its UID could not be found out; flags are those recorded, and it is not proven to be there now. GONE_SRC: only if no other message is paired with it. */
-	uint32_t src_uid, dst_uid;
+	uint32_t src_uid;
+	union {
+		uint32_t dst_uid;
+		uint32_t
+			grave; /* GONE_DST: the place in plan_input.graves + 1; 0 = it has a recorded pair */
+	};
 	flags_t src_flags; /* now at the source */
 	/* for COPY: what to store; else: what the destination has after this action */
 	flags_t dst_flags;

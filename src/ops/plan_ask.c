@@ -145,10 +145,11 @@ bool plan_wants_digests(
 		mark_candidates(plan);
 	if (both_sides(plan))
 		ask_digests(plan, arena, src, dst);
-	else if (!plan->policy.extra)
+	else if (!plan->policy.extra && plan->in.grave_count == 0)
 		return false;
 	if (plan->policy.extra)
 		plan_ask_extra(plan, arena, src, dst);
+	plan_ask_graves(plan, arena, src);
 	if (src->count == 0 && dst->count == 0) {
 		if (plan->rounds++ == 0) /* all known already */
 			plan_by_digest(plan);
@@ -273,4 +274,5 @@ void plan_settle(struct plan *plan)
 	}
 	mem_free(left.all.size);
 	mem_free(left.blind.size);
+	plan_bury(plan);
 }

@@ -49,7 +49,7 @@ struct plan {
 	flags_t *base; /* a set for each text of in.pairs */
 	uint8_t *src_state, *dst_state;
 	uint32_t *src_dst; /* destination row */
-	uint32_t *src_pair; /* index in in.pairs */
+	uint32_t *src_pair; /* index in in.pairs; from its count on, a grave */
 	bool sizes_differ; /* a pair's sizes: then they are no evidence between these two servers */
 	bool unexplained; /* by a scan by sizes: a size only the destination has, in a group */
 	/* The source was scanned by size only; had to be scanned in full after all. */
@@ -105,6 +105,13 @@ void plan_ask_extra(
 	struct plan *plan, struct arena *arena, struct uidset *src_set, struct uidset *dst_set);
 /* After plan_settle(): claims what is extra. Returns how many. */
 size_t plan_mark_extra(struct plan *plan);
+
+/* plan_grave.c */
+
+/* Asks for the digests of fresh messages that may lie in a grave. */
+void plan_ask_graves(struct plan *plan, struct arena *arena, struct uidset *src_set);
+/* Of what plan_settle() found to be missing. */
+void plan_bury(struct plan *plan);
 
 /* Puts a row into the set of those whose digest is asked for. */
 void plan_ask(const struct snapshot *snapshot, size_t row, uint8_t *state, struct arena *arena,

@@ -325,12 +325,16 @@ int journal_mailboxes(struct journal *journal, struct arena *arena, struct journ
 
 static int forget_pairs(struct journal *journal, int64_t mailbox, struct err *err)
 {
+	static const enum journal_sql steps[] = { SQL_GRAVE_DIG, SQL_PAIR_DROP_ALL,
+		SQL_MAILBOX_STALE };
+
 	os_point("journal forget");
-	db_bind_i64(journal->sql[SQL_PAIR_DROP_ALL], 1, mailbox);
-	db_bind_i64(journal->sql[SQL_MAILBOX_STALE], 1, mailbox);
-	if (journal_run(journal, SQL_PAIR_DROP_ALL, err) < 0)
-		return -1;
-	return journal_run(journal, SQL_MAILBOX_STALE, err);
+	for (size_t i = 0; i < countof(steps); i++) {
+		db_bind_i64(journal->sql[steps[i]], 1, mailbox);
+		if (journal_run(journal, steps[i], err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err)

@@ -47,8 +47,8 @@ struct journal_mailbox {
 };
 
 /*
- * What is recorded of a pair belongs to its two UIDVALIDITYs. A mailbox put with another one than recorded loses its pairs in the same transaction;
- * 0 keeps the one recorded. Baseline, doubt and selection are kept for each direction; a put that changes any uidvalidity, uidnext, modseq or message
+ * What is recorded of a pair belongs to its two UIDVALIDITYs. A mailbox put with another one than recorded loses its pairs in the same transaction,
+ * and of tombstones a grave stays; 0 keeps the one recorded. Baseline, doubt and selection are kept for each direction; a put that changes any uidvalidity, uidnext, modseq or message
  * count clears the selection of the other direction, for which those numbers no longer prove anything.
  */
 enum journal_status {
@@ -81,6 +81,12 @@ struct journal_pairs {
 	size_t flag_texts;
 };
 
+/* A tombstone whose UIDs mean nothing any more: what is known of the message. */
+struct journal_grave {
+	struct digest128 header;
+	uint64_t size; /* RFC822.SIZE as the source claimed it */
+};
+
 /*
  * Opens or creates DIR/HASH.db for the two identities; DIR is made 0700. "state is locked by another run (pid N)", disk full, damaged or newer file: ERR_LOCAL.
  * dir NULL: a journal in memory that forgets everything (--state none).
@@ -101,10 +107,13 @@ int journal_mailboxes(struct journal *journal, struct arena *arena, struct journ
 /* Inserts or updates by (src_name, dst_name), sets mailbox->id; durable tells whether it must be on disk before the call returns. */
 int journal_put_mailbox(struct journal *journal, struct journal_mailbox *mailbox, bool durable,
 	struct err *err) MUST_CHECK;
-/* Forgets the pairs of a mailbox and its UIDVALIDITYs (they changed): pairs are adopted again by digest. */
+/* Forgets the pairs of a mailbox and its UIDVALIDITYs (they changed): pairs are adopted again by digest. Tombstones become graves. */
 int journal_forget_pairs(struct journal *journal, int64_t mailbox, struct err *err) MUST_CHECK;
 int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena,
 	struct journal_pairs *out, struct err *err) MUST_CHECK;
+/* Those of messages that were deleted at the destination; memory of the arena; sorted by header, then size. A JOURNAL_GONE_DST pair put with both takes one away. */
+int journal_graves(struct journal *journal, int64_t mailbox, struct arena *arena,
+	struct journal_grave **out, size_t *count_out, struct err *err) MUST_CHECK;
 /* How many pairs of each enum journal_status; one pass over them. */
 int journal_count(struct journal *journal, int64_t mailbox, uint64_t counts[JOURNAL_REFUSED + 1],
 	struct err *err) MUST_CHECK;

@@ -36,6 +36,9 @@ static const char *const schema[] = {
 	"CREATE TABLE spent(hour INTEGER PRIMARY KEY, octets INTEGER NOT NULL) STRICT;",
 	"ALTER TABLE mailbox ADD COLUMN doubt_a INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE mailbox ADD COLUMN doubt_b INTEGER NOT NULL DEFAULT 0;",
+	"CREATE TABLE grave(mailbox INTEGER NOT NULL, status INTEGER NOT NULL, head_digest BLOB NOT NULL,"
+	" size INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX grave_mailbox ON grave(mailbox, status, head_digest, size);",
 };
 
 /* $ is the letter of the source's side, @ that of the destination's. baseline_b, doubt_b and selection_b are those of copying towards b. */
@@ -99,6 +102,14 @@ static const struct {
 	{ SQL_PAIR_DROP_ONE, "DELETE FROM pair WHERE mailbox = ?1 AND uid_$ = ?2 AND uid_@ = ?3" },
 	{ SQL_PAIR_DROP_ALL, "DELETE FROM pair WHERE mailbox = ?1" },
 	{ SQL_PAIR_STATUS, "UPDATE pair SET status = ?3 WHERE mailbox = ?1 AND uid_$ = ?2" },
+	{ SQL_GRAVE_DIG, "INSERT INTO grave(mailbox, status, head_digest, size)"
+			 " SELECT mailbox, status, head_digest, size FROM pair WHERE mailbox = ?1"
+			 " AND status IN (1, 2) AND size > 0 AND head_digest IS NOT NULL" },
+	{ SQL_GRAVE_LIST,
+		"SELECT head_digest, size FROM grave WHERE mailbox = ?1 AND status = ?2" },
+	{ SQL_GRAVE_FILL,
+		"DELETE FROM grave WHERE rowid = (SELECT rowid FROM grave WHERE mailbox = ?1"
+		" AND status = ?2 AND head_digest = ?3 AND size = ?4 LIMIT 1)" },
 	{ SQL_FLAGS_FIND, "SELECT id FROM flagset WHERE text = ?1" },
 	{ SQL_FLAGS_ADD, "INSERT INTO flagset(text) VALUES(?1)" },
 	{ SQL_FLAGS_TEXT, "SELECT text FROM flagset WHERE id = ?1" },

@@ -162,6 +162,20 @@ static void bind_digest(struct db_statement *statement, int index, const struct 
 		db_bind_text(statement, index, NULL);
 }
 
+/* A message that lies in a grave has a UID again, and its tombstone. */
+static int fill_grave(struct journal *journal, const struct record *record, struct err *err)
+{
+	struct db_statement *fill = journal->sql[SQL_GRAVE_FILL];
+
+	if (record->status != JOURNAL_GONE_DST || !digest128_known(record->header))
+		return 0;
+	db_bind_i64(fill, 1, record->mailbox);
+	db_bind_u64(fill, 2, turn_status(journal, JOURNAL_GONE_DST));
+	bind_digest(fill, 3, &record->header);
+	db_bind_u64(fill, 4, record->size);
+	return db_step(fill, err);
+}
+
 int journal_write_pair(struct journal *journal, const struct record *record, struct err *err)
 {
 	struct db_statement *put = journal->sql[SQL_PAIR_PUT];
@@ -170,7 +184,7 @@ int journal_write_pair(struct journal *journal, const struct record *record, str
 
 	if (intern_flags(journal, texts + record->src_flags, &src_flags, err) < 0 ||
 		intern_flags(journal, texts + record->dst_flags, &dst_flags, err) < 0 ||
-		make_way(journal, record, err) < 0)
+		make_way(journal, record, err) < 0 || fill_grave(journal, record, err) < 0)
 		return -1;
 	db_bind_i64(put, 1, record->mailbox);
 	db_bind_u64(put, 2, record->src_uid);
@@ -448,6 +462,67 @@ int journal_pairs(struct journal *journal, int64_t mailbox, struct arena *arena,
 	int rc = journal_flush(journal, err);
 	if (rc == 0)
 		rc = load_pairs(journal, mailbox, arena, out, err);
+	pthread_mutex_unlock(&journal->db_lock);
+	return rc;
+}
+
+static int read_grave(struct journal *journal, struct journal_grave *out, struct err *err)
+{
+	struct db_statement *list = journal->sql[SQL_GRAVE_LIST];
+	const struct span blob = db_blob(list, 0);
+
+	if (blob.len != sizeof(out->header))
+		return db_damaged(journal->db, err);
+	memcpy(&out->header, blob.data, sizeof(out->header));
+	out->size = db_u64(list, 1);
+	return 0;
+}
+
+static int compare_graves(const void *a, const void *b)
+{
+	const struct journal_grave *x = a, *y = b;
+	const int order = digest128_compare(x->header, y->header);
+
+	return order ? order : x->size < y->size ? -1 : x->size > y->size;
+}
+
+static int load_graves(struct journal *journal, int64_t mailbox, struct arena *arena,
+	struct journal_grave **out, size_t *count_out, struct err *err)
+{
+	struct db_statement *list = journal->sql[SQL_GRAVE_LIST];
+	struct journal_grave *graves = NULL;
+	size_t count = 0, room = 0;
+	int rc;
+
+	db_bind_i64(list, 1, mailbox);
+	db_bind_u64(list, 2, turn_status(journal, JOURNAL_GONE_DST));
+	while ((rc = db_step(list, err)) > 0) {
+		if (count == room) {
+			graves = arena_grow(
+				arena, graves, room, room ? 2 * room : 16, sizeof(*graves));
+			room = room ? 2 * room : 16;
+		}
+		rc = read_grave(journal, &graves[count++], err);
+		if (rc < 0)
+			break;
+	}
+	db_reset(list);
+	if (rc < 0)
+		return -1;
+	if (count > 1)
+		qsort(graves, count, sizeof(*graves), compare_graves);
+	*out = graves;
+	*count_out = count;
+	return 0;
+}
+
+int journal_graves(struct journal *journal, int64_t mailbox, struct arena *arena,
+	struct journal_grave **out, size_t *count_out, struct err *err)
+{
+	pthread_mutex_lock(&journal->db_lock);
+	int rc = journal_flush(journal, err);
+	if (rc == 0)
+		rc = load_graves(journal, mailbox, arena, out, count_out, err);
 	pthread_mutex_unlock(&journal->db_lock);
 	return rc;
 }

@@ -200,6 +200,26 @@ def test_uidvalidity_changed(run, user, side):
         assert (again.copied, again.there_by_record) == (0, 6)
 
 
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_deleted_there_before_uidvalidity_changed(run, user, side):
+    """What its owner deleted at the destination stays deleted, whatever the numbers are; --recopy wants it back."""
+    a, b = fakes()
+    with a, b:
+        copy(run, a.url(user), b.url(user))
+        del b.boxes["INBOX"].messages[1:3]
+        assert copy(run, a.url(user), b.url(user)).copied == 0
+        for changes in (1, 2):
+            box = (a if side == "source" else b).boxes["INBOX"]
+            box.uidvalidity += 1
+            for i, message in enumerate(box.messages):
+                message.uid = 100 * changes + i
+            box.uidnext = 200 + 100 * changes
+            for _ in range(2):
+                report = copy(run, a.url(user), b.url(user))
+                assert (report.copied, len(b.messages())) == (0, 4)
+        assert copy(run, a.url(user), b.url(user), "--recopy").copied == 2
+
+
 def test_another_account_behind_the_same_name(run, user):
     """The same UIDVALIDITY and UIDs, other mail: sizes tell."""
     a, b = fakes()

@@ -317,6 +317,74 @@ static void test_uidvalidity(void **state)
 	arena_free(arena);
 }
 
+static void put_tombstone(struct journal *journal, int64_t box, uint32_t uid, uint64_t seed,
+	enum journal_status status)
+{
+	const struct journal_pair pair = { .src_uid = uid,
+		.dst_uid = status == JOURNAL_GONE_SRC ? uid : 0,
+		.size = 100 + seed,
+		.header = { { seed, 1 } },
+		.status = status };
+
+	assert_int_equal(journal_put_pair(journal, box, &pair, NULL), 0);
+}
+
+static size_t count_graves(
+	struct journal *journal, struct arena *arena, int64_t box, struct journal_grave **out)
+{
+	size_t count = 99;
+
+	assert_int_equal(journal_graves(journal, box, arena, out, &count, NULL), 0);
+	return count;
+}
+
+/* What was deleted at one side is remembered when UIDs mean nothing any more, for the direction it was deleted in. */
+static void test_graves(void **state)
+{
+	struct arena *arena = arena_new();
+	struct journal *journal = open_pair("a", "b");
+	struct journal_mailbox box = {
+		.src_name = "x", .dst_name = "x", .src_uidvalidity = 5, .dst_uidvalidity = 6
+	};
+	struct journal_grave *graves;
+
+	(void)state;
+	assert_int_equal(journal_put_mailbox(journal, &box, false, NULL), 0);
+	put_tombstone(journal, box.id, 2, 9, JOURNAL_GONE_DST);
+	put_tombstone(journal, box.id, 3, 7, JOURNAL_GONE_DST);
+	put_tombstone(journal, box.id, 4, 7, JOURNAL_GONE_DST);
+	put_tombstone(journal, box.id, 5, 3, JOURNAL_GONE_SRC);
+	put_tombstone(journal, box.id, 6, 0, JOURNAL_GONE_DST);
+	/* Header not known: no grave. */
+	put(journal, box.id, 1, 1, "");
+	assert_int_equal(journal_set_status(journal, box.id, 1, JOURNAL_GONE_DST, NULL), 0);
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 0);
+
+	box.src_uidvalidity = 50;
+	assert_int_equal(journal_put_mailbox(journal, &box, false, NULL), 0);
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 4);
+	for (size_t i = 1; i < 4; i++)
+		assert_true(digest128_compare(graves[i - 1].header, graves[i].header) <= 0);
+
+	/* Known again, under the UID of today: one grave less, also of two alike. */
+	put_tombstone(journal, box.id, 70, 7, JOURNAL_GONE_DST);
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 3);
+	put_tombstone(journal, box.id, 71, 12345, JOURNAL_GONE_DST); /* from no grave */
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 3);
+	close_good(journal);
+
+	journal = open_pair("b", "a");
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 1);
+	assert_int_equal(graves[0].size, 103);
+	assert_int_equal(journal_forget_pairs(journal, box.id, NULL), 0); /* buried once more */
+	close_good(journal);
+	journal = open_pair("a", "b");
+	assert_int_equal(count_graves(journal, arena, box.id, &graves), 5);
+	assert_int_equal(count_graves(journal, arena, box.id + 1, &graves), 0);
+	close_good(journal);
+	arena_free(arena);
+}
+
 static void assert_mode(const char *name, mode_t mode)
 {
 	struct stat st;
@@ -412,7 +480,8 @@ static void test_older_schema(void **state)
 	struct db *db = db_open(path, &err);
 	assert_int_equal(db_exec(db,
 				 "ALTER TABLE mailbox DROP COLUMN doubt_a;"
-				 "ALTER TABLE mailbox DROP COLUMN doubt_b; PRAGMA user_version = 1",
+				 "ALTER TABLE mailbox DROP COLUMN doubt_b; DROP TABLE grave;"
+				 "PRAGMA user_version = 1",
 				 &err),
 		0);
 	db_close(db);
@@ -777,6 +846,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_both_directions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mailboxes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_uidvalidity, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_graves, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_older_schema, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sizes_stay, set_up, tear_down),

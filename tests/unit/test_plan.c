@@ -43,6 +43,8 @@ struct scene { /* one case */
 	uint8_t pair_status[ROWS];
 	const char *flag_text[2 * ROWS];
 	size_t pairs, texts;
+	struct journal_grave grave[ROWS];
+	size_t graves;
 	char expected[16384]; /* lines */
 };
 
@@ -219,7 +221,7 @@ static void play(struct player *player)
 		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
 		scene->flag_text, scene->texts };
 	struct plan_input input = { player->flags, &src, &dst, reason, dst_reason, &pairs,
-		&scene->policy, scene->baseline };
+		scene->grave, scene->graves, &scene->policy, scene->baseline };
 	struct plan *plan;
 
 	if (!player->started)
@@ -390,6 +392,22 @@ static void read_pair(struct player *player, char **word, size_t count)
 	}
 }
 
+/* Put where the order wants it. */
+static void read_grave(struct player *player, char **word, size_t count)
+{
+	struct scene *scene = &player->scene;
+	struct journal_grave grave = { .size = 100 };
+	size_t at = scene->graves++;
+
+	assert_true(count >= 2 && at < ROWS);
+	grave.header = name_digest("head", word[1]);
+	if (count > 2)
+		grave.size = number(player, word[2]);
+	for (; at > 0 && digest128_compare(scene->grave[at - 1].header, grave.header) > 0; at--)
+		scene->grave[at] = scene->grave[at - 1];
+	scene->grave[at] = grave;
+}
+
 static void read_line(struct player *player, char *line)
 {
 	struct scene *scene = &player->scene;
@@ -414,6 +432,8 @@ static void read_line(struct player *player, char *line)
 		read_policy(player, word, count);
 	} else if (strcmp(word[0], "pair") == 0) {
 		read_pair(player, word, count);
+	} else if (strcmp(word[0], "grave") == 0) {
+		read_grave(player, word, count);
 	} else {
 		size_t len = strlen(scene->expected);
 
@@ -685,8 +705,8 @@ static struct result run_plan(struct world *world)
 		scene->flag_text, scene->texts };
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
-	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, &scene->policy,
-		scene->baseline };
+	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, NULL, 0,
+		&scene->policy, scene->baseline };
 	struct uidset src_set, dst_set;
 	struct result result = { 0 };
 
@@ -1053,7 +1073,7 @@ static void plan_many(enum likeness likeness, struct journal_pairs *pairs, size_
 	const char *what)
 {
 	struct many many = { .flags = flag_table_new(), .arena = arena_new() };
-	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, NULL, pairs,
+	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, NULL, pairs, NULL, 0,
 		&many.policy, 0 };
 	struct uidset src_set, dst_set;
 	size_t adopted = 0;
@@ -1115,8 +1135,8 @@ static void test_nothing(void **state)
 			struct arena *arena = arena_new();
 			struct plan_policy policy = { .match = MATCH_HEADER };
 			struct snapshot src, dst;
-			struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, &policy,
-				0 };
+			struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, NULL, 0,
+				&policy, 0 };
 			struct uidset src_set, dst_set;
 			struct plan *plan;
 
@@ -1149,7 +1169,7 @@ static void test_unasked(void **state)
 	struct flag_table *flags = flag_table_new();
 	struct plan_policy policy = { 0 };
 	struct snapshot src, dst;
-	struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, &policy, 0 };
+	struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, NULL, 0, &policy, 0 };
 	struct plan *plan;
 
 	(void)state;
