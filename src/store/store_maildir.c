@@ -404,30 +404,64 @@ static int maildir_remove(struct store *base, const char *name, struct err *err)
 
 /* ---- renaming ---- */
 
-/* The folder itself and, where they are directories beside it, those below it. */
-static int rename_folders(struct store_maildir *store, const char *from, const char *to,
-	struct arena *arena, struct err *err)
+struct folder_move {
+	const char *from, *to; /* mailboxes */
+	const char *from_path;
+	char *to_path;
+};
+
+/* The folder and those below it; it comes last, so that a rename that was killed is repeated by the same call. */
+static int plan_rename(struct store_maildir *store, const char *from, const char *to,
+	struct arena *arena, struct folder_move **out, size_t *count_out, struct err *err)
 {
+	struct folder_move self = { .from = NULL };
 	struct maildir_tree tree;
+	size_t count = 0;
 
 	if (maildir_tree_read(store->root, store->style.layout, arena, &tree, err) < 0)
 		return -1;
+	*out = arena_array(arena, tree.count + 1, sizeof(**out));
 	for (size_t i = 0; i < tree.count; i++) {
 		const char *name =
 			maildir_folder_display(&store->style, span_of(tree.path[i]), arena);
-		const char *renamed;
+		struct folder_move move = { .from = name, .from_path = tree.path[i] };
 		bool changed;
-		char *path;
 
 		if (tree.path[i][0] == '\0' || !mailbox_below(from, name))
 			continue;
-		renamed = arena_print(arena, "%s%s", to, name + strlen(from));
-		if (maildir_path_of(store, renamed, arena, &path, &changed, err) < 0)
+		move.to = arena_print(arena, "%s%s", to, name + strlen(from));
+		if (maildir_path_of(store, move.to, arena, &move.to_path, &changed, err) < 0)
 			return -1;
+		if (maildir_is_folder(store->root, move.to_path))
+			return err_set(err, ERR_MAILBOX, "mailbox %s exists already", move.to);
+		if (strcmp(name, from) == 0)
+			self = move;
+		else
+			(*out)[count++] = move;
+	}
+	if (self.from != NULL)
+		(*out)[count++] = self;
+	*count_out = count;
+	return 0;
+}
+
+/* Where those below it are directories beside it, each has to be renamed. */
+static int rename_folders(struct store_maildir *store, const char *from, const char *to,
+	struct arena *arena, struct err *err)
+{
+	struct folder_move *move;
+	size_t count;
+
+	if (plan_rename(store, from, to, arena, &move, &count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
 		if (store->style.layout == MAILDIR_PLUSPLUS &&
-			os_renameat_new(store->root, tree.path[i], store->root, path) < 0)
-			return err_set_errno(err, ERR_MAILBOX, "cannot rename it to %s", renamed);
-		if (ledger_rename(store->ledger, name, renamed, err) < 0)
+			os_renameat_new(
+				store->root, move[i].from_path, store->root, move[i].to_path) < 0)
+			return err_set_errno(
+				err, ERR_MAILBOX, "cannot rename it to %s", move[i].to);
+		os_point("maildir-folder-renamed");
+		if (ledger_rename(store->ledger, move[i].from, move[i].to, err) < 0)
 			return -1;
 	}
 	return maildir_sync_dir(store->root, to, err);

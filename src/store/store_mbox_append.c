@@ -324,6 +324,15 @@ static int put_message(struct mbox_append *append, struct pending *pending, stru
 	return spool_add(append->group, SPAN("\n"), err);
 }
 
+/* None of it is stored: its results say so. */
+static void forget_group(struct mbox_append *append)
+{
+	append->count = 0;
+	append->group_octets = 0;
+	spool_clear(append->group);
+	spool_clear(append->packed);
+}
+
 static int commit(struct mbox_append *append, struct err *err);
 
 int mbox_append_end(struct store *base, struct err *err)
@@ -363,8 +372,13 @@ int mbox_append_end(struct store *base, struct err *err)
 	(void)file_results_add(&append->results, append->token);
 	pending->result = append->results.count - 1;
 	append->begun++;
-	if (put_message(append, pending, err) < 0)
+	if (put_message(append, pending, err) < 0) {
+		/* its front stands in the group already: with it, all that is not committed goes */
+		mbox_facts_reset(append->facts);
+		forget_group(append);
+		forget_message(append);
 		return -1;
+	}
 	forget_message(append);
 	if (append->group_octets >= GROUP_OCTETS || append->count >= GROUP_MESSAGES)
 		return commit(append, err);
@@ -385,14 +399,6 @@ bool mbox_append_cancel(struct store *base)
 }
 
 /* ---- the group ---- */
-
-static void forget_group(struct mbox_append *append)
-{
-	append->count = 0;
-	append->group_octets = 0;
-	spool_clear(append->group);
-	spool_clear(append->packed);
-}
 
 /* Rows and the note of what is going to be written, durable. */
 static int announce(struct mbox_append *append, uint64_t octets, struct err *err)

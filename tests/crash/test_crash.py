@@ -86,9 +86,11 @@ def lab(src, dst, tmp_path_factory):
 
 
 def sampled(count, most):
-    """1…count, or `most` of them, evenly, the ends among them."""
+    """1…count, or `most` of them, evenly, the ends among them (of one: the middle)."""
     if count <= most:
         return list(range(1, count + 1))
+    if most == 1:
+        return [(count + 1) // 2]
     return sorted({1 + round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
