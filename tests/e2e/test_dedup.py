@@ -157,8 +157,10 @@ def test_move(box, run, user, proxy, hide):
     moved = witness.read(box, user).mailboxes[target]
     assert len(moved) == 5 and not any("\\deleted" in m.flags for m in moved)
     assert dedup(run, door.url(user), "--move-to", target)["selected"] == 0
+    load.store(box, user, "Box", "2", "+", ["\\Answered"])
     end = dedup(run, door.url(user), "--move-to", target, "--across")
     assert end["done"] == 11 and all(copy[0] == "Box" for copy, _ in end["copies"])
+    assert flags_of(box, user)[6] == {"\\Answered"}     # across, too
 
 
 def test_without_uidplus(box, run, user, proxy):
