@@ -404,3 +404,63 @@ def test_many_users_in_little_memory(run, user, soak):
                                  "--retries=0", "--state=none", "-j8", env={"ASAN_OPTIONS": "quarantine_size_mb=1:detect_leaks=0"})
         assert code == 4
     assert (most[many] - most[few]) / (many - few) < 4096, most
+
+
+def test_pop3_and_files(servers, dst, run, names, tmp_path):
+    """POP3 to IMAP, IMAP to Maildirs, Maildirs to mbox files, these back to IMAP: a row for each user, and one who fails each time stops nobody."""
+    people = names(4)
+    pop = servers(Dovecot, instance="pop3", format="maildir", pop3=True)
+    fill(pop, people, 3)
+
+    def lines(wrong, target=""):
+        return users_file(run, *("%s:%s:%s:%s" % (escape(name), "wrong" if i == wrong == 1 else PASSWORD, escape(name + target),
+                                                  "wrong" if i == wrong else PASSWORD) for i, name in enumerate(people)))
+
+    def carry(path, source, target, wrong, code, left=3):
+        report = copy_users(run, path, source, target, code=code)
+        assert report.codes() == {key: code if people[wrong] in key else 0 for key in report.of} and len(report.of) == 4, report.result
+        assert report.end["copied"] == 3 * left and report.end["users_failed"] == 1
+        again = copy_users(run, path, source, target, code=code)
+        assert again.end["copied"] == 0 and again.end["there_by_record"] == 3 * left
+        return report
+
+    # The layout of pop3toimap is read by test_layouts; this one says what is wrong for whom.
+    carry(lines(1), "pop3://%%u@127.0.0.1:%d?tls=none" % pop.pop3_port, where(dst), 1, 5)
+    copy_users(run, lines(None), "pop3://%%u@127.0.0.1:%d?tls=none" % pop.pop3_port, where(dst))
+    (tmp_path / "maildirs").mkdir()
+    (tmp_path / "maildirs" / people[2]).write_text("a file where a directory is wanted")
+    plain = users_file(run, *(escape(name) + ":" + PASSWORD for name in people))
+    carry(plain, where(dst), "maildir:%s/maildirs/%%u" % tmp_path, 2, 7)
+    (tmp_path / "maildirs" / people[2]).unlink()
+    copy_users(run, plain, where(dst), "maildir:%s/maildirs/%%u" % tmp_path)
+    assert sorted(path.name for path in (tmp_path / "maildirs").iterdir()) == sorted(people)
+    nobody = users_file(run, *map(escape, people))
+    copy_users(run, nobody, "maildir:%s/maildirs/%%u" % tmp_path, "mbox:%s/mboxes/%%u" % tmp_path)
+    carry(lines(3, "back"), "mbox:%s/mboxes/%%u" % tmp_path, where(dst), 3, 5)
+    for name in people[:3]:
+        found = witness.diff(witness.read(pop, name), witness.read(dst, name + "back"), flags=False, dates=False, subscriptions=False)
+        assert found == [], name
+
+
+HOSTILE = ["../x", "a/b", "/etc", "..\\x", "-rf", "~root", "a b", "%2e%2e", "...", "con", "*", "Ä", "x" * 250]
+
+
+def test_hostile_names_in_paths(run, tmp_path):
+    """Whatever a user is called, his files are in the one directory that %u makes of it."""
+    (tmp_path / "from" / "INBOX").mkdir(parents=True)
+    (tmp_path / "from" / "INBOX" / "1").write_bytes(note(1).body)
+    outside = sorted(path.name for path in tmp_path.iterdir())
+    for kind in ("maildir", "mbox", "eml"):
+        path = users_file(run, *("%s::%s::source=eml:%s" % (escape(name), escape(name), tmp_path / "from") for name in HOSTILE))
+        result = run("copy", "--users", path, "-", "%s:%s/to/%s/%%u" % (kind, tmp_path, kind), "--json", "-j1", check=0)
+        assert Reports(result).end["copied"] == len(HOSTILE)
+        made = sorted(path.name for path in (tmp_path / "to" / kind).iterdir())
+        assert made == sorted(name.replace("/", "%2F").replace("%2e", "%252e") for name in HOSTILE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(outside + ["to"])
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["eml", "maildir", "mbox"]
+    for bad in ("..", ".", "a\x01b", "a\x1b[31mb", "a\0b", "a\x7fb", "x\u0085y"):
+        path = users_file(run, "good::good::source=eml:%s" % (tmp_path / "from"), "%s::x::source=eml:%s" % (bad, tmp_path / "from"),
+                          "x::%s::source=eml:%s" % (bad, tmp_path / "from"))
+        result = run("copy", "--users", path, "-", "maildir:%s/bad/%%u" % tmp_path, check=2)
+        assert ":2: " in result.err or ":3: " in result.err, result
+        assert "\x1b" not in result.err and not (tmp_path / "bad").exists(), result
