@@ -91,6 +91,7 @@ def test_what_replaces_old_options_exists(run):
     everywhere = options_of(run("--help", check=0).out)
     letters = set(re.findall(r"^  -(\w), ", "".join(run(*words, check=0).out for words in (["--help"], ["copy", "--help"])), re.M))
     rows = list(replaced())
+    assert {row[0] for row in rows} == set(re.findall(r"(?m)^## (.*)$", (TOP / "docs" / "replaces.md").read_text()))
     assert len(rows) > 150
     for heading, commands, old, here, remark in rows:
         assert here or remark, (heading, old)
