@@ -9,7 +9,8 @@
 
 #define KEY_FILE_MAX 65536
 
-/* A passphrase is nobody's to type here: the key is refused. */
+/* A passphrase is nobody's to type here: the key is refused. The type is OpenSSL's pem_password_cb. */
+/* NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_passphrase(char *text, int size, int writing, void *context)
 {
 	(void)text;

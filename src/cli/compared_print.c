@@ -192,20 +192,35 @@ static const char *unknowns(const struct shown *shown, const struct comparison_o
 	return *text ? text : "some mailboxes";
 }
 
+/* A proof by fewer headers is weaker, and says so. */
+static const char *proof_text(enum match_by match, unsigned proof)
+{
+	if (proof == PROOF_CONTENT)
+		return "by content";
+	if (proof == PROOF_RECORD)
+		return "by record";
+	switch (match) {
+	case MATCH_MESSAGE_ID:
+		return proof == PROOF_DIGEST ? "by Message-ID and size" : "by Message-ID alone";
+	case MATCH_HEADER:
+		return proof == PROOF_DIGEST ? "by the headers named and size"
+					     : "by the headers named alone";
+	case MATCH_AUTO:
+	case MATCH_CONTENT:
+		break;
+	}
+	return proof == PROOF_DIGEST ? "by headers and size" : "by headers alone";
+}
+
 static const char *proofs(const struct shown *shown, const struct comparison_other *other)
 {
-	static const char *const by[PROOFS] = {
-		[PROOF_CONTENT] = "by content",
-		[PROOF_RECORD] = "by record",
-		[PROOF_DIGEST] = "by headers and size",
-		[PROOF_HEADER] = "by headers alone",
-	};
 	const char *text = "";
 
 	for (unsigned i = 0; i < PROOFS; i++)
 		if (other->total.proved[i])
 			text = arena_print(shown->arena, "%s%s%s %s", text, *text ? ", " : "",
-				text_count(shown->arena, other->total.proved[i]), by[i]);
+				text_count(shown->arena, other->total.proved[i]),
+				proof_text(shown->cli->settings.match, i));
 	return text;
 }
 

@@ -168,6 +168,9 @@ static void choose_digest(
 	scan->digests = !request->count_only;
 	scan->dates = (request->check & COMPARE_DATE) || request->manifest ||
 		      settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN;
+	/* Beside flags, the date tells which of several twins is which. */
+	scan->no_dates = !scan->dates && !request->results && !(request->check & COMPARE_FLAGS) &&
+			 !settings_choose_messages(settings);
 	scan->content = !request->count_only &&
 			((request->check & COMPARE_CONTENT) || settings->match == MATCH_CONTENT);
 	if (settings->match == MATCH_MESSAGE_ID) {

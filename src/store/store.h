@@ -202,6 +202,7 @@ struct box_scan {
 	size_t field_count;
 	bool content; /* reads the bodies too: content digests */
 	bool dates; /* wanted even where they have to be read from headers one by one */
+	bool no_dates; /* nobody looks at them: they may be left out where that saves something */
 	/* only what changed after this modseq; 0 = all; without STORE_CAP_MODSEQ all is read */
 	uint64_t since;
 	/* with since and STORE_CAP_VANISHED: UIDs that went, memory of box_scan()'s arena; NULL = not wanted */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define COLUMNS "(UID FLAGS INTERNALDATE RFC822.SIZE)"
+#define NO_DATES "(UID FLAGS RFC822.SIZE)"
 #define COLUMN_ITEMS \
 	(IMAP_FETCH_UID | IMAP_FETCH_FLAGS | IMAP_FETCH_SIZE) /* a date may be missing or no date */
 #define TICK_EVERY 64
@@ -338,7 +339,7 @@ static int scan_columns(struct columns *columns, bool *whole_out, struct err *er
 {
 	struct scan_work *work = columns->work;
 
-	if (read_columns(columns, COLUMNS, err) < 0)
+	if (read_columns(columns, work->want->no_dates ? NO_DATES : COLUMNS, err) < 0)
 		return -1;
 	if (is_general(columns)) {
 		if (err != NULL)

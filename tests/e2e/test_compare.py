@@ -79,6 +79,20 @@ def test_after_copy(src, dst, user, run):
     compare(run, first, other, "--check", "flags,date,size,content", "--both")
 
 
+def test_no_more_is_asked_for_than_is_compared(pair, run, dst, user, proxy):
+    """Dates, which are a sixth of what a comparison costs on the wire, only where they are looked at. Weaker proofs say so."""
+    between = proxy(dst, log=True)
+    locations = pair[0], between.url(user)
+    for options, dates in (((), False), (("--check", "date"), True), (("--check", "flags"), True), (("--since", "2020-01-01"), True),
+                           (("--manifest", run.home / "m", "--manifest", run.home / "n"), True)):
+        before = len(between.commands("UID FETCH"))
+        compare(run, *locations, *options) if "--manifest" not in options else run("compare", *locations, *options, check=0)
+        asked = between.commands("UID FETCH")[before:]
+        assert any("RFC822.SIZE" in str(line) for line in asked), (options, before, between.commands())
+        assert any("INTERNALDATE" in str(line) for line in asked) == dates, (options, asked)
+    assert "12 by Message-ID and size" in run("compare", *pair, "--match", "message-id", check=0).out
+
+
 def test_by_record(src, dst, user, run):
     """What a copy wrote down is a proof, in both directions, and tells twins apart; without it the headers are."""
     first, other = src.url(user), dst.url(user)
@@ -172,11 +186,11 @@ def test_mailbox_missing(pair, run, dst, user):
 
 def test_count_only(pair, run, dst, user, proxy):
     change(dst, user, "missing")
-    between = proxy(dst)
+    between = proxy(dst, log=True)
     other = between.url(user)
     done = compare(run, pair[0], other, "--count-only", code=1)
     assert done.boxes["INBOX"]["missing"] == 1 and done.counts() == {"missing": 1}
-    assert not between.commands("EXAMINE") and not between.commands("SELECT")
+    assert between.commands("LIST") and not between.commands("EXAMINE") and not between.commands("SELECT")
     change(dst, user, "extra")
     compare(run, *pair, "--count-only")
     compare(run, *pair, "--count-only", "--seen")
