@@ -153,7 +153,7 @@ static const struct sample samples[] = {
 	{ "INBOX=abc", "INBOX=!ab", 0, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
 	{ "INBOX=ab", "INBOX=!abc", 0, EQUAL, 0, 0, 0, 1, 0, 0, 0, 0, 0 },
 	{ "INBOX=!ab", "INBOX=abc", BOTH, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
-	{ "INBOX=a W=b", "INBOX=a ~", 0, UNKNOWN, 3, 0, 0, 0, 0, 1, 0, 0, 0 },
+	{ "INBOX=a W=b", "INBOX=a ~", 0, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
 	{ "INBOX=a ~", "INBOX=a", 0, UNKNOWN, 3, 0, 0, 0, 0, 0, 0, 0, 0 },
 	{ "INBOX=a", "INBOX=a ~", 0, EQUAL, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
 	{ "INBOX=a", "INBOX=a ~", BOTH, UNKNOWN, 3, 0, 0, 0, 0, 0, 0, 0, 0 },
@@ -168,7 +168,7 @@ static const struct sample samples[] = {
 	{ "INBOX=a", "INBOX=xyz", COUNT, EQUAL, 0, 0, 0, 2, 0, 0, 0, 0, 0 },
 	{ "INBOX=a", "INBOX=xyz", COUNT | BOTH, DIFFERS, 0, 0, 0, 2, 0, 0, 0, 0, 0 },
 	{ "INBOX=a W=bc", "INBOX=a", COUNT, DIFFERS, 0, 2, 0, 0, 0, 0, 1, 0, 0 },
-	{ "INBOX=a W=bc", "INBOX=a ~", COUNT, UNKNOWN, 3, 0, 0, 0, 0, 2, 0, 0, 0 },
+	{ "INBOX=a W=bc", "INBOX=a ~", COUNT, UNKNOWN, 0, 0, 0, 0, 0, 2, 0, 0, 0 },
 	{ "INBOX=a", "INBOX=!a", COUNT, UNKNOWN, 3, 0, 0, 0, 0, 0, 0, 0, 1 },
 	/* Options that speak of the first's UIDs say nothing of what else the other has. */
 	{ "INBOX=ab", "INBOX=acd", ONE_UID | BOTH, EQUAL, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
