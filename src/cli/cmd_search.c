@@ -41,6 +41,7 @@ static const struct option own[] = {
 struct search {
 	struct cli *cli;
 	struct walk *walk;
+	bool *maybe; /* of each place: it has to be searched */
 	const char **with; /* mailboxes where something was found, in the cli's arena */
 	size_t with_count;
 };
@@ -137,13 +138,57 @@ static int print_all(struct search *search)
 	return code;
 }
 
+/* ---- which mailboxes have to be opened at all ---- */
+
+#define PLACES_MANY 4 /* from here on one question for all may spare more than it costs */
+
+static int survey(void *context, struct walk_visit *visit, struct err *err)
+{
+	struct search *search = context;
+	const size_t count = walk_count(search->walk);
+	const struct mailbox_info **info = arena_array(visit->arena, count, sizeof(*info));
+
+	for (size_t i = 0; i < count; i++)
+		info[i] = walk_place(search->walk, i)->info;
+	return store_find(visit->store, select_search(walk_select(search->walk)), info, count,
+		search->maybe, err);
+}
+
+static bool is_first(void *context, const struct walk_place *place)
+{
+	(void)context;
+	return place->index == 0;
+}
+
+/* A server that cannot tell, or a line that breaks, means only that all are searched. */
+static void look_ahead(struct search *search)
+{
+	const size_t count = walk_count(search->walk);
+	struct err unused = ERR_INIT;
+
+	search->maybe = arena_array(search->cli->arena, count + 1, sizeof(*search->maybe));
+	memset(search->maybe, true, count);
+	if (count >= PLACES_MANY &&
+		(walk_visit(search->walk, survey, search, is_first, &unused) < 0 ||
+			!walk_place(search->walk, 0)->visited))
+		memset(search->maybe, true, count);
+	for (size_t i = 0; i < count; i++)
+		walk_place(search->walk, i)->visited = !search->maybe[i];
+}
+
+static bool may_hold(void *context, const struct walk_place *place)
+{
+	return ((const struct search *)context)->maybe[place->index];
+}
+
 /* What is known so far is shown whatever ended the walk; nothing is done about it then. */
 static int search_all(struct search *search, struct err *err)
 {
 	struct err trouble = ERR_INIT;
 	int code, ended = EXIT_DONE;
 
-	if (walk_visit(search->walk, look, search, NULL, &trouble) < 0) {
+	look_ahead(search);
+	if (walk_visit(search->walk, look, search, may_hold, &trouble) < 0) {
 		if (trouble.kind == ERR_KIND_USAGE) {
 			*err = trouble;
 			return -1;

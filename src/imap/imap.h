@@ -105,6 +105,8 @@ void imap_close(struct imap *imap);
 
 bool imap_has(const struct imap *imap, enum imap_cap cap);
 const struct imap_words *imap_capabilities(const struct imap *imap); /* all, as announced last */
+/* Whether a capability was announced that has no bit of its own, and is not disabled. */
+bool imap_offers(const struct imap *imap, const char *name);
 uint64_t imap_append_limit(const struct imap *imap); /* octets; 0 = none announced */
 bool imap_utf8(const struct imap *imap); /* names are UTF-8 (UTF8=ACCEPT enabled) */
 /* enabled, and it worked */

@@ -149,6 +149,7 @@ struct imap_search {
 	uint32_t count, min, max;
 	uint64_t modseq;
 	uint32_t tag; /* ESEARCH's correlator, 0 = none of ours */
+	struct span mailbox; /* likewise, of the ESEARCH command (RFC 7377 §2.1); data NULL = not named */
 	bool earlier; /* VANISHED (EARLIER) */
 };
 

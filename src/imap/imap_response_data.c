@@ -340,14 +340,19 @@ bool imap_read_search(struct imap_cursor *c, struct imap_event *out)
 	}
 }
 
-/* search-correlator = SP "(" "TAG" SP tag-string ")" (RFC 4466 §2.6.2) */
-static void read_correlator(struct imap_cursor *c, uint32_t *tag_out)
+/* search-correlator = SP "(" one-correlator *(SP one-correlator) ")": TAG, and with the ESEARCH command MAILBOX and UIDVALIDITY (RFC 7377 §4) */
+static void read_correlators(struct imap_cursor *c, struct imap_search *out)
 {
-	struct imap_words words;
+	struct imap_words words = { 0 };
 
-	if (imap_peek(c) == '(' && imap_read_list(c, &words) && words.count >= 2 &&
-		span_equal_nocase(words.word[0], SPAN("TAG")))
-		*tag_out = imap_tag_number(words.word[1]);
+	if (imap_peek(c) != '(' || !imap_read_list(c, &words))
+		return;
+	for (size_t i = 0; i + 1 < words.count; i += 2) {
+		if (span_equal_nocase(words.word[i], SPAN("TAG")))
+			out->tag = imap_tag_number(words.word[i + 1]);
+		else if (span_equal_nocase(words.word[i], SPAN("MAILBOX")))
+			out->mailbox = words.word[i + 1];
+	}
 }
 
 static bool read_optional(struct imap_cursor *c, bool *has_out, uint32_t *out)
@@ -391,7 +396,7 @@ bool imap_read_esearch(struct imap_cursor *c, struct imap_event *out)
 	struct imap_search *search = &out->search;
 
 	search->esearch = true;
-	read_correlator(c, &search->tag);
+	read_correlators(c, search);
 	for (;;) {
 		imap_skip_blanks(c);
 		const struct span name = imap_read_word(c);

@@ -318,6 +318,16 @@ bool imap_has(const struct imap *imap, enum imap_cap cap)
 	return (imap->caps & (unsigned)cap) != 0;
 }
 
+bool imap_offers(const struct imap *imap, const char *name)
+{
+	const struct imap_words *words = &imap->capabilities;
+
+	for (size_t i = 0; i < words->count; i++)
+		if (span_equal_nocase(words->word[i], span_of(name)))
+			return !imap_is_disabled(imap, span_of(name));
+	return false;
+}
+
 const struct imap_words *imap_capabilities(const struct imap *imap)
 {
 	return &imap->capabilities;

@@ -68,16 +68,6 @@ static struct imap *session(struct watch *watch)
 
 /* ---- beginning ---- */
 
-static bool offers_notify(struct watch *watch)
-{
-	const struct imap_words *words = imap_capabilities(session(watch));
-
-	for (size_t i = 0; i < words->count; i++)
-		if (span_equal_nocase(words->word[i], SPAN("NOTIFY")))
-			return true;
-	return false;
-}
-
 static int add_quoted(struct buf *out, const char *name)
 {
 	int full = buf_add_char(out, '"');
@@ -183,7 +173,7 @@ static int choose(struct watch *watch, const struct watch_box *boxes, size_t cou
 	watch->others = false;
 	if (!session(watch))
 		return 0;
-	if (count > 1 && offers_notify(watch)) {
+	if (count > 1 && imap_offers(session(watch), "NOTIFY")) {
 		rc = begin_notify(watch, boxes, count, err);
 		if (rc > 0)
 			watch->way = WAY_NOTIFY;

@@ -290,6 +290,16 @@ int box_search(struct box *box, const char *expression, struct arena *arena, str
 	return box->store->ops->search(box, expression, arena, out, unknown, err);
 }
 
+int store_find(struct store *store, const char *expression,
+	const struct mailbox_info *const *mailbox, size_t count, bool *found_out, struct err *err)
+{
+	if (store->ops->find)
+		return store->ops->find(store, expression, mailbox, count, found_out, err);
+	for (size_t i = 0; i < count; i++)
+		found_out[i] = true;
+	return 0;
+}
+
 int box_change_flags(
 	struct box *box, const struct uidset *uids, flags_t add, flags_t remove, struct err *err)
 {

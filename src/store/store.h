@@ -231,6 +231,14 @@ int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snap
 int box_search(struct box *box, const char *expression, struct arena *arena, struct uidset *out,
 	struct uidset *unknown, struct err *err) MUST_CHECK;
 
+/*
+ * Which of these mailboxes hold anything that the expression finds, asked for all at once where the server can (MULTISEARCH, RFC 7377); nothing may be open. found_out
+ * false: nothing, for certain. true: it has to be searched. Where nobody can tell, all are true. -1: the connection broke.
+ */
+int store_find(struct store *store, const char *expression,
+	const struct mailbox_info *const *mailbox, size_t count, bool *found_out,
+	struct err *err) MUST_CHECK;
+
 /* Reading: as imap/imap_fetch.h. */
 enum message_outcome { MESSAGE_HERE, MESSAGE_GONE, MESSAGE_REFUSED };
 struct message {

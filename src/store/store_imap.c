@@ -213,6 +213,7 @@ const struct store_ops store_imap_ops = {
 	.prepare = imap_store_prepare,
 	.use_names = use_names,
 	.quota = imap_store_quota,
+	.find = imap_store_find,
 	.open_box = imap_box_open,
 	.close_box = imap_box_close,
 	.scan = imap_box_scan,

@@ -190,6 +190,9 @@ int imap_search_set(struct imap *imap, const struct uidset *set, struct arena *a
 	struct uidset *out, struct err *err) MUST_CHECK;
 int imap_box_search(struct box *base, const char *expression, struct arena *arena,
 	struct uidset *out, struct uidset *unknown, struct err *err) MUST_CHECK;
+int imap_store_find(struct store *base, const char *expression,
+	const struct mailbox_info *const *mailbox, size_t count, bool *found_out,
+	struct err *err) MUST_CHECK;
 
 /* ---- store_imap_scan.c, store_imap_pass.c ---- */
 

@@ -1,7 +1,9 @@
-/* UID SEARCH, with ESEARCH (RFC 4731) where offered, since its answer is a set and not a list. */
+/* UID SEARCH, with ESEARCH (RFC 4731) where offered, since its answer is a set and not a list; and ESEARCH over many mailboxes (RFC 7377). */
 #include "store/store_imap_parts.h"
 
 #include "base/buf.h"
+#include "base/log.h"
+#include "base/map.h"
 
 struct found {
 	struct arena *arena;
@@ -160,22 +162,28 @@ static void add_expression(struct imap_command *command, struct span text, struc
 	buf_release(&value);
 }
 
+static void add_criteria(struct imap *imap, struct imap_command *command, const char *expression,
+	struct arena *arena)
+{
+	if (is_ascii(span_of(expression))) {
+		imap_command_raw(command, expression);
+		return;
+	}
+	if (!imap_utf8(imap)) /* RFC 6855 §3: no CHARSET once UTF8=ACCEPT is on */
+		imap_command_raw(command, "CHARSET UTF-8");
+	add_expression(command, span_of(expression), arena);
+}
+
 static int search_once(struct imap *imap, const char *expression, bool extended,
 	struct found *found, struct err *err)
 {
-	const bool ascii = is_ascii(span_of(expression));
 	const struct imap_event *event;
 	struct imap_command command;
 	uint32_t tag;
 	int rc;
 
 	imap_command_init(&command, extended ? "UID SEARCH RETURN (ALL)" : "UID SEARCH");
-	if (!ascii && !imap_utf8(imap)) /* RFC 6855 §3: no CHARSET once UTF8=ACCEPT is on */
-		imap_command_raw(&command, "CHARSET UTF-8");
-	if (ascii)
-		imap_command_raw(&command, expression);
-	else
-		add_expression(&command, span_of(expression), found->arena);
+	add_criteria(imap, &command, expression, found->arena);
 	tag = imap_submit(imap, &command, err);
 	if (tag == 0)
 		return -1;
@@ -210,4 +218,156 @@ int imap_box_search(struct box *base, const char *expression, struct arena *aren
 		*out = uids;
 		return 0;
 	}
+}
+
+/* ---- many mailboxes at once ---- */
+
+struct finding {
+	struct imap *imap;
+	const char *expression;
+	const struct mailbox_info *const *mailbox;
+	size_t count, next;
+	struct arena *arena;
+	struct map *by_raw; /* server form → its place in `found` */
+	bool *found;
+	bool useless; /* an answer came that cannot be relied on */
+};
+
+/* In these, servers may find something else when they search many mailboxes (RFC 7377 §2.3): they are searched one by one. */
+static bool is_fuzzy(const char *expression, struct arena *arena)
+{
+	static const char *const keys[] = { "BODY", "TEXT", "FUZZY" };
+	struct span text = arena_span(arena, span_of(expression));
+	bool fuzzy = false;
+	struct buf value;
+
+	buf_init(&value, text.len + 1);
+	while (text.len > 0 && !fuzzy) {
+		size_t len = 1;
+
+		if (!strchr(" ()", text.data[0]))
+			len = take_word(text, &value);
+		for (size_t i = 0; i < countof(keys); i++)
+			fuzzy |= span_equal_nocase(span_sub(text, 0, len), span_of(keys[i]));
+		text = span_from(text, len);
+	}
+	buf_release(&value);
+	return fuzzy;
+}
+
+/*
+ * Mailboxes that may not be read are passed over in silence (RFC 7377 §2.2): only those are asked about whose STATUS was answered, which takes the same right
+ * (RFC 4314 §4).
+ */
+static bool can_ask(const struct finding *finding, const struct mailbox_info *info)
+{
+	if (!(info->has & IMAP_STATUS_MESSAGES))
+		return false;
+	for (const char *at = info->raw; *at; at++) {
+		const unsigned char byte = (unsigned char)*at;
+
+		if (byte < ' ' || byte == '"' || byte == '\\' || byte == 0x7f ||
+			(byte >= 0x80 && !imap_utf8(finding->imap)))
+			return false;
+	}
+	return true;
+}
+
+/* As many names as a line takes; false = none was left. */
+static bool take_names(struct finding *finding, struct buf *names)
+{
+	const size_t room = imap_line_max(finding->imap) / 2;
+
+	for (; finding->next < finding->count && names->len < room; finding->next++) {
+		const struct mailbox_info *info = finding->mailbox[finding->next];
+
+		if (!can_ask(finding, info))
+			continue;
+		finding->found[finding->next] = false;
+		map_set(finding->by_raw, imap_name_key(span_of(info->raw)),
+			&finding->found[finding->next]);
+		if (buf_print(names, "%s\"%s\"", names->len > 0 ? " " : "", info->raw) < 0)
+			finding->useless = true;
+	}
+	return names->len > 0;
+}
+
+static void note_hit(struct finding *finding, uint32_t tag, const struct imap_event *event)
+{
+	bool *found;
+
+	/* A search that was cut short (RFC 7377 §2.4). */
+	finding->useless |= event->code.type == IMAP_CODE_LIMIT;
+	if (event->type != IMAP_SEARCH || !event->search.esearch || event->search.tag != tag)
+		return;
+	found = event->search.mailbox.data
+			? map_find(finding->by_raw, imap_name_key(event->search.mailbox))
+			: NULL;
+	finding->useless |= !found;
+	if (found)
+		*found = true;
+}
+
+static int find_some(struct finding *finding, const char *names, struct err *err)
+{
+	const struct imap_event *event = NULL;
+	struct imap_command command;
+	uint32_t tag;
+	int rc;
+
+	imap_command_init(&command, "ESEARCH IN (mailboxes (");
+	(void)!buf_add(&command.bytes, span_of(names));
+	(void)!buf_add(&command.bytes, SPAN("))"));
+	imap_command_raw(&command, "RETURN (COUNT)");
+	add_criteria(finding->imap, &command, finding->expression, finding->arena);
+	tag = imap_submit(finding->imap, &command, err);
+	if (tag == 0)
+		return -1;
+	while ((rc = imap_until(finding->imap, tag, &event, err)) > 0)
+		note_hit(finding, tag, event);
+	if (rc == 0 && event)
+		note_hit(finding, tag, event);
+	return rc;
+}
+
+static int find_all(struct finding *finding, struct err *err)
+{
+	struct buf names;
+	int rc = 0;
+
+	buf_init(&names, IMAP_COMMAND_MAX);
+	while (rc == 0 && !finding->useless && take_names(finding, &names)) {
+		rc = find_some(finding, buf_text(&names), err);
+		buf_clear(&names);
+	}
+	buf_release(&names);
+	return rc;
+}
+
+int imap_store_find(struct store *base, const char *expression,
+	const struct mailbox_info *const *mailbox, size_t count, bool *found_out, struct err *err)
+{
+	struct finding finding = { .imap = store_imap_of(base)->imap,
+		.expression = expression,
+		.mailbox = mailbox,
+		.count = count,
+		.arena = arena_new(),
+		.found = found_out };
+	struct err local = ERR_INIT;
+	int rc = 0;
+
+	memset(found_out, true, count * sizeof(*found_out));
+	finding.by_raw = map_new(finding.arena);
+	if (imap_offers(finding.imap, "MULTISEARCH") && !is_fuzzy(expression, finding.arena))
+		rc = find_all(&finding, &local);
+	if (rc < 0 || finding.useless)
+		memset(found_out, true, count * sizeof(*found_out));
+	if (rc < 0 && local.scope < ERR_CONN)
+		log_debug("ESEARCH over many mailboxes: %s", local.text);
+	map_free(finding.by_raw);
+	arena_free(finding.arena);
+	if (rc == 0 || local.scope < ERR_CONN)
+		return 0;
+	*err = local;
+	return -1;
 }

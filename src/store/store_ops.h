@@ -54,6 +54,9 @@ struct store_ops {
 	int (*prepare)(
 		struct store *store, struct store_preparation *list, size_t count, struct err *err);
 	void (*use_names)(struct store *store, const struct mailbox_list *names);
+	int (*find)(struct store *store, const char *expression,
+		const struct mailbox_info *const *mailbox, size_t count, bool *found_out,
+		struct err *err);
 	int (*quota)(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err);
 
 	struct box *(*open_box)(

@@ -7,6 +7,7 @@ from copying import flags_of, note, subjects
 from lab import load, witness
 from lab.corpus import Message
 from lab.dovecot import Dovecot
+from lab.hostile import CAPABILITIES, Fake
 from lab.server import PASSWORD
 
 HOSTILE = b"\x1b[31mred \xe2\x80\xae bidi"
@@ -64,6 +65,20 @@ def test_one_bad_mailbox(box, user, run, proxy):
     assert found(run, cut, user, "subject=plan") == [("INBOX", 1), ("Work", 1)]
     bad = proxy(box, rules=[{"on": "UID SEARCH", "do": "reply", "text": "BAD what", "times": -1}])
     assert found(run, bad, user, "subject=plan", code=3) == []
+
+
+def test_many_mailboxes_at_once(user, run):
+    """MULTISEARCH (RFC 7377): what certainly holds nothing is not opened; where the server cannot tell, all are searched."""
+    names = ["INBOX"] + ["box %d" % n for n in range(5)]
+    with Fake({name: [note(n)] for n, name in enumerate(names)}, capabilities=CAPABILITIES + " MULTISEARCH") as fake:
+        fake.on("^ESEARCH", b'* ESEARCH (TAG "%TAG%" MAILBOX "box 3" UIDVALIDITY 1000) UID COUNT 1\r\n%TAG% OK done\r\n')
+        assert found(run, fake, user, "seen") == [("box 3", 1)]
+        assert fake.commands("^ESEARCH")[0].endswith("RETURN (COUNT) SEEN") and len(fake.commands("^EXAMINE")) == 1
+        assert len(found(run, fake, user, "body=x")) == 6 and len(fake.commands("^ESEARCH")) == 1
+        fake.rules.clear()
+        for refusal in (b"%TAG% NO never\r\n", b"%TAG% BAD what\r\n", "close"):
+            fake.on("^ESEARCH", refusal, times=1)
+            assert len(found(run, fake, user, "seen", code=0)) == 6, refusal
 
 
 def test_add_flags(box, user, run):

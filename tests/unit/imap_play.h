@@ -153,6 +153,8 @@ static void play_search(struct buf *out, const struct imap_search *search)
 		play_say(out, "ESEARCH tag=%u%s", search->tag, search->uid ? " uid" : "");
 	else
 		play_say(out, "SEARCH");
+	if (search->mailbox.data)
+		play_span(out, " mailbox=", search->mailbox);
 	play_number(out, " count=", search->has_count, search->count);
 	play_number(out, " min=", search->has_min, search->min);
 	play_number(out, " max=", search->has_max, search->max);

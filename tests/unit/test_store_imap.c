@@ -863,6 +863,64 @@ static void test_search(void **state)
 	stop(&client);
 }
 
+/* Of a, b, c (told in one answer), one without STATUS, and one whose name cannot be quoted simply. */
+static void check_find(
+	const char *capabilities, const char *answer, const char *expression, const char *expected)
+{
+	const struct rule rules[] = { NAMES,
+		{ "ESEARCH IN (mailboxes (\"a\" \"b\" \"inbox\")) RETURN (COUNT) ", answer, 0 } };
+	const struct mailbox_info all[] = {
+		{ .name = "a", .raw = "a", .has = IMAP_STATUS_MESSAGES },
+		{ .name = "no status", .raw = "no status" },
+		{ .name = "b", .raw = "b", .has = IMAP_STATUS_MESSAGES },
+		{ .name = "say \"x\"", .raw = "say \"x\"", .has = IMAP_STATUS_MESSAGES },
+		{ .name = "INBOX", .raw = "inbox", .has = IMAP_STATUS_MESSAGES },
+	};
+	const struct mailbox_info *mailbox[countof(all)];
+	char told[countof(all) + 1] = "";
+	bool found[countof(all)];
+	struct client client;
+
+	for (size_t i = 0; i < countof(all); i++)
+		mailbox[i] = &all[i];
+	START(&client, capabilities, rules);
+	assert_int_equal(
+		store_find(client.store, expression, mailbox, countof(all), found, &client.err), 0);
+	for (size_t i = 0; i < countof(all); i++)
+		told[i] = found[i] ? 'y' : '-';
+	assert_string_equal(told, expected);
+	stop(&client);
+}
+
+static void test_find(void **state)
+{
+	static const char offers[] = "IMAP4rev1 MULTISEARCH LITERAL+";
+	static const char hit[] = "* ESEARCH (TAG \"%T\" MAILBOX b UIDVALIDITY 7) UID COUNT 2\n";
+	char answer[300];
+
+	(void)state;
+	check_find("IMAP4rev1", "%T OK done", "SEEN", "yyyyy"); /* not offered */
+	check_find(offers, "%T OK done", "SEEN", "-y-y-");
+	snprintf(answer, sizeof(answer),
+		"%s* ESEARCH (MAILBOX INBOX UIDVALIDITY 1 TAG %%T) UID COUNT 1\n%%T OK done", hit);
+	check_find(offers, answer, "SUBJECT gr\xc3\xbcn", "-yyyy");
+	/* Another search's answer is none of this one. */
+	check_find(offers,
+		"* ESEARCH (TAG \"m99\" MAILBOX \"b\" UIDVALIDITY 7) UID COUNT 2\n%T OK done",
+		"SEEN", "-y-y-");
+	/* What cannot be relied on: refused, cut short, a mailbox nobody asked about, none named, and keys that may be taken loosely. */
+	check_find(offers, "%T NO not today", "SEEN", "yyyyy");
+	check_find(offers, "%T BAD what?", "SEEN", "yyyyy");
+	snprintf(answer, sizeof(answer), "%s%%T OK [LIMIT] enough", hit);
+	check_find(offers, answer, "SEEN", "yyyyy");
+	check_find(offers,
+		"* ESEARCH (TAG \"%T\" MAILBOX \"c\" UIDVALIDITY 7) UID COUNT 2\n%T OK done",
+		"SEEN", "yyyyy");
+	check_find(offers, "* ESEARCH (TAG \"%T\") UID COUNT 2\n%T OK done", "SEEN", "yyyyy");
+	check_find(offers, "%T OK done", "NOT (SEEN text x)", "yyyyy");
+	check_find(offers, "%T OK done", "SUBJECT \"the text\"", "-y-y-");
+}
+
 static void test_remove(void **state)
 {
 	static const struct rule rules[] = { NAMES,
@@ -990,6 +1048,7 @@ int main(void)
 		cmocka_unit_test(test_scan_since),
 		cmocka_unit_test(test_scan_digests),
 		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_change_flags),
 		cmocka_unit_test(test_no_such_place),
