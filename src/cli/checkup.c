@@ -56,6 +56,8 @@ static const char *missing_step(const struct checkup *checkup)
 		return "greeting";
 	if (wants_starttls(checkup) && !facts->has_tls)
 		return "tls";
+	if (account_is_nobody(checkup->account))
+		return "capability";
 	return facts->login_us == 0 ? "login" : "ready";
 }
 
@@ -161,7 +163,7 @@ void checkup_run(struct checkup *checkup)
 	if (checkup->results)
 		checkup->flags = flag_table_new();
 	open_store(checkup);
-	if (checkup->failed || checkup->cli->check.ping)
+	if (checkup->failed || checkup->cli->check.ping || account_is_nobody(checkup->account))
 		return;
 	read_list(checkup);
 	if (!checkup->failed)
@@ -255,6 +257,12 @@ size_t checkup_steps(const struct checkup *checkup, struct checkup_step step[CHE
 	add_step(&steps, "greeting", facts->greeting_us, facts->greeting);
 	if (wants_starttls(checkup))
 		add_step(&steps, "tls", facts->tls_us, tls);
+	if (account_is_nobody(checkup->account)) {
+		add_step(&steps, "capability", 0,
+			arena_print(
+				checkup->arena, "before any login (offered: %s)", facts->offered));
+		return steps.count;
+	}
 	add_step(&steps, "login", facts->login_us, login_text(checkup));
 	/* ready_us counts from the very beginning. */
 	for (size_t i = 0; i < steps.count; i++)

@@ -90,7 +90,7 @@ static void add_capabilities(struct json *json, const struct checkup *checkup)
 	for (size_t i = 0; i < all->count; i++)
 		json_string(json, all->word[i]);
 	json_end_array(json);
-	for (int has = 1; has >= 0; has--) {
+	for (int has = 1; has >= account_is_nobody(checkup->account); has--) {
 		json_key(json, has ? "uses" : "lacks");
 		json_begin_array(json);
 		for (size_t i = 0; i < checkup_cap_count; i++)
@@ -172,7 +172,9 @@ static void print_result(const struct checkup *checkup, struct buf *buffer)
 	add_steps(json, checkup);
 	add_texts(json, checkup);
 	add_tls(json, checkup);
-	if (checkup->store)
+	if (checkup->store && account_is_nobody(checkup->account))
+		add_capabilities(json, checkup);
+	else if (checkup->store)
 		add_store(json, checkup);
 	if (checkup->cli->check.scan) {
 		json_key(json, "mailboxes_differ");

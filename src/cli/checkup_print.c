@@ -216,7 +216,10 @@ void checkup_print(const struct checkup *checkup)
 {
 	print("%s\n", account_name(checkup->account));
 	print_steps(checkup);
-	if (checkup->store) {
+	if (checkup->store && account_is_nobody(checkup->account)) {
+		/* What it lacks is not known: most of it is only told who has logged in. */
+		print_capabilities(checkup);
+	} else if (checkup->store) {
 		print_list(checkup);
 		print_names(checkup);
 		print_quota(checkup);

@@ -65,6 +65,7 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 		.options = &cli->account[side],
 		.role = role,
 		.may_prompt = true,
+		.may_be_nobody = cli->check.capabilities && !cli->check.scan,
 	};
 	struct account *account;
 

@@ -17,8 +17,9 @@ static const struct option own[] = {
 	{ "ping", NULL, NULL, "connect and log in only, one line a location", AT(ping), NULL,
 		OPTION_SWITCH, 0, false },
 	{ "capabilities", NULL, NULL,
-		"show all capabilities, and what those used here are good for", AT(capabilities),
-		NULL, OPTION_SWITCH, 0, false },
+		"show all capabilities, and what those used here are good for; of a location without "
+		"a user name those before a login",
+		AT(capabilities), NULL, OPTION_SWITCH, 0, false },
 	{ "scan", NULL, NULL,
 		"read the listing of every mailbox and compare it with what the server says",
 		AT(scan), NULL, OPTION_SWITCH, 0, false },

@@ -34,6 +34,7 @@ struct imap_options {
 	const char *const *mechanisms; /* keys the user named; empty = strongest first */
 	size_t mechanism_count;
 	bool preauth; /* auth=preauth: a tunnel that is already logged in */
+	bool no_login; /* up to the capabilities before the login, and no further */
 	bool compress; /* switch COMPRESS=DEFLATE on if offered */
 	bool want_utf8; /* ENABLE UTF8=ACCEPT if offered */
 	bool will_write; /* … unless names made so would break the server (quirks) */

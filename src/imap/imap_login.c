@@ -234,6 +234,20 @@ static size_t mechanisms_offered(const struct imap *imap, struct span *out, size
 	return count;
 }
 
+static void note_offered(struct login *login, const struct span *offered, size_t count)
+{
+	struct imap_facts *facts = login->facts;
+	struct buf names;
+
+	buf_init(&names, sizeof(facts->offered));
+	for (size_t i = 0; i < count; i++)
+		if (buf_print(&names, "%s%.*s", i > 0 ? " " : "", (int)offered[i].len,
+			    offered[i].data) < 0)
+			break;
+	fact_set(facts->offered, sizeof(facts->offered), buf_span(&names));
+	buf_release(&names);
+}
+
 static int login_choose(struct login *login, struct sasl_options *options, struct err *err)
 {
 	struct span offered[32];
@@ -247,16 +261,8 @@ static int login_choose(struct login *login, struct sasl_options *options, struc
 		.clear_ok = login->options->tls == IMAP_TLS_NONE,
 	};
 	struct imap_facts *facts = login->facts;
-	struct buf names;
 
-	buf_init(&names, sizeof(facts->offered));
-	for (size_t i = 0; i < count; i++)
-		if (buf_print(&names, "%s%.*s", i > 0 ? " " : "", (int)offered[i].len,
-			    offered[i].data) < 0)
-			break;
-	fact_set(facts->offered, sizeof(facts->offered), buf_span(&names));
-	buf_release(&names);
-
+	note_offered(login, offered, count);
 	options->tls = facts->has_tls ? &facts->tls : NULL;
 	login->mechanism = sasl_choose(&choice, options, err);
 	if (!login->mechanism)
@@ -475,6 +481,18 @@ static int enter_authenticate(struct login *login, struct err *err)
 	return 0;
 }
 
+/* Nobody logs in: what is offered before it is all there is to be known. */
+static int enter_nowhere(struct login *login, struct err *err)
+{
+	struct span offered[32];
+
+	step_begin(login);
+	if (!login->imap->told && ask_capability(login, err) < 0)
+		return -1;
+	note_offered(login, offered, mechanisms_offered(login->imap, offered, countof(offered)));
+	return 0;
+}
+
 /* Commands under way between login and ready; 0 = not sent. */
 struct batch {
 	uint32_t capability, id, enable, compress;
@@ -602,6 +620,11 @@ static int enter_ready(struct login *login, struct err *err)
 	return 0;
 }
 
+static int enter_as_user(struct login *login, struct err *err)
+{
+	return enter_authenticate(login, err) < 0 ? -1 : enter_ready(login, err);
+}
+
 bool imap_may_compress(const struct imap *imap)
 {
 	return !imap->compressed && imap_has(imap, IMAP_CAP_COMPRESS);
@@ -636,7 +659,8 @@ int imap_enter(struct imap *imap, const struct imap_options *options, struct ima
 
 	imap_disable(imap, options->disable);
 	if (enter_greeting(&login, &local) < 0 || enter_starttls(&login, &local) < 0 ||
-		enter_authenticate(&login, &local) < 0 || enter_ready(&login, &local) < 0) {
+		(options->no_login ? enter_nowhere(&login, &local)
+				   : enter_as_user(&login, &local)) < 0) {
 		redact_apply(wire_redact(imap->wire), local.text, strlen(local.text));
 		if (err)
 			*err = local;

@@ -335,7 +335,7 @@ static int check_user(const struct account *account, struct err *err)
 	if (get(account, ACCOUNT_ADMIN) && mechanisms_lack(account, SASL_CARRIES_AUTHZID))
 		return usage(err, "admin: none of the mechanisms in auth can log in on another's "
 				  "behalf: use plain, scram-sha-256, external or gssapi");
-	if (get(account, ACCOUNT_USER) || account->preauth)
+	if (get(account, ACCOUNT_USER) || account->preauth || account->nobody)
 		return 0;
 	if (secretless && !get(account, ACCOUNT_ADMIN))
 		return 0;
@@ -396,10 +396,12 @@ static int fill(struct account *account, const struct account_request *request, 
 	fill_defaults(account);
 	if (layers.has_password[PLACE_LINE])
 		fill_token(account);
+	account->nobody = request->may_be_nobody && account->location.kind == LOCATION_IMAP &&
+			  !get(account, ACCOUNT_USER) && !account->preauth;
 	if (check_server(account, err) < 0)
 		return wrap_location(account, err);
 	account_name_fill(account);
-	return account_secrets_early(account, err);
+	return account->nobody ? 0 : account_secrets_early(account, err);
 }
 
 struct account *account_new(const struct account_request *request, struct err *err)
@@ -444,6 +446,11 @@ struct ledger *account_ledger(struct account *account, const char *state_dir, st
 	ledger = account->ledger;
 	pthread_mutex_unlock(&account->lock);
 	return ledger;
+}
+
+bool account_is_nobody(const struct account *account)
+{
+	return account->nobody;
 }
 
 const char *account_scheme(const struct account *account)

@@ -107,6 +107,7 @@ struct account_request {
 	bool line_secret_is_token; /* also one where auth names mechanisms for tokens only */
 	const char *role; /* "src", "dst", "" for messages and traces */
 	bool may_prompt; /* ask on the terminal when no secret is named */
+	bool may_be_nobody; /* an IMAP server without a user name: nobody logs in (account_is_nobody()) */
 };
 
 struct account;
@@ -114,6 +115,8 @@ struct account;
 /* NULL: ERR_LOCAL kind USAGE with what is wrong and what would be right. A password in the location is taken, and account_warned() says so. */
 struct account *account_new(const struct account_request *request, struct err *err);
 void account_free(struct account *account);
+bool account_is_nobody(
+	const struct account *account); /* only asked what it offers before a login */
 /* "imap" for imap and imaps; "maildir", … */
 const char *account_scheme(const struct account *account);
 /* NULL = not given and no default */

@@ -247,6 +247,7 @@ static void options_fill(struct account *account, struct imap_options *out)
 		.mechanisms = account->mechanisms,
 		.mechanism_count = account->mechanism_count,
 		.preauth = account->preauth,
+		.no_login = account->nobody,
 		.compress = strcmp(get(account, ACCOUNT_COMPRESS), "yes") == 0,
 		.disable = account->disable,
 		.timeout_ms = timeout_of(account),
@@ -283,7 +284,7 @@ int account_imap_options(
 		return err_set_kind(
 			err, ERR_LOCAL, ERR_KIND_USAGE, "%s is no IMAP server", account->name);
 	(void)pthread_mutex_lock(&account->lock);
-	rc = account_secrets_load(account, fresh_token, err);
+	rc = account->nobody ? 0 : account_secrets_load(account, fresh_token, err);
 	if (rc == 0)
 		options_fill(account, out);
 	(void)pthread_mutex_unlock(&account->lock);

@@ -59,6 +59,7 @@ struct account {
 	const char **mechanisms; /* without preauth and apop */
 	size_t mechanism_count;
 	bool preauth, apop;
+	bool nobody;
 	const char **pins;
 	size_t pin_count;
 	const char *disable; /* capabilities, or NULL */

@@ -77,7 +77,7 @@ static int open_store(struct store *base, const struct store_request *request, s
 		*request->facts = store->facts;
 	if (rc < 0)
 		return -1;
-	return imap_names_ask(store, err);
+	return account_is_nobody(base->account) ? 0 : imap_names_ask(store, err);
 }
 
 static void close_store(struct store *base)

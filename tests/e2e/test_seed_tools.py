@@ -109,6 +109,12 @@ def test_capabilities(master, user, run):
         assert word in result.out, (word, result)
     check, = run("check", "--capabilities", "--json", *master.keys, bare(master, user), check=0).json
     assert "UIDPLUS" in check["capabilities"] and check["auth_offered"] and check["delimiter"] == "/"
+    # Without a user nobody logs in: what is offered before is shown, and what it lacks is not known.
+    nobody = "imap://127.0.0.1:%d?tls=none" % master.port
+    check, = run("check", "--capabilities", "--json", nobody, check=0).json
+    assert "IMAP4rev1" in check["capabilities"] and "PLAIN" in check["auth_offered"] and "lacks" not in check
+    assert "before any login" in run("check", "--capabilities", nobody, check=0).out
+    run("check", nobody, check=2)
 
 
 def test_sizes_of_many_without_their_secrets(master, user, run):
