@@ -15,6 +15,7 @@
 enum command_many { /* --users */
 	MANY_NEVER, /* refused */
 	MANY_IN_TURN, /* one user after another, each under a heading */
+	MANY_APART, /* side by side, and each one's output comes whole, under a heading, when he is done */
 	MANY_TOGETHER, /* side by side, with a report over all of them (many.h) */
 	MANY_GATHERED, /* side by side, and gathered() prints one result over all of them */
 };
@@ -34,6 +35,7 @@ struct command {
 	/* The first argument is one of `words`, and goes to cli.action; the rest are counted as the locations. */
 	bool acts;
 	size_t accounts; /* how many of the locations are any; 0 = all, the others are other words */
+	bool no_report; /* --report is refused */
 	bool hidden; /* listed nowhere */
 	bool manifests; /* locations may be manifest:FILE */
 	enum command_many many;

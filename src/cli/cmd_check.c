@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "cli/checkup.h"
 #include "cli/database.h"
+#include "cli/printer.h"
 
 #include <stdint.h>
 
@@ -48,9 +49,9 @@ static int check_one(struct checkup *checkup)
 {
 	checkup_run(checkup);
 	checkup_keep(checkup);
-	if (checkup->cli->settings.json)
+	if (print_json_wanted())
 		checkup_print_json(checkup);
-	else if (checkup->cli->check.ping)
+	if (checkup->cli->check.ping)
 		checkup_print_line(checkup);
 	else
 		checkup_print(checkup);

@@ -121,11 +121,13 @@ static void list_copies(const struct work *work)
 	struct arena *arena = arena_new();
 	struct dedup_copy copy;
 
-	if (cli->settings.json || (cli->verbose > 0 && !cli->settings.quiet)) {
+	const bool shown = cli->verbose > 0 && !cli->settings.quiet;
+
+	if (print_json_wanted() || shown) {
 		for (size_t at = 0; dedup_next(work->dedup, &at, &copy);) {
-			if (cli->settings.json)
+			if (print_json_wanted())
 				print_json_copy(&copy);
-			else
+			if (shown)
 				print_copy(cli, &copy, arena);
 			arena_clear(arena);
 		}

@@ -168,9 +168,6 @@ static int open_all(struct filter *filter, struct err *err)
 	if (!filter->cli->filter.rules)
 		return err_set_kind(
 			err, ERR_LOCAL, ERR_KIND_USAGE, "filter needs its rules: --rules FILE");
-	if (filter->cli->settings.report_file)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-			"filter writes no --report: --json prints the same");
 	if (filter->cli->filter.watch && (filter->cli->settings.dry_run || filter->cli->user))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"--watch goes with neither --dry-run nor --users");
@@ -409,6 +406,7 @@ const struct command command_filter = {
 	.own_count = countof(own),
 	.least = 1,
 	.most = 1,
+	.no_report = true,
 	.many = MANY_GATHERED,
 	.gather = gather,
 	.gathered = gathered,

@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "cli/listing.h"
+#include "cli/printer.h"
 
 #define AT(member) offsetof(struct cli, list.member)
 
@@ -28,13 +29,11 @@ static int show(struct listing *listing, const struct account *account, struct e
 	total = listing_total(listing);
 	if (options->large > 0)
 		listing_largest(listing, options->large);
-	if (listing->cli->settings.json) {
+	if (print_json_wanted())
 		listing_print_json(listing, &total, account_name(account));
-	} else {
-		listing_print(listing, options->large == 0);
-		if (options->total)
-			listing_print_total(listing, &total);
-	}
+	listing_print(listing, options->large == 0);
+	if (options->total)
+		listing_print_total(listing, &total);
 	return total.unknown > 0 ? EXIT_SOME_FAILED : EXIT_DONE;
 }
 
@@ -70,6 +69,6 @@ const struct command command_list = {
 	.own_count = countof(own),
 	.least = 1,
 	.most = 1,
-	.many = MANY_IN_TURN,
+	.many = MANY_APART,
 	.run = list_run,
 };

@@ -139,15 +139,13 @@ static void print_end(const struct cli *cli, const struct verb *verb, const stru
 	struct print_json line;
 	struct json *json;
 
-	if (!cli->settings.json) {
-		print("%s: %llu of %llu mailboxes %s%s\n",
-			code == EXIT_DONE || code == EXIT_INTERRUPTED ? verdict(cli, code)
-								      : "INCOMPLETE",
-			(unsigned long long)(cli->settings.dry_run ? sum->planned : sum->done),
-			(unsigned long long)sum->rows, cli->settings.dry_run ? "would be " : "",
-			verb->done);
+	print("%s: %llu of %llu mailboxes %s%s\n",
+		code == EXIT_DONE || code == EXIT_INTERRUPTED ? verdict(cli, code) : "INCOMPLETE",
+		(unsigned long long)(cli->settings.dry_run ? sum->planned : sum->done),
+		(unsigned long long)sum->rows, cli->settings.dry_run ? "would be " : "",
+		verb->done);
+	if (!print_json_wanted())
 		return;
-	}
 	json = print_json_begin(&line, buffer, "end");
 	json_key(json, "command");
 	json_text(json, "mailbox");
@@ -184,9 +182,9 @@ static int show(
 		sum.failed += row->state == MAILBOXES_FAILED;
 		if (row->err && report_err_code(row->err) > code)
 			code = report_err_code(row->err);
-		if (cli->settings.json)
+		if (print_json_wanted())
 			print_json_row(row, &buffer);
-		else if (!cli->settings.quiet)
+		if (!cli->settings.quiet)
 			print_row(cli, verb, row);
 	}
 	if ((sum.failed > 0 || (mailboxes_left_out(plan) && cli->mailbox.regex.count > 0)) &&
@@ -264,6 +262,6 @@ const struct command command_mailbox = {
 	.most = SIZE_MAX,
 	.acts = true,
 	.accounts = 1,
-	.many = MANY_IN_TURN,
+	.many = MANY_APART,
 	.run = mailbox_run,
 };

@@ -245,6 +245,7 @@ static int save_found(struct search *search, char *location, struct err *err)
 	one.settings.mailboxes =
 		(struct text_list){ .item = search->with, .count = search->with_count };
 	one.settings.include_regex.count = 0;
+	one.settings.report_file = NULL; /* it is this one's */
 	return command_copy.run(&one, err);
 }
 
@@ -337,6 +338,6 @@ const struct command command_search = {
 	.least = 1,
 	.most = SIZE_MAX,
 	.accounts = 1,
-	.many = MANY_IN_TURN,
+	.many = MANY_APART,
 	.run = search_run,
 };

@@ -113,10 +113,9 @@ int compared_show(struct compared *compared, const struct cli *cli,
 						  .total = other->total,
 						  .state = other->state });
 	}
-	if (cli->settings.json)
+	if (print_json_wanted())
 		compared_print_json(cli, comparison);
-	else
-		compared_print_text(cli, comparison);
+	compared_print_text(cli, comparison);
 	progress_show();
 	pthread_mutex_unlock(&compared->lock);
 	return code;

@@ -189,9 +189,9 @@ int compared_manifests_show(const struct cli *cli, const struct comparison *comp
 		if (!manifests[i].path)
 			continue;
 		code = one > code ? one : code;
-		if (cli->settings.json)
+		if (print_json_wanted())
 			print_json(cli, account_name(account), &manifests[i]);
-		else if (!cli->user || !manifests[i].written || !manifests[i].complete)
+		if (!cli->user || !manifests[i].written || !manifests[i].complete)
 			print_text(cli, account_name(account), &manifests[i]);
 	}
 	return code;

@@ -391,10 +391,8 @@ void compared_print_rows(const struct compared *compared, const struct cli *cli)
 		sum.different += compared->row[i].state == COMPARISON_DIFFERS;
 		sum.unknown += compared->row[i].state == COMPARISON_UNKNOWN;
 	}
-	if (cli->settings.json) {
+	if (print_json_wanted())
 		print_json_end_of_all(compared, &sum);
-		return;
-	}
 	if (!cli->settings.quiet)
 		print_users(compared);
 	print("%zu users: %llu %s, %llu different, %llu unknown\n", compared->count,

@@ -183,7 +183,7 @@ void filtered_end(void *context, bool good)
 	pthread_mutex_lock(&filtered->lock);
 	spool_rewind(one->spool);
 	while (good && (rc = spool_next(one->spool, &chunk, &err)) > 0)
-		print("%.*s", (int)chunk.len, chunk.data);
+		print_bytes(chunk);
 	filtered->failed |= good && (one->failed || rc < 0);
 	pthread_mutex_unlock(&filtered->lock);
 	spool_free(one->spool);
@@ -249,7 +249,7 @@ static void print_part(const struct cli *cli, const struct rules *rules,
 	struct print_json line;
 	struct json *json;
 
-	if (cli->settings.json) {
+	if (print_json_wanted()) {
 		json = print_json_begin(&line, buffer, "rule");
 		json_key(json, "mailbox");
 		json_text(json, box->mailbox);
@@ -258,7 +258,6 @@ static void print_part(const struct cli *cli, const struct rules *rules,
 		json_bool(json, rule->copy);
 		json_counts(json, &part->counts);
 		print_json_end(&line);
-		return;
 	}
 	if (cli->settings.quiet || cli->shared)
 		return;
@@ -282,7 +281,7 @@ static void print_box(const struct cli *cli, const struct filter_box *box, struc
 		log_error("mailbox %s: %llu messages could not be looked at, and stay",
 			box->mailbox, (unsigned long long)box->unreadable);
 	/* While they are watched most mailboxes have nothing new most of the time. */
-	if (!cli->settings.json || (cli->filter.watch && box->looked_at == 0 && !box->err))
+	if (!print_json_wanted() || (cli->filter.watch && box->looked_at == 0 && !box->err))
 		return;
 	json = print_json_begin(&line, buffer, "mailbox");
 	json_key(json, "mailbox");
@@ -378,10 +377,8 @@ void filtered_verdict(const struct cli *cli, const struct filtered_total *total)
 {
 	struct arena *arena;
 
-	if (cli->settings.json) {
+	if (print_json_wanted())
 		json_verdict(cli, total);
-		return;
-	}
 	arena = arena_new();
 	print("%s messages looked at in %s mailboxes: ", text_count(arena, total->looked_at),
 		text_count(arena, total->mailboxes));
@@ -444,7 +441,7 @@ void filtered_users_end(struct filtered_users *users, const struct cli *cli, int
 		const struct filtered_total *total = &users->result[i].total;
 
 		filtered_add(&sum, total);
-		if (cli->settings.json || cli->settings.quiet)
+		if (cli->settings.quiet)
 			continue;
 		print_column(users->result[i].user, 24, arena);
 		print("  ");

@@ -162,15 +162,14 @@ static void print_uids(const struct found *found, const char *mailbox, struct ar
 
 size_t found_print(const struct found *found, const struct cli *cli, const char *mailbox)
 {
-	const bool lines = !cli->search.uids || cli->settings.json;
 	struct arena *arena = arena_new();
 
-	if (!lines && found->count > 0)
+	if (cli->search.uids && found->count > 0)
 		print_uids(found, mailbox, arena);
-	for (size_t i = 0; lines && i < found->count; i++) {
-		if (cli->settings.json)
+	for (size_t i = 0; i < found->count; i++) {
+		if (print_json_wanted())
 			print_json_row(&found->row[i], mailbox, arena);
-		else
+		if (!cli->search.uids)
 			print_row(&found->row[i], mailbox, arena);
 		arena_clear(arena);
 	}
@@ -184,7 +183,7 @@ void found_print_end(const struct cli *cli, size_t messages, bool incomplete)
 	struct buf buffer;
 	struct json *json;
 
-	if (cli->settings.json) {
+	if (print_json_wanted()) {
 		buf_init(&buffer, LINE_MAX_BYTES);
 		json = print_json_begin(&line, &buffer, "total");
 		json_key(json, "messages");
@@ -193,7 +192,6 @@ void found_print_end(const struct cli *cli, size_t messages, bool incomplete)
 		json_bool(json, !incomplete);
 		print_json_end(&line);
 		buf_release(&buffer);
-		return;
 	}
 	if (cli->search.uids || cli->settings.quiet)
 		return;

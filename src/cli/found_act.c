@@ -269,10 +269,8 @@ static void print_outcome(const struct cli *cli, const char *mailbox, const stru
 {
 	struct arena *arena;
 
-	if (cli->settings.json) {
+	if (print_json_wanted())
 		print_json_outcome(cli, mailbox, outcome);
-		return;
-	}
 	if (cli->settings.quiet && outcome->failed == 0)
 		return;
 	arena = arena_new();

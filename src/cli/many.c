@@ -32,7 +32,7 @@ struct many {
 	size_t together; /* how many of them may be at work at once */
 	bool two_sided;
 	struct shared shared;
-	atomic_int code; /* MANY_IN_TURN: the gravest so far */
+	atomic_int code; /* without a report: the gravest so far */
 };
 
 /* What users have that were looked at, in lines of the file. */
@@ -274,13 +274,13 @@ static int report_failure(const struct many *many, const struct cli *one, const 
 	return report_err_code(why);
 }
 
-static void print_failure(const struct cli *one, const struct err *why)
+static void print_failure(const struct err *why)
 {
 	struct print_json line;
 	struct buf buffer;
 	struct json *json;
 
-	if (!one->settings.json)
+	if (!print_json_wanted())
 		return;
 	buf_init(&buffer, 1u << 20);
 	json = print_json_begin(&line, &buffer, "error");
@@ -297,7 +297,7 @@ static int fail_turn(struct many *many, const struct cli *one, const struct err 
 	log_error("%s", why->text);
 	if (makes_reports(many))
 		return report_failure(many, one, why);
-	print_failure(one, why);
+	print_failure(why);
 	return report_err_code(why);
 }
 
@@ -318,6 +318,11 @@ static bool ends_all(const struct err *err)
 	return err->scope == ERR_LOCAL && err->kind == ERR_KIND_OTHER;
 }
 
+static bool has_headings(const struct many *many)
+{
+	return many->cli->command->many == MANY_IN_TURN || many->cli->command->many == MANY_APART;
+}
+
 static bool turn(void *context, size_t number, unsigned lanes)
 {
 	struct many *many = context;
@@ -334,14 +339,18 @@ static bool turn(void *context, size_t number, unsigned lanes)
 		one.settings.jobs = lanes;
 	log_set_label(user.name);
 	meter_user(many->shared.meter);
-	if (one.command->many == MANY_IN_TURN && !one.settings.json && !one.settings.quiet)
-		print("%s%s:\n", number > 0 ? "\n" : "", user.name);
+	if (has_headings(many))
+		printer_turn_begin();
+	if (has_headings(many) && !one.settings.quiet)
+		print("%s:\n", user.name);
 	code = one.command->run(&one, &err);
 	if (code < 0)
 		code = fail_turn(many, &one, &err);
 	count_code(many, code);
 	meter_user_done(many->shared.meter);
 	log_set_label(NULL);
+	if (has_headings(many))
+		printer_turn_end(one.settings.json || one.settings.quiet ? "" : "\n");
 	user_release(&user);
 	arena_free(arena);
 	return !ends_all(&err);

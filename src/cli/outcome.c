@@ -199,9 +199,9 @@ static void print_rows(const struct cli *cli, const struct outcome *outcome)
 	for (size_t i = 0; i < outcome->count; i++) {
 		const struct outcome_row *row = &outcome->rows[i];
 
-		if (cli->settings.json)
+		if (print_json_wanted())
 			print_json_row(row, outcome->has_groups, &buffer);
-		else if (!cli->settings.quiet && !cli->shared && (row->selected > 0 || row->error))
+		if (!cli->settings.quiet && !cli->shared && (row->selected > 0 || row->error))
 			print_line(cli, row->mailbox, row, outcome->done, outcome->only_shows);
 	}
 	buf_release(&buffer);
@@ -221,9 +221,9 @@ static void add_user(const struct cli *cli, struct outcomes *outcomes,
 	row.error = outcome->error;
 	for (size_t i = 0; i < outcome->count && !row.error; i++)
 		row.error = outcome->rows[i].error;
-	if (cli->settings.json)
+	if (print_json_wanted())
 		print_json_total(cli, "user", total, outcome->done, row.error, code);
-	else if (!cli->settings.quiet)
+	if (!cli->settings.quiet)
 		print_line(cli, log_label(), &row, outcome->done, outcome->only_shows);
 	pthread_mutex_unlock(&outcomes->lock);
 }
@@ -241,12 +241,13 @@ int outcome_account(const struct cli *cli, const struct outcome *outcome)
 	if (stop_requested() && code != EXIT_DONE)
 		code = EXIT_INTERRUPTED;
 	print_rows(cli, outcome);
-	if (cli->shared)
+	if (cli->shared) {
 		add_user(cli, cli->shared->gathered, outcome, &total, code);
-	else if (cli->settings.json)
+		return code;
+	}
+	if (print_json_wanted())
 		print_json_total(cli, "end", &total, outcome->done, outcome->error, code);
-	else
-		print_end(cli, &total, outcome->done, outcome->only_shows, code);
+	print_end(cli, &total, outcome->done, outcome->only_shows, code);
 	return code;
 }
 
@@ -276,10 +277,9 @@ int outcomes_gathered(struct cli *cli, void *gathered, int code)
 
 	if (stop_requested() && code != EXIT_DONE)
 		code = EXIT_INTERRUPTED;
-	if (cli->settings.json)
+	if (print_json_wanted())
 		print_json_total(cli, "end", &outcomes->total, outcomes->done, NULL, code);
-	else
-		print_end(cli, &outcomes->total, outcomes->done, outcomes->only_shows, code);
+	print_end(cli, &outcomes->total, outcomes->done, outcomes->only_shows, code);
 	pthread_mutex_destroy(&outcomes->lock);
 	mem_free(outcomes);
 	return code;

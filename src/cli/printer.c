@@ -5,26 +5,138 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
+#include "base/os.h"
+#include "base/spool.h"
 #include "base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 
+#define TURN_MEMORY (256 * 1024) /* of a turn's output; beyond it a temporary file */
+
+static bool json_to_stdout, text_to_stdout = true;
+static int report = -1;
+static const char *report_name;
+static pthread_mutex_t lock =
+	PTHREAD_MUTEX_INITIALIZER; /* of report, failed and the end of turns */
 static int failed; /* errno of the first write that failed */
+static bool report_failed; /* and that was said */
+static bool turned; /* a turn's output came out already */
+static _Thread_local struct spool *turn; /* or NULL */
 
 static void note_failure(bool failure)
 {
-	if (failure && failed == 0)
-		failed = errno ? errno : EIO;
+	const int reason = errno ? errno : EIO;
+
+	if (!failure)
+		return;
+	pthread_mutex_lock(&lock);
+	if (failed == 0)
+		failed = reason;
+	pthread_mutex_unlock(&lock);
+}
+
+int printer_begin(bool json, const char *file, struct err *err)
+{
+	json_to_stdout = json;
+	text_to_stdout = !json;
+	if (!file)
+		return 0;
+	report_name = file;
+	report = os_open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+	return report < 0 ? err_set_errno(err, ERR_LOCAL, "cannot write the report %s", file) : 0;
+}
+
+bool print_json_wanted(void)
+{
+	return json_to_stdout || report >= 0;
+}
+
+static void put(struct span bytes)
+{
+	struct err err = ERR_INIT;
+
+	errno = 0;
+	if (turn && spool_add(turn, bytes, &err) < 0) {
+		log_error("%s", err.text);
+		note_failure(true);
+	} else if (!turn) {
+		note_failure(fwrite(bytes.data, 1, bytes.len, stdout) != bytes.len);
+	}
+}
+
+void print_bytes(struct span bytes)
+{
+	put(bytes);
+}
+
+void printer_turn_begin(void)
+{
+	turn = spool_new(TURN_MEMORY);
+}
+
+void printer_turn_end(const char *between)
+{
+	struct spool *mine = turn;
+	struct err err = ERR_INIT;
+	struct span chunk;
+	bool first;
+	int rc;
+
+	turn = NULL;
+	pthread_mutex_lock(&lock);
+	first = !turned;
+	turned = true;
+	flockfile(stdout);
+	pthread_mutex_unlock(&lock);
+	if (!first)
+		put(span_of(between));
+	spool_rewind(mine);
+	while ((rc = spool_next(mine, &chunk, &err)) > 0)
+		put(chunk);
+	funlockfile(stdout);
+	if (rc < 0) {
+		log_error("%s", err.text);
+		note_failure(true);
+	}
+	spool_free(mine);
+}
+
+static MUST_FORMAT(1, 0) void put_text(const char *fmt, va_list args)
+{
+	char usual[512], *longer;
+	va_list again;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(usual, sizeof(usual), fmt, args);
+	if (len >= 0 && (size_t)len < sizeof(usual)) {
+		put(span_make(usual, (size_t)len));
+	} else if (len >= 0) {
+		longer = mem_alloc((size_t)len + 1);
+		(void)vsnprintf(longer, (size_t)len + 1, fmt, again);
+		put(span_make(longer, (size_t)len));
+		mem_free(longer);
+	}
+	note_failure(len < 0);
+	va_end(again);
 }
 
 void print(const char *fmt, ...)
 {
 	va_list args;
 
+	if (!text_to_stdout)
+		return;
 	errno = 0;
 	va_start(args, fmt);
-	note_failure(vprintf(fmt, args) < 0);
+	if (turn)
+		put_text(fmt, args);
+	else
+		note_failure(vprintf(fmt, args) < 0);
 	va_end(args);
 }
 
@@ -84,6 +196,24 @@ struct json *print_json_begin(struct print_json *line, struct buf *buffer, const
 	return &line->json;
 }
 
+/* Trouble with it is said once, and is exit 7 like any other. */
+static void add_to_report(struct span rest)
+{
+	ssize_t put_out = 0;
+
+	pthread_mutex_lock(&lock);
+	while (report >= 0 && rest.len > 0 &&
+		(put_out = os_write(report, rest.data, rest.len)) >= 0)
+		rest = span_from(rest, (size_t)put_out);
+	if (put_out < 0) {
+		log_error("cannot write %s: %s", report_name, strerror(errno));
+		report_failed = true;
+		os_close(report);
+		report = -1;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
 void print_json_end(struct print_json *line)
 {
 	json_end_object(&line->json);
@@ -92,8 +222,9 @@ void print_json_end(struct print_json *line)
 		note_failure(true);
 		return;
 	}
-	errno = 0;
-	note_failure(fwrite(line->out->data, 1, line->out->len, stdout) != line->out->len);
+	if (json_to_stdout)
+		put(buf_span(line->out));
+	add_to_report(buf_span(line->out));
 }
 
 int printer_finish(struct err *err)
@@ -102,6 +233,16 @@ int printer_finish(struct err *err)
 	note_failure(fflush(stdout) != 0);
 	if (failed == 0 && ferror(stdout))
 		failed = EIO; /* somebody else's write (report.c) */
+	if (report >= 0 && os_close(report) < 0) {
+		log_error("cannot write %s: %s", report_name, strerror(errno));
+		report_failed = true;
+	}
+	report = -1;
+	if (failed == 0 && report_failed) {
+		err_set(err, ERR_LOCAL, "the report is not complete");
+		err->text[0] = 0; /* said already */
+		return -1;
+	}
 	if (failed == 0)
 		return 0;
 	err_set(err, ERR_LOCAL, "cannot write to standard output: %s", strerror(failed));

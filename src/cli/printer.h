@@ -1,7 +1,7 @@
 /*
  * The result on standard output: buffered, terminal-safe, and not done until it is known to be written.
  *
- * Owner: the process. Threads: one at a time (stdio locks single calls).
+ * Owner: the process. Threads: any; lines and turns come out whole.
  *
  *	print("%s\n", name);
  *	if (printer_finish(&err) < 0) … exit 7
@@ -18,7 +18,22 @@ struct err;
 
 #define PRINTER_VERSION 1 /* of the JSON lines, as REPORT_VERSION */
 
+/*
+ * What --json and --report ask for. Texts go to standard output unless JSON does; JSON lines go there, and to the file (0600, made anew). Commands print both, and need not know:
+ * only what costs something is asked for first. -1: ERR_LOCAL, the file cannot be written.
+ */
+int printer_begin(bool json, const char *report, struct err *err) MUST_CHECK;
+bool print_json_wanted(void);
+/*
+ * One user's part of a run over many: what this thread prints from here on is kept, and comes out whole with the end. between: goes in front of all but the first.
+ */
+void printer_turn_begin(void);
+void printer_turn_end(const char *between);
+
+/* Nothing, where standard output is for JSON. */
 void print(const char *fmt, ...) MUST_FORMAT(1, 2);
+/* What was put together before, for standard output. */
+void print_bytes(struct span bytes);
 /* Text from outside, made harmless, filled up with blanks to this many columns (negative: to the left). */
 void print_column(const char *text, int columns, struct arena *arena);
 /* Columns the text takes once it is harmless. */
@@ -34,7 +49,7 @@ struct print_json {
 struct json *print_json_begin(struct print_json *line, struct buf *buffer, const char *type);
 void print_json_end(struct print_json *line);
 
-/* -1 with ERR_LOCAL when anything that was printed did not get out. Silent errors (a closed pipe) have an empty text. */
+/* Closes the report. -1 with ERR_LOCAL when anything that was printed did not get out. Silent errors (a closed pipe) have an empty text. */
 int printer_finish(struct err *err) MUST_CHECK;
 
 #endif

@@ -192,9 +192,9 @@ int sizes_print(struct sizes *sizes, const struct cli *cli)
 	if (sizes->count > 0)
 		qsort(sizes->row, sizes->count, sizeof(*sizes->row), compare);
 	total = add_up(sizes);
-	if (cli->settings.json)
+	if (print_json_wanted())
 		print_json(sizes, &total);
-	else if (cli->size.csv)
+	if (cli->size.csv)
 		print_csv(sizes);
 	else if (cli->size.brief)
 		print_brief(sizes);

@@ -1,4 +1,5 @@
 """purge: exactly what the plan chose goes, and whatever goes wrong, nothing else."""
+import json
 import signal
 import time
 
@@ -48,6 +49,24 @@ def test_selected(src, run, user):
     assert text[-1] == "complete: 2 of 18 messages deleted"
     assert run("purge", "-q", src.url(user), "-m", "INBOX", "--uid", "4", "--yes", check=0).out == \
         "complete: 1 of 16 messages deleted\n"
+
+
+def test_report(src, run, user, tmp_path):
+    """--report FILE: what --json prints, beside the text; a file that cannot be written is said before anything goes."""
+    fill(src, user, {"INBOX": notes(20)})
+    args = ("purge", src.url(user), "-m", "INBOX", "--uid", "1:2", "--yes")
+    assert "cannot write the report" in run(*args, "--report", tmp_path / "nowhere" / "report", check=7).err
+    assert count(src, user) == 20
+    out = run(*args, "--report", tmp_path / "report", check=0).out
+    assert out.endswith("complete: 2 of 20 messages deleted\n") and "{" not in out
+    rows = [json.loads(line) for line in open(tmp_path / "report")]
+    assert [row["type"] for row in rows] == ["mailbox", "end"] and rows[1]["done"] == 2
+    assert (tmp_path / "report").stat().st_mode & 0o777 == 0o600
+    result = run(*args, "--json", "--report", tmp_path / "report", check=0)
+    assert open(tmp_path / "report").read() == result.out
+    result = run("purge", src.url(user), "-m", "INBOX", "--uid", "3:4", "--yes", "--report", tmp_path / "report",
+                 env={"MAILHAUL_FAULT": "write:1+:ENOSPC"}, check=7)
+    assert "No space" in result.err
 
 
 def test_dry_run(src, run, user, proxy):

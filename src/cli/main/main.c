@@ -42,6 +42,17 @@ static int start_talk(const struct cli *cli, struct err *err)
 	return stream_trace_open(cli->trace_file, err);
 }
 
+/* Commands with a report of their own (ops/report.h) write it themselves. */
+static int start_printing(const struct cli *cli, struct err *err)
+{
+	const bool own = cli->command->many == MANY_TOGETHER;
+
+	if (cli->settings.report_file && cli->command->no_report)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s writes no --report: --json prints the same", cli->command->name);
+	return printer_begin(cli->settings.json, own ? NULL : cli->settings.report_file, err);
+}
+
 static int run(struct cli *cli, struct arguments *arguments, struct err *err)
 {
 	if (options_parse(cli, arguments, err) < 0)
@@ -54,7 +65,7 @@ static int run(struct cli *cli, struct arguments *arguments, struct err *err)
 		help_print(cli->command, cli->arena);
 		return EXIT_DONE;
 	}
-	if (start_talk(cli, err) < 0)
+	if (start_talk(cli, err) < 0 || start_printing(cli, err) < 0)
 		return -1;
 	return cli->users_file ? many_run(cli, err) : cli->command->run(cli, err);
 }
