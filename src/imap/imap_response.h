@@ -149,7 +149,8 @@ struct imap_search {
 	uint32_t count, min, max;
 	uint64_t modseq;
 	uint32_t tag; /* ESEARCH's correlator, 0 = none of ours */
-	struct span mailbox; /* likewise, of the ESEARCH command (RFC 7377 §2.1); data NULL = not named */
+	struct span
+		mailbox; /* likewise, of the ESEARCH command (RFC 7377 §2.1); data NULL = not named */
 	bool earlier; /* VANISHED (EARLIER) */
 };
 
