@@ -540,6 +540,10 @@ static void conclude(struct comparison *job, size_t number)
 			continue;
 		if (!unit->decided)
 			give_up(unit, other);
+		else if (unit->partial && unit->box.result.unknown == 0)
+			unit->box.text = arena_print(job->arena,
+				"mailbox %s: not all of its messages could be read",
+				unit->box.a ? unit->box.a : unit->box.b);
 		add_result(&other->total, &unit->box.result);
 		count_box_state(other, &unit->box);
 		box[other->boxes++] = &unit->box;

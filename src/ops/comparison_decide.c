@@ -132,6 +132,21 @@ static bool says_nothing_of_b(const struct unit *unit)
 	       unit->other->job->side[0].part_messages;
 }
 
+/*
+ * What was not shown of the first may be missing at the other, however well the rest is paired; of the other it matters if all of it is to be compared. What a manifest's
+ * own options left out of it is no failure.
+ */
+static bool is_partial(const struct unit *unit)
+{
+	bool whole = true;
+
+	for (size_t i = 0; i < unit->a_count; i++)
+		whole &= unit->a[i]->rows.complete;
+	if (unit->other->job->request.both && unit->b && !unit->other->part_messages)
+		whole &= unit->b->rows.complete;
+	return !whole;
+}
+
 static void judge(struct unit *unit)
 {
 	const struct comparison_request *request = &unit->other->job->request;
@@ -140,7 +155,8 @@ static void judge(struct unit *unit)
 	const bool absent = box->a_there && !box->b_there;
 	const bool nothing = absent && result->a == 0;
 
-	if (result->unknown > 0 || (absent && !unit->other->trusted))
+	unit->partial = !request->count_only && is_partial(unit);
+	if (result->unknown > 0 || unit->partial || (absent && !unit->other->trusted))
 		box->state = COMPARISON_UNKNOWN;
 	else if (result->missing + result->doubled + result->differing > 0 ||
 		 (absent && !(nothing && request->settings->no_empty)) ||

@@ -61,6 +61,7 @@ struct unit {
 	size_t a_count;
 	size_t waiting; /* under the lock: mailboxes not seen yet */
 	bool decided;
+	bool partial; /* messages that nobody was shown may be missing */
 	uint32_t *first_row; /* where the rows of each of a begin */
 	size_t room;
 };

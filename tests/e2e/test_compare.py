@@ -6,6 +6,7 @@ from lab import load, witness
 from lab.courier import Courier
 from lab.cyrus import Cyrus
 from lab.dovecot import Dovecot
+from lab.hostile import Fake
 from lab.server import PASSWORD
 from test_users import users_file, where
 
@@ -360,6 +361,25 @@ def test_missing_rows_are_unknown(pair, run, dst, user, proxy):
     locations, used = between(proxy, dst, [pair[1], pair[0]], user, 0, [], rewrite=rewrite)
     result = run("compare", *locations, "--json", "-m", "INBOX", "--both")
     assert result.code == 3 and Compared(result).counts() == {"unknown": 1}, result
+
+
+def test_not_shown_is_unknown(run, dst, user, tmp_path):
+    """What the first does not show may be missing, though all that it shows is there; a manifest says so as long as it lives."""
+    def leave_out(session):
+        for seq, msg in session._chosen(session.words[2]):
+            if msg.uid != 2:
+                session.send(b"* %d FETCH (UID %d%s)\r\n" % (seq, msg.uid, b"".join(session._item(msg, item.upper()) for item in session.words[3])))
+        session.ok()
+
+    fill(dst, user, {"INBOX": [note(1), note(3)]})
+    with Fake({"INBOX": notes(3)}) as fake:
+        fake.on(r"UID FETCH", leave_out)
+        shown = compare(run, fake.url("u"), dst.url(user), code=3)
+        assert shown.total["equal"] == 2 and not shown.counts() and shown.boxes["INBOX"]["state"] == "unknown"
+        assert compare(run, dst.url(user), fake.url("u")).total["equal"] == 2
+        compare(run, dst.url(user), fake.url("u"), "--both", code=3)
+        assert run("compare", fake.url("u"), "--manifest", tmp_path / "m").code == 3
+    compare(run, "manifest:%s" % (tmp_path / "m"), dst.url(user), code=3)
 
 
 def test_unreachable(pair, run, user, dst):
