@@ -105,6 +105,22 @@ const char *automap_holder(const struct mailbox_list *list, enum store_use use, 
 	return holders.name[use];
 }
 
+void automap_uses(const struct mailbox_list *list, enum store_use *use, struct arena *arena)
+{
+	struct map *names = fold_names(arena);
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct mailbox_info *mailbox = &list->mailbox[i];
+		const struct automap_name *known =
+			mailbox->use == STORE_USE_NONE && !mailbox_is_inbox(mailbox->name)
+				? find_name(names, mailbox->name, arena)
+				: NULL;
+
+		use[i] = known ? known->use : mailbox->use;
+	}
+	map_free(names);
+}
+
 struct automap *automap_new(const struct automap_request *request, struct arena *arena)
 {
 	struct automap *map = arena_alloc(arena, sizeof(*map));

@@ -34,6 +34,9 @@ const char *automap_find(const struct automap *map, const char *name, struct are
 const char *automap_holder(
 	const struct mailbox_list *list, enum store_use use, struct arena *arena);
 
+/* What each mailbox of a list is for, by its use or else its name: use[i] of list->mailbox[i]. */
+void automap_uses(const struct mailbox_list *list, enum store_use *use, struct arena *arena);
+
 /* What a mailbox of this name is for, and how usual the name is (0 = the most usual); STORE_USE_NONE when the name tells nothing. */
 struct automap_name {
 	enum store_use use;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "mail/header_field.h"
 #include "mail/mailbox_name.h"
+#include "ops/automap.h"
 #include "ops/brake.h"
 #include "ops/relocate.h"
 
@@ -42,11 +43,28 @@ static bool is_view(const struct mailbox_info *info)
 	       info->use == STORE_USE_IMPORTANT;
 }
 
-static bool is_looked_at(const struct dedup *dedup, const struct mailbox_info *info)
+/* By number in the list: a trash or junk mailbox, or below one. What stayed there would go with it. */
+static bool is_in_bin(const struct dedup *dedup, const enum store_use *use, const char *name)
+{
+	const struct mailbox_list *list = walk_list(dedup->walk);
+	const struct text_list *named = &dedup->request.walk.settings->mailboxes;
+
+	for (size_t i = 0; i < named->count; i++)
+		if (is_same_mailbox(named->item[i], name))
+			return false;
+	for (size_t i = 0; i < list->count; i++)
+		if ((use[i] == STORE_USE_TRASH || use[i] == STORE_USE_JUNK) &&
+			mailbox_below(list->mailbox[i].name, name))
+			return true;
+	return false;
+}
+
+static bool is_looked_at(
+	const struct dedup *dedup, const enum store_use *use, const struct mailbox_info *info)
 {
 	if (dedup->request.target && is_same_mailbox(dedup->request.target, info->name))
 		return false;
-	return !dedup->request.across || !is_view(info);
+	return !dedup->request.across || (!is_view(info) && !is_in_bin(dedup, use, info->name));
 }
 
 static int by_rank(const void *a, const void *b, void *context)
@@ -69,13 +87,17 @@ static void rank_boxes(struct dedup *dedup)
 {
 	const size_t count = walk_count(dedup->walk);
 	struct walk_place **order = mem_array(count + 1, sizeof(*order));
+	struct arena *arena = arena_new();
+	enum store_use *use = arena_array(arena, walk_list(dedup->walk)->count + 1, sizeof(*use));
 
+	automap_uses(walk_list(dedup->walk), use, arena);
 	for (size_t i = 0; i < count; i++) {
-		if (is_looked_at(dedup, walk_place(dedup->walk, i)->info))
+		if (is_looked_at(dedup, use, walk_place(dedup->walk, i)->info))
 			order[dedup->boxes++] = walk_place(dedup->walk, i);
 		else
 			log_info("%s is left out", walk_place(dedup->walk, i)->info->name);
 	}
+	arena_free(arena);
 	qsort_r(order, dedup->boxes, sizeof(*order), by_rank, dedup);
 	dedup->box = mem_array(dedup->boxes + 1, sizeof(*dedup->box));
 	for (size_t i = 0; i < dedup->boxes; i++) {
@@ -262,12 +284,35 @@ static bool is_asked(void *context, const struct walk_place *place)
 	return false;
 }
 
+static bool keys_are_header_digests(const struct dedup *dedup)
+{
+	return dedup->policy.by == DUPLICATES_BY_AUTO || dedup->policy.by == DUPLICATES_BY_CONTENT;
+}
+
+/*
+ * There are servers that answer with an empty or cut body, or another text, for what they cannot read: those would all be equal. Only a size that the server told counts, for that of
+ * a file may be rough.
+ */
+static bool is_whole(const struct dedup *dedup, const struct walk_visit *visit,
+	const struct snapshot *rows, size_t i, const struct duplicate *row)
+{
+	const bool files = store_caps(visit->store) & STORE_CAP_FILES;
+
+	if (!files && row->size != UINT32_MAX && rows->size[i] < row->size)
+		return false;
+	return !keys_are_header_digests(dedup) ||
+	       ((rows->attr[i] & SNAPSHOT_HAS_DIGEST) &&
+		       digest128_equal(rows->digest[i], row->key));
+}
+
 static int scan_contents(struct dedup *dedup, struct walk_visit *visit, struct box *open,
 	struct snapshot *rows, struct err *err)
 {
 	struct dedup_box *box = box_of(visit->place);
 	const struct uidset uids = asked(dedup, box, visit->arena);
-	const struct box_scan scan = { .uids = &uids, .content = true };
+	const struct box_scan scan = {
+		.uids = &uids, .digests = keys_are_header_digests(dedup), .content = true
+	};
 	struct uidset unread = { 0 };
 
 	if (box_facts(open)->uidvalidity != box->uidvalidity)
@@ -280,13 +325,18 @@ static int scan_contents(struct dedup *dedup, struct walk_visit *visit, struct b
 
 		if (!row || !(rows->attr[i] & SNAPSHOT_HAS_CONTENT))
 			continue;
+		if (!is_whole(dedup, visit, rows, i, row)) {
+			uidset_add(&unread, visit->arena, row->uid, row->uid);
+			continue;
+		}
 		row->content = rows->content[i];
 		row->attr |= DUPLICATE_HAS_CONTENT;
 	}
-	return unread.count == 0 ? 0
-				 : err_set(err, ERR_MAILBOX,
-					   "%llu messages can't be read: they are nobody's copies",
-					   (unsigned long long)uidset_size(&unread));
+	return unread.count == 0
+		       ? 0
+		       : err_set(err, ERR_MAILBOX,
+				 "%llu messages can't be read whole: they are nobody's copies",
+				 (unsigned long long)uidset_size(&unread));
 }
 
 static int read_contents(void *context, struct walk_visit *visit, struct err *err)

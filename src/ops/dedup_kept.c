@@ -36,23 +36,23 @@ static void spare_all(const struct looking *looking, const struct kept *kept, si
 static size_t gather(struct looking *looking, size_t first)
 {
 	struct dedup_batch *batch = looking->batch;
-	size_t at = first;
+	const uint32_t of = kept_of(batch, first)->box;
+	size_t end = first;
 
-	looking->of = &batch->dedup->box[kept_of(batch, first)->box];
-	looking->kept =
-		arena_array(batch->visit->arena, batch->count - first, sizeof(*looking->kept));
+	while (end < batch->count && kept_of(batch, end)->box == of)
+		end++;
+	looking->of = &batch->dedup->box[of];
+	looking->kept = arena_array(batch->visit->arena, end - first, sizeof(*looking->kept));
 	looking->count = 0;
-	for (; at < batch->count; at++) {
+	for (size_t at = first; at < end; at++) {
 		const struct duplicate *row = kept_of(batch, at);
 
-		if (&batch->dedup->box[row->box] != looking->of)
-			break;
 		if (looking->count == 0 || looking->kept[looking->count - 1].uid != row->uid)
 			looking->kept[looking->count++] =
 				(struct kept){ .uid = row->uid, .first = at };
 		looking->kept[looking->count - 1].count++;
 	}
-	return at - first;
+	return end - first;
 }
 
 static int scan(struct looking *looking, struct snapshot *rows, struct err *err)

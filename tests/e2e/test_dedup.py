@@ -9,6 +9,7 @@ from copying import copy, count, fill, flags_of, note, notes, subjects
 from lab import load, witness
 from lab.corpus import Message
 from lab.dovecot import Dovecot
+from lab.hostile import Fake
 from lab.server import PASSWORD
 
 
@@ -234,6 +235,33 @@ def test_killed(src, run, user, action):
         assert len(subjects(src, name)) == 3 and "\\Seen" in flags_of(src, name)[1]
         assert not any("\\deleted" in flags for where in now.values() for _, _, flags in where), (point, now)
         assert dedup(run, src.url(name), action, "--yes")["selected"] == 0
+
+
+def test_bodies_not_given(run):
+    """A server that gives empty, cut or other texts for what it cannot read: those are equal, the messages are not."""
+    def answer(text):
+        def reply(session):
+            for seq, msg in session._chosen(session.words[2]):
+                session.send(b"* %d FETCH (UID %d FLAGS () RFC822.SIZE %d BODY[] {%d}\r\n%s)\r\n"
+                             % (seq, msg.uid, len(msg.body), len(text(msg.body)), text(msg.body)))
+            session.ok()
+        return reply
+
+    twins = [note(1, body=b"line\r\n" * 20 + b"%d\r\n" % n) for n in range(3)]
+    for text in (lambda body: b"", lambda body: body[:150], lambda body: b"Subject: lost\r\n\r\n" + b"x" * 300):
+        with Fake({"INBOX": twins}) as fake:
+            fake.on(r"UID FETCH .*BODY.PEEK\[\]", answer(text))
+            end = dedup(run, fake.url("u"), "--expunge", "--yes", "--max-delete", "100%", code=3)
+            assert end["selected"] == 0 and len(fake.messages()) == 3
+
+
+def test_trash_keeps_nothing(src, run, user):
+    """What stayed in the trash would go with it."""
+    fill(src, user, {"Deleted Items": notes(12), "Projects": notes(12), "Spam": notes(2), "Work": notes(2)})
+    end = dedup(run, src.url(user), "--across", "--expunge", "--yes", "--max-delete", "100%")
+    assert end["done"] == 2 and count(src, user, "Projects") == count(src, user, "Deleted Items") == 12
+    end = dedup(run, src.url(user), "--across", "--keep", "last", "-m", "Projects", "-m", "Deleted Items")
+    assert end["selected"] == 12 and all(kept[0] == "Deleted Items" for _, kept in end["copies"])     # it was asked for
 
 
 # others at work
