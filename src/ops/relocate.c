@@ -196,6 +196,23 @@ static int by_kind(const void *a, const void *b)
 	return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
+/* The first of the sorted ones that is not less. */
+static size_t lower(
+	const struct intent_message *list, size_t count, const struct intent_message *like)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (by_kind(&list[middle], like) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* What is on its way from other mailboxes, and like ours. */
 static int find_rivals(struct relocating *run, struct err *err)
 {
@@ -211,7 +228,10 @@ static int find_rivals(struct relocating *run, struct err *err)
 	for (size_t i = 0; i < run->count && count > 0; i++) {
 		const struct intent_message like = { 0, run->item[i].size, run->item[i].digest };
 
-		run->item[i].rival = bsearch(&like, rival, count, sizeof(*rival), by_kind) != NULL;
+		run->item[i].rivals = 0;
+		for (size_t at = lower(rival, count, &like);
+			at < count && by_kind(&rival[at], &like) == 0; at++)
+			run->item[i].rivals++;
 	}
 	return 0;
 }

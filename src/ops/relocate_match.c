@@ -68,7 +68,10 @@ static size_t kind_length(const struct entry *entry, size_t left)
 	return length;
 }
 
-/* Of one kind: `like` items and `found` rows. What is not here any more comes first, since it must be there. Returns how many are ambiguous. */
+/*
+ * Of one kind: `like` items and `found` rows. What is not here any more comes first, since it must be there. Rivals leave no doubt where there is a row for each of them
+ * too: then it does not matter which is whose. Returns how many are ambiguous.
+ */
 static size_t settle_kind(struct relocate_item *item, const struct entry *wanted, size_t like,
 	size_t found, bool content)
 {
@@ -79,8 +82,11 @@ static size_t settle_kind(struct relocate_item *item, const struct entry *wanted
 	for (size_t k = 0; k < like; k++) {
 		struct relocate_item *one = &item[wanted[k].index];
 
-		if (one->here && (one->rival || !content))
+		if (one->here && !content)
 			one->ambiguous = found > gone;
+		else if (one->here)
+			one->ambiguous =
+				one->rivals > 0 && found > gone && found < like + one->rivals;
 		else
 			one->ambiguous = !content && found > 0 && found < gone;
 		one->arrived = !one->ambiguous && taken < found && (content || !one->here);
@@ -105,8 +111,7 @@ size_t relocate_match(struct relocate_item *item, size_t count, const struct sna
 
 		while (at < listed && compare_kind(&rows[at], &wanted[i]) < 0)
 			at++;
-		while (at + found < listed && found < like &&
-			compare_kind(&rows[at + found], &wanted[i]) == 0)
+		while (at + found < listed && compare_kind(&rows[at + found], &wanted[i]) == 0)
 			found++;
 		ambiguous += settle_kind(item, &wanted[i], like, found, content);
 		for (size_t k = 0, row = at; k < like; k++) {

@@ -21,7 +21,7 @@ struct relocate_item { /* a message that is asked for, or was by an earlier call
 	bool here; /* in the source */
 	bool arrived; /* in the target, for certain */
 	bool ambiguous; /* something like it is in the target: see relocate_match() */
-	bool rival; /* another mailbox's message like it may be what stands there */
+	uint32_t rivals; /* other mailboxes' messages like it: what stands there may be theirs */
 };
 
 struct relocating {
@@ -43,7 +43,7 @@ struct relocating {
  * Finds the copies of what was sent and has not arrived yet among the rows of the target that are nobody's: by header digest and size, and with content by that too, as a
  * multiset. What is found arrives, and its row is added to copies. A message that is still here will be removed on the strength of this, so that only content will do: without, it
  * is ambiguous when there is a row like it. So are those that went, where fewer than there should be are there, and those that
- * have a rival and are still here. Returns how many are ambiguous.
+ * have rivals and are still here, unless there are rows enough for them all. Returns how many are ambiguous.
  */
 size_t relocate_match(struct relocate_item *item, size_t count, const struct snapshot *target,
 	bool content, struct uidset *copies, struct arena *arena);

@@ -89,11 +89,28 @@ static void test_rival(void **state)
 
 	(void)state;
 	deal(&game, "aA bB", "aA bB", true);
-	game.item[0].rival = true;
+	game.item[0].rivals = 1;
 	assert_int_equal(match(&game, false), 2);
 	assert_int_equal(match(&game, true), 1);
 	expect(&game, "~+");
 	assert_false(uidset_has(&game.copies, 501));
+	end(&game);
+
+	/* A row for each: it has one, and leaves the other one alone. */
+	deal(&game, "aA bB", "aA bB aA", true);
+	game.item[0].rivals = 1;
+	assert_int_equal(match(&game, false), 2);
+	assert_int_equal(match(&game, true), 0);
+	expect(&game, "++");
+	assert_true(uidset_has(&game.copies, 501));
+	assert_false(uidset_has(&game.copies, 503));
+	end(&game);
+
+	/* With another content it is no row for either. */
+	deal(&game, "aA", "aA aC", true);
+	game.item[0].rivals = 1;
+	assert_int_equal(match(&game, true), 1);
+	expect(&game, "~");
 	end(&game);
 }
 
