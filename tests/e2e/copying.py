@@ -88,10 +88,10 @@ def note(number, subject=None, flags=(), date="01-Jan-2024 12:00:00 +0000", size
     text = b"note %d\r\n" % number if body is None else body
     head = (b"From: a@example.org\r\nSubject: %s\r\nMessage-ID: <note.%d@example.org>\r\nDate: %s\r\n" % (
         (subject or "note %d" % number).encode(), number, (sent or "Mon, 01 Jan 2024 12:00:00 +0000").encode()))
-    data = head + extra + b"\r\n" + text
+    data = bytearray(head + extra + b"\r\n" + text)     # bytes would be copied whole with each line
     while len(data) < size:
         data += (b"x" * 70)[:max(size - len(data) - 2, 1)] + b"\r\n"
-    return Message(data, tuple(flags), date)
+    return Message(bytes(data), tuple(flags), date)
 
 
 def notes(count, first=1, **options):
