@@ -361,7 +361,7 @@ class Bench:
                     into.fresh()
                     state = self.state_dir()
                     self.record(scenario, tool, self._into(into, tool, user, state, rtt))
-                    if tool.name.startswith("mailhaul"):
+                    if tool.name.startswith(("mailhaul", "imapbackup")):
                         again = "%s, once more" % tool.name
                         self.results.setdefault(scenario, {}).setdefault(again, []).append(
                             self._into(into, tool, user, state, rtt))
@@ -372,6 +372,11 @@ class Bench:
             wall = self.median(scenario, other)
             if mine and wall and (rtt == 0 or other.startswith("mbsync")):
                 self.goal("%s: mailhaul over %s" % (scenario, other), mine / wall, most, "x")
+
+        for again, least in (("", 8), (", once more", 50)):
+            mine, other = (self.median(scenario, name + again) for name in ("mailhaul, mbox", "imapbackup"))
+            if mine and other and rtt == 0:
+                self.goal("%s: as fast as imapbackup%s, times" % (scenario, again), other / mine, least, "x", True)
 
     def _is_slow(self, scenario, tool):
         runs = self.results.get(scenario, {}).get(tool.name, [])

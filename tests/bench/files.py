@@ -4,6 +4,7 @@ Started by bench.py. What arrived is counted: which octets a Maildir holds, the 
 """
 import os
 import shutil
+import sys
 import tempfile
 
 import tools
@@ -83,6 +84,24 @@ class OfflineimapInto(tools.Offlineimap):
             % (side.dir, os.path.join(self.into.root, "mail"), side.src_port, side.user, secret)))]
 
 
+class Imapbackup(tools.Tool):
+    """The Python 3 version, where IMAPBACKUP says. Its files do not end in .mbox: they are told by what is in them."""
+    name = "imapbackup"
+
+    def __init__(self, into):
+        self.into = into
+
+    def available(self):
+        script = os.environ.get("IMAPBACKUP", "")
+        return None if os.path.isfile(script) else "no script at IMAPBACKUP=%s" % script
+
+    def argv(self, side):
+        mail = os.path.join(self.into.root, "mail")
+        os.makedirs(mail, exist_ok=True)
+        return [sys.executable, os.environ["IMAPBACKUP"], "-s", "127.0.0.1:%d" % side.src_port, "-u", side.user, "-p", side.password,
+                "-d", mail, "--nospinner"]
+
+
 def count(root):
     """Messages in all Maildirs, or From_ lines of all mbox files, below root."""
     total = 0
@@ -99,4 +118,4 @@ def count(root):
 
 def everyone(into):
     return [MailhaulInto(into, "maildir:%s", "mailhaul"), MbsyncInto(into), DoveadmInto(into), OfflineimapInto(into),
-            MailhaulInto(into, "mbox:%s", "mailhaul, mbox")]
+            MailhaulInto(into, "mbox:%s", "mailhaul, mbox"), Imapbackup(into)]
