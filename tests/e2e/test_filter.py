@@ -202,12 +202,16 @@ def test_old_servers(box, user, run, rules, proxy, hide):
     assert where(box, user) == CHAINED
 
 
-@pytest.mark.parametrize("hide", [(), ("MOVE",)])
-@pytest.mark.parametrize("on, do", [
-    ("EXAMINE", "cut-before"), ("SELECT", "cut-before"), ("SELECT", "no"), ("UID FETCH", "no"), ("UID COPY", "no"),
-    ("UID COPY", "swallow"), ("UID MOVE", "no"), ("UID MOVE", "bad"), ("UID MOVE", "swallow"),
-    ("UID EXPUNGE", "no"), ("UID EXPUNGE", "cut-before"), ("UID EXPUNGE", "swallow"), ("CREATE", "no"),
-    ("CREATE", "swallow"), ("UID COPY", "stall"), ("UID STORE", "no"), ("LIST", "cut-before")])
+MOVES, COPIES = (), ("MOVE",)
+
+
+# Each command in turn, with the answers that it can be spoilt by; a command that is not sent with MOVE is spoilt without it.
+@pytest.mark.parametrize("hide, on, do", [
+    (MOVES, "LIST", "no"), (MOVES, "LIST", "stall"), (MOVES, "EXAMINE", "cut-before"), (MOVES, "EXAMINE", "bad"),
+    (MOVES, "UID FETCH", "no"), (MOVES, "SELECT", "no"), (COPIES, "SELECT", "cut-before"), (MOVES, "CREATE", "no"),
+    (MOVES, "CREATE", "swallow"), (MOVES, "UID MOVE", "no"), (MOVES, "UID MOVE", "bad"), (MOVES, "UID MOVE", "swallow"),
+    (COPIES, "UID COPY", "no"), (COPIES, "UID COPY", "swallow"), (COPIES, "UID COPY", "stall"), (COPIES, "UID STORE", "no"),
+    (COPIES, "UID EXPUNGE", "no"), (COPIES, "UID EXPUNGE", "cut-before"), (COPIES, "UID EXPUNGE", "swallow")])
 def test_faults(box, user, run, rules, proxy, hide, on, do):
     """With whatever goes wrong nothing is lost, and a second run ends what the first began: nothing is doubled."""
     path = rules(CHAIN.replace("INBOX | Work\n", "INBOX | New\n"))
@@ -217,7 +221,7 @@ def test_faults(box, user, run, rules, proxy, hide, on, do):
     broken = proxy(box, hide=list(hide), rules=[rule])
     result = run("filter", "--json", broken.url(user), "--rules", path, "--timeout", "3", "--settle", "100ms",
                  "--retries", "1")
-    assert result.code in (0, 3, 4), result
+    assert broken.fired() and result.code in (0, 3, 4), result
     where(box, user)
     if result.code:
         broken.set_rules([])

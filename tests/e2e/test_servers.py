@@ -139,6 +139,26 @@ def refused_report(report, uids, total):
 
 
 @pytest.mark.others
+@pytest.mark.parametrize("kind", ["cyrus", "courier"])
+def test_looking(request, dst, run, user, kind):
+    """list, size, check and compare tell of these servers what is there; filter, trash, purge, mailbox, search and dedup have tests of their own."""
+    server = request.getfixturevalue(kind)
+    fill(server, user, {"INBOX": notes(5), "Work": notes(3, 10)})
+    octets = sum(message.size for messages in witness.read(server, user).mailboxes.values() for message in messages)
+    rows = run("list", "--json", "--stats", "--total", server.url(user), check=0).json
+    assert {row["name"]: row["messages"] for row in rows if row["type"] == "mailbox"} == {"INBOX": 5, "Work": 3}
+    for method in ((), ("--method", "scan")):
+        row = run("size", "--json", server.url(user), *method, check=0).json[0]
+        assert (row["messages"], row["size"]) == (8, octets)
+    assert run("check", "--json", "--scan", server.url(user), check=0).json[-1]["ok"]
+    dst.add_user(user)
+    copy(run, server.url(user), dst.url(user))
+    run("compare", "--check", "content,flags,date", server.url(user), dst.url(user), check=0)
+    load.expunge(dst, user, "INBOX", "2")
+    assert run("compare", server.url(user), dst.url(user), check=1).code == 1
+
+
+@pytest.mark.others
 @pytest.mark.parametrize("kind", ["cyrus", "courier", "dst"])
 def test_bare_line_ends(request, run, user, kind):
     """Stored as they are, or named: refused, or altered. Never silently another message."""
