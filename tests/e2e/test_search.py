@@ -137,6 +137,7 @@ CUT, DONE_AND_CUT = {"do": "cut-before"}, {"do": "cut-after"}
 
 
 @pytest.mark.parametrize("command, do, codes", [
+    ("LIST", NO, {3, 4}), ("LIST", STALL, {4}), ("EXAMINE", NO, {3}), ("EXAMINE", STALL, {0}),
     ("UID SEARCH", NO, {3}), ("UID SEARCH", BAD, {3}), ("UID SEARCH", CUT, {0}), ("UID SEARCH", STALL, {0}),
     ("UID FETCH", NO, {3}), ("UID FETCH", CUT, {0}), ("SELECT", NO, {3}),
     ("UID MOVE", NO, {3}), ("UID MOVE", BAD, {0}), ("UID MOVE", CUT, {0}), ("UID MOVE", DONE_AND_CUT, {0, 3}), ("UID MOVE", STALL, {0, 3})],

@@ -197,7 +197,7 @@ def test_cut(box, user, run, proxy, hide, on, fault):
 
 
 @pytest.mark.parametrize("hide, on, answer, code", [
-    ([], "UID MOVE", "NO not now", 3), ([], "UID MOVE", "BAD what?", 0), (NO_MOVE, "UID COPY", "NO not now", 3),
+    ([], "EXAMINE", "NO not now", 3), ([], "SELECT", "NO not now", 3), ([], "UID MOVE", "NO not now", 3), ([], "UID MOVE", "BAD what?", 0), (NO_MOVE, "UID COPY", "NO not now", 3),
     (NO_MOVE, "UID STORE", "BAD what?", 3), (NO_MOVE, "UID EXPUNGE", "NO not now", 3), (NO_MOVE, "UID EXPUNGE", "BAD what?", 6),
     ([], "UID STORE", "NO not now", 3)])
 def test_refused(box, user, run, proxy, hide, on, answer, code):
@@ -215,6 +215,19 @@ def test_refused(box, user, run, proxy, hide, on, answer, code):
     front.set_rules([])
     trash(run, front.url(user), *ONE_LINE)
     check_done(box, user)
+
+
+@pytest.mark.parametrize("rule", [{"do": "reply", "text": "NO not now"}, {"do": "reply", "text": "BAD what"}, {"do": "cut-before"}, {"do": "stall"}],
+                         ids=["no", "bad", "cut", "stall"])
+def test_no_listing(box, user, run, proxy, rule):
+    """Which mailboxes there are is not known: nothing changes, whatever trash, purge and mailbox were to do."""
+    before = witness.read(box, user)
+    front = proxy(box, rules=[dict(rule, on="LIST", times=-1)])
+    for args in (["trash", front.url(user), "--empty", "--yes"], ["purge", front.url(user), "-m", "**", "--yes", "--max-delete", "100%"],
+                 ["mailbox", "delete", front.url(user), "--regex", ".", "--yes", "--max-delete", "100%"]):
+        result = run(*args, "--retries", "0", "--timeout", "1")
+        assert result.code in (3, 4), result
+    assert front.fired() and witness.diff(before, witness.read(box, user)) == []
 
 
 def test_stall(box, user, run, proxy):
