@@ -420,6 +420,63 @@ static void count_up(struct dedup *dedup)
 	}
 }
 
+/*
+ * Under two names one mailbox has the same UIDs, and a mark need not show under the other one soon (Dovecot's mbox files with two indexes). Two that are not the same, of the
+ * same UIDVALIDITY, betray themselves by the first UID that stands for different messages.
+ */
+static bool looks_the_same(
+	const struct dedup *dedup, const struct dedup_box *a, const struct dedup_box *b)
+{
+	const struct duplicate *x = &dedup->rows[a->first], *y = &dedup->rows[b->first];
+	const struct duplicate *const x_end = x + a->count, *const y_end = y + b->count;
+	bool any = false;
+
+	if (a->uidvalidity == 0 || a->uidvalidity != b->uidvalidity)
+		return false;
+	while (x < x_end && y < y_end) {
+		if (x->uid != y->uid) {
+			if (x->uid < y->uid)
+				x++;
+			else
+				y++;
+			continue;
+		}
+		if (x->size != y->size || !digest128_equal(x->key, y->key))
+			return false;
+		any = true;
+		x++;
+		y++;
+	}
+	return any;
+}
+
+/* Nothing in it is anybody's copy, and nothing is a copy of it. */
+static void leave_out(struct dedup *dedup, struct dedup_box *box, const struct dedup_box *first)
+{
+	struct err err = ERR_INIT;
+
+	for (size_t i = box->first; i < box->first + box->count; i++)
+		dedup->rows[i].attr &= (uint8_t) ~(unsigned)DUPLICATE_HAS_KEY;
+	err_set(&err, ERR_MAILBOX,
+		"it seems to be %s by another name (the same UIDs, the same messages): it is left out",
+		first->row.mailbox);
+	dedup_keep_err(box, &err);
+}
+
+static void leave_out_aliases(struct dedup *dedup)
+{
+	if (!dedup->request.across || (walk_caps(dedup->walk) & STORE_CAP_FILES))
+		return;
+	for (size_t i = 1; i < dedup->boxes; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (!looks_the_same(dedup, &dedup->box[k], &dedup->box[i]))
+				continue;
+			leave_out(dedup, &dedup->box[i], &dedup->box[k]);
+			break;
+		}
+	}
+}
+
 static void warn_of_labels(const struct dedup *dedup)
 {
 	for (size_t i = 0; i < dedup->boxes && dedup->request.across; i++) {
@@ -439,6 +496,7 @@ static int look_and_decide(struct dedup *dedup, struct err *err)
 	warn_of_labels(dedup);
 	if (join(dedup, err) < 0)
 		return -1;
+	leave_out_aliases(dedup);
 	if (duplicates_ask(dedup->rows, dedup->count, &dedup->policy) > 0) {
 		if (walk_visit(dedup->walk, read_contents, dedup, is_asked, err) < 0)
 			return -1;

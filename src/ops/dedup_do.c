@@ -364,7 +364,11 @@ static int in_portions(struct dedup_batch *batch, struct err *err)
 	if (begin_again(batch, err) < 0)
 		return -1;
 	item = items_of(dedup, batch->from, batch->visit->arena, &count);
-	portion = dedup->request.action == DEDUP_MOVE ? count : PORTION;
+	/* In files each look reads the folder: what is looked at between two of them is all of it. */
+	portion = dedup->request.action == DEDUP_MOVE ||
+				  (store_caps(batch->visit->store) & STORE_CAP_FILES)
+			  ? count
+			  : PORTION;
 	for (size_t first = 0; first < count; first += portion) {
 		batch->item = &item[first];
 		batch->count = count - first < portion ? count - first : portion;
