@@ -153,6 +153,7 @@ static const struct sample samples[] = {
 	{ "INBOX=abc", "INBOX=!ab", 0, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
 	{ "INBOX=ab", "INBOX=!abc", 0, EQUAL, 0, 0, 0, 1, 0, 0, 0, 0, 0 },
 	{ "INBOX=!ab", "INBOX=abc", BOTH, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
+	{ "INBOX=!ab", "INBOX=ab", 0, UNKNOWN, 0, 0, 0, 0, 0, 0, 0, 0, 1 },
 	{ "INBOX=a W=b", "INBOX=a ~", 0, UNKNOWN, 0, 0, 0, 0, 0, 1, 0, 0, 0 },
 	{ "INBOX=a ~", "INBOX=a", 0, UNKNOWN, 3, 0, 0, 0, 0, 0, 0, 0, 0 },
 	{ "INBOX=a", "INBOX=a ~", 0, EQUAL, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
