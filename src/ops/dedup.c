@@ -305,14 +305,49 @@ static bool is_whole(const struct dedup *dedup, const struct walk_visit *visit,
 		       digest128_equal(rows->digest[i], row->key));
 }
 
-static int scan_contents(struct dedup *dedup, struct walk_visit *visit, struct box *open,
+struct forms { /* of contents: what says how a body is to be read, which no digest of headers holds */
+	struct dedup *dedup;
+	const struct dedup_box *box;
+	struct arena *scratch;
+	struct digest *digest;
+};
+
+static void take_form(void *context, uint32_t uid, struct span header)
+{
+	static const char *const field[] = { "Content-Type", "Content-Transfer-Encoding" };
+	struct forms *forms = context;
+	struct duplicate *row = find_row(forms->dedup, forms->box, uid);
+
+	for (size_t i = 0; row && i < countof(field); i++) {
+		const char *value = header_field(header, span_of(field[i]), forms->scratch);
+
+		digest_add(forms->digest, value ? span_of(value) : SPAN("\n"));
+		digest_add(forms->digest, SPAN("\n"));
+	}
+	if (row)
+		row->content = digest_end128(forms->digest);
+	arena_clear(forms->scratch);
+}
+
+static void add_content(struct forms *forms, struct duplicate *row, struct digest128 content)
+{
+	digest_add(forms->digest, span_make((const char *)&row->content, sizeof(row->content)));
+	digest_add(forms->digest, span_make((const char *)&content, sizeof(content)));
+	row->content = digest_end128(forms->digest);
+	row->attr |= DUPLICATE_HAS_CONTENT;
+}
+
+static int scan_contents(struct forms *forms, struct walk_visit *visit, struct box *open,
 	struct snapshot *rows, struct err *err)
 {
-	struct dedup_box *box = box_of(visit->place);
+	struct dedup *dedup = forms->dedup;
+	const struct dedup_box *box = forms->box;
 	const struct uidset uids = asked(dedup, box, visit->arena);
-	const struct box_scan scan = {
-		.uids = &uids, .digests = keys_are_header_digests(dedup), .content = true
-	};
+	const struct box_scan scan = { .uids = &uids,
+		.digests = keys_are_header_digests(dedup),
+		.content = true,
+		.header = take_form,
+		.header_context = forms };
 	struct uidset unread = { 0 };
 
 	if (box_facts(open)->uidvalidity != box->uidvalidity)
@@ -329,8 +364,7 @@ static int scan_contents(struct dedup *dedup, struct walk_visit *visit, struct b
 			uidset_add(&unread, visit->arena, row->uid, row->uid);
 			continue;
 		}
-		row->content = rows->content[i];
-		row->attr |= DUPLICATE_HAS_CONTENT;
+		add_content(forms, row, rows->content[i]);
 	}
 	return unread.count == 0
 		       ? 0
@@ -343,14 +377,19 @@ static int read_contents(void *context, struct walk_visit *visit, struct err *er
 {
 	struct snapshot rows;
 	struct box *open = store_open_box(visit->store, visit->place->info->name, STORE_READ, err);
+	struct forms forms = { .dedup = context, .box = box_of(visit->place) };
 	int rc;
 
 	if (!open)
 		return -1;
+	forms.scratch = arena_new();
+	forms.digest = digest_new();
 	snapshot_init(&rows, false);
-	rc = scan_contents(context, visit, open, &rows, err);
+	rc = scan_contents(&forms, visit, open, &rows, err);
 	box_close(open);
 	snapshot_release(&rows);
+	digest_free(forms.digest);
+	arena_free(forms.scratch);
 	return rc;
 }
 

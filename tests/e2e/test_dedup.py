@@ -255,6 +255,14 @@ def test_bodies_not_given(run):
             assert end["selected"] == 0 and len(fake.messages()) == 3
 
 
+def test_other_form(src, run, user):
+    """The same octets under another type or encoding are another text: a mover that lost these headers makes no copy."""
+    form = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n"
+    good = relayed(note(1), form)
+    fill(src, user, {"INBOX": [note(1), good, relayed(good, b"Received: by x\r\n"), relayed(note(1), form.replace(b"8", b"7"))]})
+    assert pairs(dedup(run, src.url(user), "--by", "message-id", "--expunge", "-n")) == {3: 2}
+
+
 def test_trash_keeps_nothing(src, run, user):
     """What stayed in the trash would go with it."""
     fill(src, user, {"Deleted Items": notes(12), "Projects": notes(12), "Spam": notes(2), "Work": notes(2)})
