@@ -406,35 +406,32 @@ void dedup_keep_errors(struct dedup *dedup)
 }
 
 /* One mailbox after the other, so that hardly any row is held twice. */
+/* Mailbox by mailbox, so that no more than one is there twice. */
 static int join(struct dedup *dedup, struct err *err)
 {
-	size_t count = 0;
+	size_t room = 0;
 
-	for (size_t i = 0; i < dedup->boxes; i++) {
-		dedup->box[i].first = count;
-		count += dedup->box[i].count;
-	}
-	if (count >= DUPLICATE_STAYS)
+	for (size_t i = 0; i < dedup->boxes; i++)
+		room += dedup->box[i].count;
+	if (room >= DUPLICATE_STAYS)
 		return err_set(err, ERR_LOCAL,
-			"%zu messages are too many for one run: choose with -m", count);
+			"%zu messages are too many for one run: choose with -m", room);
 	for (size_t i = 0; i < dedup->boxes; i++) {
 		struct dedup_box *box = &dedup->box[i];
 
-		if (!dedup->rows) { /* often the largest one, INBOX: it stays where it is */
-			dedup->rows = box->own;
-			box->own = NULL;
-		} else if (box->count > 0) {
-			dedup->rows = mem_resize(
-				dedup->rows, dedup->count + box->count, sizeof(*dedup->rows));
-			memcpy(&dedup->rows[dedup->count], box->own,
-				box->count * sizeof(*box->own));
-		}
+		box->first = dedup->count;
 		dedup->count += box->count;
-		mem_free(box->own);
+		if (!dedup->rows) {
+			dedup->rows = box->own;
+		} else if (box->count > 0) {
+			dedup->rows = mem_resize(dedup->rows, dedup->count, sizeof(*dedup->rows));
+			memcpy(&dedup->rows[box->first], box->own, box->count * sizeof(*box->own));
+			mem_free(box->own);
+		} else {
+			mem_free(box->own);
+		}
 		box->own = NULL;
 	}
-	if (!dedup->rows)
-		dedup->rows = mem_array(1, sizeof(*dedup->rows));
 	return 0;
 }
 
