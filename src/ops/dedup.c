@@ -581,6 +581,15 @@ static int check_place(const struct dedup *dedup, struct err *err)
 	return 0;
 }
 
+/* To find nothing where nothing was looked at would be no answer. */
+static int check_boxes(const struct dedup *dedup, struct err *err)
+{
+	if (dedup->boxes > 0 || walk_count(dedup->walk) == 0)
+		return 0;
+	return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
+		"nothing is looked for in any of the mailboxes chosen: views and the trash are left out of --across, and the target of --move-to always");
+}
+
 static int check_request(const struct dedup_request *request, struct err *err)
 {
 	if (request->walk.settings->match_headers.count > DEDUP_FIELDS_MAX)
@@ -601,7 +610,7 @@ struct dedup *dedup_plan(const struct dedup_request *request, struct err *err)
 	dedup->walk = walk_open(&request->walk, err);
 	if (dedup->walk && check_place(dedup, err) == 0) {
 		rank_boxes(dedup);
-		if (look_and_decide(dedup, err) == 0)
+		if (check_boxes(dedup, err) == 0 && look_and_decide(dedup, err) == 0)
 			return dedup;
 	}
 	dedup_free(dedup);

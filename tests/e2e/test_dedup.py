@@ -388,6 +388,8 @@ def test_another_name(run):
         end = dedup(run, fake.url("u"), "--across", "--expunge", "--yes", "--max-delete", "100%", code=3)
         assert end["done"] == 2 and all(copy[0] == "Other" for copy, _ in end["copies"])
         assert [len(fake.messages(name)) for name in ("INBOX", "Old", "Other")] == [3, 4, 1]
+        fake.boxes["Other"].attributes = "\\All"       # a view, and nothing else is chosen
+        assert run("dedup", fake.url("u"), "--across", "-m", "Other").code == 2
         fake.boxes["Old"].uidvalidity = 1001
         assert dedup(run, fake.url("u"), "--across", "--expunge", "--yes", "--max-delete", "100%")["done"] == 3
 
