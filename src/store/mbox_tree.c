@@ -176,8 +176,8 @@ static void add_place(struct walk *walk, const char *name, const char *path)
 	walk->place[walk->count++] = (struct mbox_place){ .name = name, .path = path };
 }
 
-/* Does mail begin there? Empty files count if their name says so. */
-static bool is_mbox(struct walk *walk, int dir, const char *base, const char *path)
+/* Does mail begin there? Empty files count if their name says so. link: O_NOFOLLOW, or 0 to look where it leads. */
+static bool is_mbox(struct walk *walk, int dir, const char *base, const char *path, int link)
 {
 	struct mbox_octets *octets;
 	const struct span name = span_of(base);
@@ -185,7 +185,7 @@ static bool is_mbox(struct walk *walk, int dir, const char *base, const char *pa
 	struct stat st;
 	size_t len;
 	bool last, is = false;
-	const int fd = os_openat(dir, base, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	const int fd = os_openat(dir, base, O_RDONLY | link | O_NONBLOCK | O_NOCTTY, 0);
 	const enum mbox_packing packing = mbox_packing_of(name, &len);
 	const struct span plain = span_sub(name, 0, name.len - len);
 
@@ -219,6 +219,28 @@ static bool is_mbox(struct walk *walk, int dir, const char *base, const char *pa
 static int walk_dir(struct walk *walk, int dir, const char *path, const char *levels,
 	unsigned depth, struct err *err);
 
+static bool may_be_mbox(const char *base)
+{
+	return !ends_in_any(
+		span_of(base), (const char *const[]){ ".msf", ".lock", ".dat", ".html", NULL });
+}
+
+/* A link may lead anywhere, to what is in the tree already too: it is not followed. What it hides is not known to be empty. */
+static void judge_link(struct walk *walk, int dir, const char *base, const char *path)
+{
+	struct stat st;
+
+	if (os_fstatat(dir, base, &st, 0) < 0)
+		return;
+	if (S_ISDIR(st.st_mode) ||
+		(S_ISREG(st.st_mode) && may_be_mbox(base) && is_mbox(walk, dir, base, path, 0))) {
+		if (!walk->store->listed)
+			log_warn("%s/%s is a symbolic link and is not followed",
+				walk->store->root_path, path);
+		walk->store->refused++;
+	}
+}
+
 static int walk_entry(struct walk *walk, int dir, const char *path, const char *levels,
 	const char *base, unsigned depth, struct err *err)
 {
@@ -230,12 +252,12 @@ static int walk_entry(struct walk *walk, int dir, const char *path, const char *
 	if (os_fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	if (S_ISREG(st.st_mode)) {
-		if (!ends_in_any(span_of(base),
-			    (const char *const[]){ ".msf", ".lock", ".dat", ".html", NULL }) &&
-			is_mbox(walk, dir, base, below))
+		if (may_be_mbox(base) && is_mbox(walk, dir, base, below, O_NOFOLLOW))
 			add_place(walk, name_of(walk, levels, base), below);
 		return 0;
 	}
+	if (S_ISLNK(st.st_mode))
+		judge_link(walk, dir, base, below);
 	if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX)
 		return 0;
 	if (walk->store->mozilla && mbox_folder_is(dir, base)) {
@@ -373,6 +395,7 @@ int mbox_tree_list(struct store_mbox *store, struct arena *arena, struct mbox_pl
 			rc = walk_from(&walk, "ImapMail", "ImapMail", err);
 	} else {
 		rc = walk_from(&walk, ".", "", err);
+		store->listed = true;
 	}
 	map_free(walk.seen);
 	if (rc < 0)

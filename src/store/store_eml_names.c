@@ -387,6 +387,15 @@ static bool is_message_name(const struct store_eml *store, const char *name)
 			       eml_name_without_flags(name, store->store.flags, NULL), store->ext));
 }
 
+/* It may lead anywhere, to what is in the tree already too: what it hides is left out, and that is told. */
+static bool is_folder_link(int dir, const struct dirent *entry)
+{
+	struct stat st;
+
+	return (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) &&
+	       os_fstatat(dir, entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth, struct err *err)
 {
 	struct store_eml *store = walk->store;
@@ -412,6 +421,11 @@ static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth,
 			walk->out->refused++;
 		} else if (dir < 0 && entry->d_type == DT_DIR) {
 			rc = err_set_errno(err, ERR_LOCAL, "cannot open %s/%s", name, file);
+		}
+		if (dir < 0 && is_folder_link(fd, entry)) {
+			log_warn("%s/%s is a symbolic link and is not followed", name, file);
+			walk->out->refused++;
+			continue;
 		}
 		if (dir < 0) {
 			has_messages |= entry->d_type != DT_LNK && is_message_name(store, file);

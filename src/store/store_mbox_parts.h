@@ -93,6 +93,7 @@ struct store_mbox {
 	char *single; /* name of the one file the location is, or NULL: a tree */
 	enum mbox_layout layout;
 	bool profile; /* mailboxes are below Mail/ and ImapMail/ */
+	bool listed; /* links were told of */
 	size_t refused; /* in the last listing: files with the name of another one, and what cannot be opened */
 	bool mozilla; /* thunderbird: */
 	bool status; /* flags are written into the messages too */

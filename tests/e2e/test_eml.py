@@ -62,8 +62,8 @@ def test_hostile_names(dst, user, run, tmp_path):
     (top / ".hidden").mkdir()
     (top / ".hidden/1.eml").write_bytes(b"Subject: no\n\nx\n")
     os.symlink("/etc", top / "link")
-    report = copy(run, "eml:%s" % top, "eml:%s" % (tmp_path / "b"), code=0)
-    assert report.copied == 4
+    report = copy(run, "eml:%s" % top, "eml:%s" % (tmp_path / "b"), code=3)
+    assert report.copied == 4 and "1 mailboxes of the source were left out" in report.findings[0]["text"]
     report = copy(run, "eml:%s" % (tmp_path / "b"), "eml:%s" % (tmp_path / "c"))
     assert report.copied == 4 and files(tmp_path / "b") == files(tmp_path / "c")
 

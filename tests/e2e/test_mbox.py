@@ -186,7 +186,10 @@ def test_tree_of_others(dst, user, run, tmp_path):
     os.mkfifo(mail / "pipe")
     os.symlink("/etc", mail / "link")
     os.symlink("a", mail / "alias")
-    copy(run, "mbox:%s" % mail, dst.url(user))
+    os.symlink("notes.txt", mail / "text")
+    os.symlink("nowhere", mail / "lock")
+    report = copy(run, "mbox:%s" % mail, dst.url(user), code=3)
+    assert "2 mailboxes of the source were left out" in report.findings[0]["text"]
     account = witness.read(dst, user)
     found = {name: len(messages) for name, messages in account.mailboxes.items() if messages}
     assert found == {"a": 1, "A/B": 1, "deep/x": 1, "deep/er/y": 1, "Old/z": 1, "A-B": 1}
