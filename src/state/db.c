@@ -240,6 +240,10 @@ struct db_statement *db_prepare(struct db *db, const char *sql, struct err *err)
 	const int rc =
 		sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
 
+	if (rc == SQLITE_ERROR) { /* a table or a column is missing */
+		db_damaged(db, err);
+		return NULL;
+	}
 	if (rc != SQLITE_OK) {
 		db_fail(db, rc, err);
 		return NULL;
@@ -367,8 +371,14 @@ static int migrate_step(
 		(int32_t)application, version);
 	if (db_exec(db, "BEGIN IMMEDIATE", err) < 0)
 		return -1;
-	if (db_exec(db, step, err) < 0 || db_exec(db, mark, err) < 0 ||
-		db_exec(db, "COMMIT", err) < 0) {
+	if (db_exec(db, step, err) < 0) {
+		/* what it makes is there already, or what it changes is not: the file is not of the version it says */
+		const bool other = sqlite3_errcode(db->handle) == SQLITE_ERROR;
+
+		db_rollback(db);
+		return other ? db_damaged(db, err) : -1;
+	}
+	if (db_exec(db, mark, err) < 0 || db_exec(db, "COMMIT", err) < 0) {
 		db_rollback(db);
 		return -1;
 	}

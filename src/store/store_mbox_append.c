@@ -36,9 +36,10 @@ struct mbox_append {
 	struct spool *message; /* as it will stand in the file */
 	bool exact; /* with its own line ends */
 	struct unix_eol eol;
+	struct mbox_status status;
 	struct mbox_quote quote;
 	struct digest *digest;
-	struct buf head, scratch, piece;
+	struct buf head, scratch, named, piece;
 	char last; /* octet spooled */
 	/* the group */
 	struct spool *group, *packed;
@@ -67,6 +68,7 @@ static struct mbox_append *append_new(void)
 	append->facts = mbox_facts_new();
 	buf_init(&append->head, HEAD_MAX);
 	buf_init(&append->scratch, SIZE_MAX / 2);
+	buf_init(&append->named, SIZE_MAX / 2);
 	buf_init(&append->piece, SIZE_MAX / 2);
 	return append;
 }
@@ -85,6 +87,7 @@ void mbox_append_free(struct store_mbox *store)
 	mbox_facts_free(append->facts);
 	buf_release(&append->head);
 	buf_release(&append->scratch);
+	buf_release(&append->named);
 	buf_release(&append->piece);
 	mem_free(append->pending);
 	file_results_release(&append->results);
@@ -113,6 +116,7 @@ static void forget_message(struct mbox_append *append)
 	append->in_message = false;
 	append->exact = false;
 	append->eol = (struct unix_eol){ 0 };
+	append->status = (struct mbox_status){ .undo = false };
 	append->quote = (struct mbox_quote){ .how = MBOX_QUOTE_RD };
 	append->last = '\n';
 	append->got = 0;
@@ -136,8 +140,8 @@ int mbox_append_begin(struct store *base, uint64_t token, flags_t flags, struct 
 	return 0;
 }
 
-/* Octets with their line ends as they will stand in the file. */
-static int spool_text(struct mbox_append *append, struct span text, struct err *err)
+/* Octets with their line ends and names as they will stand in the file. */
+static int spool_named(struct mbox_append *append, struct span text, struct err *err)
 {
 	buf_clear(&append->piece);
 	if (mbox_quote_add(&append->quote, text, &append->piece) < 0)
@@ -145,6 +149,24 @@ static int spool_text(struct mbox_append *append, struct span text, struct err *
 	if (append->piece.len > 0)
 		append->last = append->piece.data[append->piece.len - 1];
 	return spool_add(append->message, buf_span(&append->piece), err);
+}
+
+static int spool_text(struct mbox_append *append, struct span text, struct err *err)
+{
+	if (!append->file->store->status)
+		return spool_named(append, text, err);
+	buf_clear(&append->named);
+	if (mbox_status_add(&append->status, text, &append->named) < 0)
+		return err_set(err, ERR_LOCAL, "a piece of a message is too large");
+	return spool_named(append, buf_span(&append->named), err);
+}
+
+static int end_names(struct mbox_append *append, struct err *err)
+{
+	buf_clear(&append->named);
+	if (mbox_status_end(&append->status, &append->named) < 0)
+		return err_set(err, ERR_LOCAL, "a piece of a message is too large");
+	return spool_named(append, buf_span(&append->named), err);
 }
 
 /* LF would not come back as it was: what is there gets its CRLFs again, and the rest stays as it is. */
@@ -166,7 +188,7 @@ static int make_exact(struct mbox_append *append, struct err *err)
 	}
 	spool_free(append->message);
 	append->message = again;
-	append->exact = true;
+	append->exact = append->status.crlf = true;
 	if (rc == 0 && append->eol.last_cr)
 		rc = spool_text(append, SPAN("\r"), err);
 	return rc;
@@ -293,6 +315,7 @@ static int put_message(struct mbox_append *append, struct pending *pending, stru
 	pending->entry.start = append->group_octets;
 	pending->entry.how = MBOX_UNQUOTE_RD;
 	pending->entry.exact = append->exact;
+	pending->entry.aside = store->status;
 	buf_clear(&append->scratch);
 	if (mbox_from_print(sender(append), date, &append->scratch) < 0)
 		return err_set(err, ERR_MESSAGE, "its date cannot be written");
@@ -352,6 +375,8 @@ int mbox_append_end(struct store *base, struct err *err)
 		unix_eol_put_end(&append->eol, &append->scratch);
 	if (rc == 0)
 		rc = spool_text(append, buf_span(&append->scratch), err);
+	if (rc == 0)
+		rc = end_names(append, err);
 	buf_clear(&append->piece);
 	if (rc == 0 && mbox_quote_end(&append->quote, &append->piece) == 0 &&
 		append->piece.len > 0) {

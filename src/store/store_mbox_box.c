@@ -65,7 +65,9 @@ int mbox_body_open(struct mbox_body *body, struct mbox_file *file, const struct 
 	body->quote.how = (enum mbox_quote_how)entry->how;
 	if (entry->filtered)
 		body->filter = mem_alloc(sizeof(*body->filter));
+	body->status = (struct mbox_status){ .undo = true, .crlf = entry->exact };
 	buf_init(&body->out, (size_t)PIECE * 4);
+	buf_init(&body->quoted, (size_t)PIECE * 2);
 	return 0;
 }
 
@@ -75,7 +77,29 @@ void mbox_body_close(struct mbox_body *body)
 		return;
 	mem_free(body->filter);
 	buf_release(&body->out);
+	buf_release(&body->quoted);
 	*body = (struct mbox_body){ .file = NULL };
+}
+
+static int unquote(struct mbox_body *body, struct span raw)
+{
+	if (!body->entry.aside)
+		return mbox_quote_add(&body->quote, raw, &body->out);
+	buf_clear(&body->quoted);
+	if (mbox_quote_add(&body->quote, raw, &body->quoted) < 0)
+		return -1;
+	return mbox_status_add(&body->status, buf_span(&body->quoted), &body->out);
+}
+
+static int end_quoting(struct mbox_body *body)
+{
+	if (!body->entry.aside)
+		return mbox_quote_end(&body->quote, &body->out);
+	buf_clear(&body->quoted);
+	if (mbox_quote_end(&body->quote, &body->quoted) < 0 ||
+		mbox_status_add(&body->status, buf_span(&body->quoted), &body->out) < 0)
+		return -1;
+	return mbox_status_end(&body->status, &body->out);
 }
 
 /* Header lines of Thunderbird are looked for in what is quoted: it does not matter to them. */
@@ -85,13 +109,13 @@ static int convert(struct mbox_body *body, struct span raw)
 	int rc;
 
 	if (body->filter == NULL)
-		return mbox_quote_add(&body->quote, raw, &body->out);
+		return unquote(body, raw);
 	buf_init(&kept, (size_t)PIECE * 2);
 	rc = mozilla_filter_add(body->filter, raw, &kept);
 	if (rc == 0 && body->left == 0)
 		rc = mozilla_filter_end(body->filter, &kept);
 	if (rc == 0)
-		rc = mbox_quote_add(&body->quote, buf_span(&kept), &body->out);
+		rc = unquote(body, buf_span(&kept));
 	buf_release(&kept);
 	return rc;
 }
@@ -117,7 +141,7 @@ int mbox_body_read(struct mbox_body *body, struct span *out, struct err *err)
 	}
 	if (body->left == 0 && !body->ended) {
 		body->ended = true;
-		rc |= mbox_quote_end(&body->quote, &body->out);
+		rc |= end_quoting(body);
 	}
 	if (rc < 0)
 		return err_set(err, ERR_LOCAL, "%s: a piece became too large", body->file->path);

@@ -28,11 +28,11 @@ void mbox_entry_print(const struct mbox_entry *entry, char out[128])
 		[MBOX_UNQUOTE_RD] = "r", [MBOX_UNQUOTE_O] = "o", [MBOX_UNQUOTE_NONE] = "n"
 	};
 
-	(void)snprintf(out, 128, "%llu.%u.%llu.%u.%s%s%s%s.%016llx.%u",
+	(void)snprintf(out, 128, "%llu.%u.%llu.%u.%s%s%s%s%s.%016llx.%u",
 		(unsigned long long)entry->start, (unsigned)entry->head,
 		(unsigned long long)entry->size, (unsigned)entry->strip, hows[entry->how],
 		entry->exact ? "x" : "", entry->open_line ? "e" : "", entry->filtered ? "m" : "",
-		(unsigned long long)entry->key, (unsigned)entry->line);
+		entry->aside ? "s" : "", (unsigned long long)entry->key, (unsigned)entry->line);
 }
 
 static struct span take_part(struct span *text)
@@ -68,6 +68,8 @@ static bool take_letters(struct span letters, struct mbox_entry *out)
 			out->open_line = true;
 		else if (letters.data[i] == 'm')
 			out->filtered = true;
+		else if (letters.data[i] == 's')
+			out->aside = true;
 		else
 			return false;
 	}

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "mail/mbox_facts.h"
 #include "mail/mbox_reader.h"
+#include "mail/mbox_status.h"
 #include "store/file_box.h"
 #include "store/manifest.h"
 #include "store/mbox_lock.h"
@@ -47,6 +48,7 @@ struct mbox_entry { /* a message in a file */
 	bool exact; /* line ends are handed on as they stand */
 	bool open_line; /* the last line end is not the message's */
 	bool filtered; /* lines X-Mozilla-* are left out, wherever they stand */
+	bool aside; /* the message's own lines of status are kept aside (mail/mbox_status.h) */
 };
 
 /* A message found by looking through a file. There is one for each message as long as the mailbox is open, so it has no holes. */
@@ -213,7 +215,8 @@ struct mbox_body { /* a message being read */
 	uint64_t left;
 	struct mbox_quote quote;
 	struct mozilla_filter *filter;
-	struct buf out;
+	struct mbox_status status;
+	struct buf out, quoted; /* quoted: before mbox_status, where there is any */
 	bool ended;
 };
 

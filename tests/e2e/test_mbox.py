@@ -348,6 +348,26 @@ def test_dovecot_agrees(src, dst, user, run, servers, tmp_path):
     assert system[0] == system[1]
 
 
+def test_lines_of_status(src, dst, user, run, tmp_path):
+    """The flags stand in front for others, what the message itself has by these names is kept aside; others may change them, and nothing of it reaches the message."""
+    own = b"Status: RO\r\nX-Original-X-Status: F\r\nx-keywords: theirs\r\n\tmore\r\n"
+    messages = [note(1, extra=own, body=b"Status: body\r\n"), note(2, flags=("\\Seen", "$Work"), extra=own), note(3, extra=own, body=b"bare\r\rCR\r\n")]
+    fill(src, user, {"INBOX": messages})
+    place = tmp_path / "mail" / "INBOX.mbox"
+    copy(run, src.url(user), "mbox:%s?variant=mboxrd,status" % place.parent)
+    text = place.read_bytes()
+    aside = own.replace(b"\r\n", b"\n").replace(b"Status:", b"X-Original-Status:", 1).replace(b"X-Original-X-", b"X-Original-X-Original-X-")
+    aside = aside.replace(b"x-keywords", b"X-Original-x-keywords")
+    assert text.count(aside) == 3 and text.count(b"\nStatus: O\nX-Status: \n") == 2 and b"\nStatus: body\n" in text
+    assert b"\nStatus: RO\nX-Status: \nX-Keywords: $Work\n" in text
+    # As a mail program writes it anew: flags changed, and the lines at the end of the header.
+    place.write_bytes(text.replace(b"Status: O\nX-Status: \n", b"", 1).replace(b"\n\nStatus: body", b"\nStatus: RO\nX-Status: F\n\nStatus: body", 1))
+    copy(run, "mbox:%s" % place.parent, dst.url(user))
+    assert texts(dst, user) == [m.body for m in messages]
+    flags = [sorted(f.lower() for f in m.flags) for m in boxes(dst, user)]
+    assert flags == [["\\flagged", "\\seen"], ["$work", "\\seen"], []]
+
+
 @pytest.mark.soak
 def test_large_file(dst, user, run, tmp_path):
     """More than 3 GB: offsets beyond 32 bits. What is behind the large message is read and found."""
