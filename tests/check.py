@@ -30,10 +30,10 @@ STILL = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], capture_o
 
 BUILDS = {
     # The tests' main build: both sanitizers, and system calls that fail on demand.
-    "build-check": ["-Db_sanitize=address,undefined", "-Dfaults=true"],
-    # At -O1 gcc warns of what it does not see through; the other builds have no warning.
-    "build-check-thread": ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1", "-Dwerror=false"],
-    "build-check-clang": ["-Dbuildtype=release"],
+    "build-check": ["-Db_sanitize=address,undefined", "-Dfaults=true", "-Dwerror=true"],
+    # Without -Dwerror: at -O1 gcc warns of what it does not see through.
+    "build-check-thread": ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"],
+    "build-check-clang": ["-Dbuildtype=release", "-Dwerror=true"],
     "build-check-fuzz": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true", "-Dprogram=false"],
     # For some seconds of search the compiler's time is what counts.
     "build-check-fuzz-quick": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true", "-Dprogram=false", "-Doptimization=0"],

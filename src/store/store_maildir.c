@@ -450,7 +450,7 @@ static int rename_folders(struct store_maildir *store, const char *from, const c
 	struct arena *arena, struct err *err)
 {
 	struct folder_move *move;
-	size_t count;
+	size_t count = 0;
 
 	if (plan_rename(store, from, to, arena, &move, &count, err) < 0)
 		return -1;

@@ -133,7 +133,7 @@ static void test_race(void **state)
 {
 	int fillers[4], which = -1;
 	struct err err = ERR_INIT;
-	uint16_t deaf_port, port, closed_port;
+	uint16_t deaf_port = 0, port, closed_port;
 	const int deaf = deaf_listener(&deaf_port, fillers, 4);
 	const int good = listener(AF_INET, 5, &port);
 	const int closed = listener(AF_INET, 5, &closed_port);

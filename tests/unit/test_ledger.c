@@ -59,7 +59,7 @@ static size_t keys_of(const char *text, struct digest128 *key)
 static struct ledger_facts assign(
 	struct ledger *ledger, const char *mailbox, const char *text, const char *expected)
 {
-	struct digest128 key[64];
+	struct digest128 key[64] = { 0 };
 	uint32_t uid[64];
 	struct ledger_facts facts = { 0 };
 	struct err err = ERR_INIT;
@@ -77,7 +77,7 @@ static struct ledger_facts assign(
 
 static void add(struct ledger *ledger, const char *mailbox, const char *text, uint32_t first)
 {
-	struct digest128 key[64];
+	struct digest128 key[64] = { 0 };
 	uint32_t uid[64];
 	struct err err = ERR_INIT;
 	size_t count = keys_of(text, key);
