@@ -212,7 +212,11 @@ static int expunge(struct dedup_batch *batch, struct err *err)
 {
 	const struct settings *settings = walk_settings(batch->dedup->walk);
 	const struct uidset uids = uids_of(batch);
-	const struct remove remove = { batch->from->row.mailbox, batch->from->uidvalidity, &uids };
+	/* Not marked anew: of more runs than two at once one may have taken the mark off since the last look. */
+	const struct remove remove = { .mailbox = batch->from->row.mailbox,
+		.uidvalidity = batch->from->uidvalidity,
+		.uids = &uids,
+		.if_marked = true };
 	struct err late = ERR_INIT;
 	int rc = dedup_open(batch, batch->from, STORE_WRITE, false, err);
 

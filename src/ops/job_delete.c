@@ -17,7 +17,9 @@
 static int remove_in(
 	struct run *run, struct lane *lane, const struct removal *removal, struct err *err)
 {
-	const struct remove remove = { removal->mailbox, removal->uidvalidity, removal->uids };
+	const struct remove remove = { .mailbox = removal->mailbox,
+		.uidvalidity = removal->uidvalidity,
+		.uids = removal->uids };
 
 	return remove_messages(run->settings, removal->at_source ? lane->src : lane->dst,
 		lane->flags, &remove, err);

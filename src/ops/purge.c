@@ -172,7 +172,9 @@ static void choose_again(struct plan *plan, const struct snapshot *snapshot, con
 static int take_out(struct purge *purge, struct walk_visit *visit, struct plan *plan,
 	struct box *box, struct err *err)
 {
-	const struct remove remove = { plan->row.mailbox, plan->uidvalidity, &plan->going };
+	const struct remove remove = {
+		.mailbox = plan->row.mailbox, .uidvalidity = plan->uidvalidity, .uids = &plan->going
+	};
 	int rc;
 
 	plan->begun = true;

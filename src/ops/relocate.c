@@ -646,7 +646,8 @@ static int remove_arrived(struct relocating *run, struct err *err)
 	if (check_plain(run, err) < 0)
 		return -1;
 	os_point("relocate remove");
-	rc = box_remove(*run->box, &going, run->work->expunge_all, &trouble);
+	rc = box_remove(
+		*run->box, &going, run->work->expunge_all ? REMOVE_EXPUNGE_ALL : 0, &trouble);
 	os_point("relocate removed");
 	if (rc < 0) {
 		*err = trouble;

@@ -11,7 +11,10 @@ int remove_from(const struct settings *settings, struct box *box, struct flag_ta
 	if (settings->no_expunge)
 		return box_change_flags(
 			box, remove->uids, flags_parse(flags, SPAN("\\Deleted")), 0, err);
-	return box_remove(box, remove->uids, settings->expunge_all, err);
+	return box_remove(box, remove->uids,
+		(settings->expunge_all ? REMOVE_EXPUNGE_ALL : 0u) |
+			(remove->if_marked ? REMOVE_IF_MARKED : 0u),
+		err);
 }
 
 int remove_messages(const struct settings *settings, struct store *store, struct flag_table *flags,

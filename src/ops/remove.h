@@ -4,7 +4,7 @@
  *
  * Owner: the caller, of everything. Threads: as the store's. Errors: ERR_MAILBOX: nothing or not all went; kind SAFETY: a guard held it.
  *
- *	struct remove remove = { "Junk", uidvalidity, &uids };
+ *	struct remove remove = { .mailbox = "Junk", .uidvalidity = uidvalidity, .uids = &uids };
  *	if (remove_messages(settings, store, flags, &remove, err) < 0)
  */
 #ifndef OPS_REMOVE_H
@@ -18,6 +18,7 @@ struct remove {
 	const char *mailbox;
 	uint32_t uidvalidity; /* when the UIDs were read */
 	const struct uidset *uids;
+	bool if_marked; /* they are marked, and one that is not any more stays (REMOVE_IF_MARKED) */
 };
 
 /* Nothing may be open in the store. flags: of this connection. */

@@ -308,11 +308,11 @@ int box_change_flags(
 	return box->store->ops->change_flags(box, uids, add, remove, err);
 }
 
-int box_remove(struct box *box, const struct uidset *uids, bool expunge_all, struct err *err)
+int box_remove(struct box *box, const struct uidset *uids, unsigned how, struct err *err)
 {
 	if (box->store->ops->remove == NULL)
 		return lacks(box->store, "remove messages", err);
-	return box->store->ops->remove(box, uids, expunge_all, err);
+	return box->store->ops->remove(box, uids, how, err);
 }
 
 int box_copy(struct box *box, struct box_transfer *transfer, struct arena *arena, struct err *err)

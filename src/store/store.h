@@ -291,9 +291,16 @@ size_t store_append_outstanding(const struct store *store);
 /* Adds and removes flags of messages of the open box (STORE_WRITE), silently. Counts what the server would not do. */
 int box_change_flags(struct box *box, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
-/* Marks \Deleted and expunges exactly these UIDs. Without STORE_CAP_REMOVE_ONE: ERR_MAILBOX kind SAFETY, unless expunge_all. */
+enum remove_how {
+	REMOVE_EXPUNGE_ALL =
+		1, /* --expunge-all: without STORE_CAP_REMOVE_ONE what others marked goes too */
+	/* What is marked as deleted no more by then stays. Only a server is asked so; in files the mark is not looked at. */
+	REMOVE_IF_MARKED = 2,
+};
+
+/* Marks \Deleted and expunges exactly these UIDs. how: of enum remove_how. Without STORE_CAP_REMOVE_ONE: ERR_MAILBOX kind SAFETY, unless REMOVE_EXPUNGE_ALL. */
 int box_remove(
-	struct box *box, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *box, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 
 /* Into another mailbox of the same store, by the server itself. For the whole of what is safe see ops/relocate.h. */
 struct box_transfer {

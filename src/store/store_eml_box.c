@@ -245,12 +245,12 @@ int eml_box_change_flags(
 }
 
 /* The files first: what a crash leaves in the manifest without a file is gone, what it left as a file would come back. */
-int eml_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
+int eml_box_remove(struct box *base, const struct uidset *uids, unsigned how, struct err *err)
 {
 	struct box_eml *box = box_eml_of(base);
 	struct manifest *manifest = box->dir->manifest;
 
-	(void)expunge_all;
+	(void)how;
 	if (!box->dir->writable)
 		return not_writable(box, err);
 	for (size_t i = 0; i < manifest_count(manifest); i++) {

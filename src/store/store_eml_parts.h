@@ -165,7 +165,7 @@ void eml_box_close(struct box *base);
 int eml_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
 int eml_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *base, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 
 /* ---- eml_parts.c: MIME, by GMime ---- */
 

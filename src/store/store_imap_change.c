@@ -73,7 +73,7 @@ static int lacks_uidplus(const struct box_imap *box, struct err *err)
 		box->box.name);
 }
 
-int imap_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
+int imap_box_remove(struct box *base, const struct uidset *uids, unsigned how, struct err *err)
 {
 	struct box_imap *box = box_imap_of(base);
 	struct imap *imap = store_imap_of(base->store)->imap;
@@ -81,9 +81,10 @@ int imap_box_remove(struct box *base, const struct uidset *uids, bool expunge_al
 
 	if (uids->count == 0)
 		return 0;
-	if (!imap_has(imap, IMAP_CAP_UIDPLUS) && !expunge_all)
+	if (!imap_has(imap, IMAP_CAP_UIDPLUS) && !(how & REMOVE_EXPUNGE_ALL))
 		return lacks_uidplus(box, err);
-	if (imap_box_writable(box, err) < 0 || change(box, uids, "+", "\\Deleted", err) < 0)
+	if (imap_box_writable(box, err) < 0 ||
+		(!(how & REMOVE_IF_MARKED) && change(box, uids, "+", "\\Deleted", err) < 0))
 		return -1;
 	if (imap_has(imap, IMAP_CAP_UIDPLUS)) {
 		if (expunge_uids(box, uids, &local) == 0)
@@ -96,7 +97,7 @@ int imap_box_remove(struct box *base, const struct uidset *uids, bool expunge_al
 		}
 		imap_give_up(imap, IMAP_CAP_UIDPLUS);
 	}
-	if (!expunge_all)
+	if (!(how & REMOVE_EXPUNGE_ALL))
 		return lacks_uidplus(box, err);
 	if (expunge_all_marked(box, err) < 0)
 		return err_wrap(

@@ -174,7 +174,7 @@ int imap_box_writable(struct box_imap *box, struct err *err) MUST_CHECK; /* and 
 int imap_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
 int imap_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *base, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 
 /* ---- store_imap_transfer.c ---- */
 

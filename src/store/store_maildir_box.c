@@ -402,13 +402,12 @@ static int unlink_entry(struct box_maildir *box, const struct maildir_entry *ent
 			       : err_set_errno(err, ERR_MAILBOX, "cannot remove %s", entry->file);
 }
 
-int maildir_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
+int maildir_box_remove(struct box *base, const struct uidset *uids, unsigned how, struct err *err)
 {
 	struct box_maildir *box = box_maildir_of(base);
 	bool in_new = false, in_cur = false;
 
-	(void)expunge_all;
+	(void)how;
 	for (size_t i = 0; i < box->look.count; i++) {
 		struct maildir_entry *entry = &box->look.entry[i];
 		int rc;

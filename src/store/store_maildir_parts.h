@@ -177,7 +177,7 @@ void maildir_box_close(struct box *base);
 int maildir_box_change_flags(struct box *base, const struct uidset *uids, flags_t add,
 	flags_t remove, struct err *err) MUST_CHECK;
 int maildir_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *base, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 
 /* ---- store_maildir_append.c ---- */
 

@@ -234,7 +234,7 @@ int mbox_box_flags(struct box *base, const struct uidset *uids, flags_t add, fla
 /* ---- store_mbox_remove.c ---- */
 
 int mbox_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *base, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 struct mbox_file *mbox_box_file(struct box *base);
 /* The file without these octets; by another file that takes its place. Under its lock. */
 int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err *err) MUST_CHECK;

@@ -273,7 +273,7 @@ int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err 
 	return rc;
 }
 
-int mbox_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
+int mbox_box_remove(struct box *base, const struct uidset *uids, unsigned how, struct err *err)
 {
 	struct mbox_file *file = mbox_box_file(base);
 	struct rewrite rewrite = { .file = file, .fd = -1 };
@@ -281,7 +281,7 @@ int mbox_box_remove(struct box *base, const struct uidset *uids, bool expunge_al
 	struct stat st;
 	int rc;
 
-	(void)expunge_all;
+	(void)how;
 	if (mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err) < 0)
 		return -1;
 	rewrite.arena = arena_new();

@@ -68,8 +68,7 @@ struct store_ops {
 		struct uidset *out, struct uidset *unknown, struct err *err);
 	int (*change_flags)(struct box *box, const struct uidset *uids, flags_t add, flags_t remove,
 		struct err *err);
-	int (*remove)(
-		struct box *box, const struct uidset *uids, bool expunge_all, struct err *err);
+	int (*remove)(struct box *box, const struct uidset *uids, unsigned how, struct err *err);
 	int (*copy)(struct box *box, struct box_transfer *transfer, struct arena *arena,
 		struct err *err);
 	int (*move)(struct box *box, struct box_transfer *transfer, struct arena *arena,

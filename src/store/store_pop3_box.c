@@ -322,14 +322,14 @@ static int remove_rows(struct store_pop3 *store, struct pop3_row **rows, size_t 
 	return err_wrap(err, "%zu of %zu messages were not deleted", refused, count);
 }
 
-int pop3_box_remove(struct box *base, const struct uidset *uids, bool expunge_all, struct err *err)
+int pop3_box_remove(struct box *base, const struct uidset *uids, unsigned how, struct err *err)
 {
 	struct store_pop3 *store = store_pop3_of(base->store);
 	struct pop3_row **rows;
 	size_t count;
 	int rc = 0;
 
-	(void)expunge_all; /* DELE names each message */
+	(void)how; /* DELE names each message */
 	pop3_box_fetch_end(base);
 	if (pop3_session(store, err) < 0)
 		return -1;

@@ -126,7 +126,7 @@ void pop3_box_close(struct box *base);
 int pop3_box_scan(struct box *base, const struct box_scan *scan, struct snapshot *snapshot,
 	struct arena *arena, struct uidset *unknown, struct err *err) MUST_CHECK;
 int pop3_box_remove(
-	struct box *base, const struct uidset *uids, bool expunge_all, struct err *err) MUST_CHECK;
+	struct box *base, const struct uidset *uids, unsigned how, struct err *err) MUST_CHECK;
 
 /* ---- store_pop3_search.c ---- */
 
