@@ -87,6 +87,7 @@ static struct settings settings_for(const struct sending *sending, const struct 
 	settings.mailboxes = (struct text_list){ mailbox, 1 };
 	settings.into = sending->part->target;
 	settings.uid_set = as_text(uids, sending->arena);
+	settings.uidvalidity = sending->boxed->box.uidvalidity;
 	return settings;
 }
 

@@ -6,6 +6,7 @@
 #include "base/spool.h"
 #include "ops/meter.h"
 #include "ops/transform.h"
+#include "ops/walk.h"
 
 #define SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
 #define SAMPLE_LEAST 4
@@ -540,6 +541,9 @@ static int open_source(struct lane *lane, struct pass *pass, struct err *err)
 	pass->src_box = store_open_box(lane->src, work->pair.src->name, STORE_READ, err);
 	if (!pass->src_box)
 		return err_wrap(err, "source");
+	if (lane->run->settings->uidvalidity &&
+		walk_check_uids(pass->src_box, lane->run->settings->uidvalidity, err) < 0)
+		return -1;
 	return forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity,
 		work->record.src_mailboxid, "source", err);
 }

@@ -56,6 +56,7 @@ struct settings {
 	/* octets; 0 = not given; larger: size > larger, smaller: size < smaller (RFC 3501 §6.4.4) */
 	uint64_t larger, smaller;
 	const char *uid_set; /* or NULL */
+	uint32_t uidvalidity; /* which the UIDs were read under; 0 = no option says it */
 	const struct skip_ids *skip_ids; /* or NULL */
 	uint64_t limit; /* messages a mailbox, 0 = all */
 
