@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #ifdef MAILHAUL_FAULTS
@@ -210,6 +211,13 @@ int os_fcntl(int fd, int cmd, long arg)
 	if (FAULT(OS_FCNTL, NULL))
 		return -1;
 	return RETRY(fcntl(fd, cmd, arg));
+}
+
+int os_flock(int fd, int operation)
+{
+	if (FAULT(OS_FLOCK, NULL))
+		return -1;
+	return RETRY(flock(fd, operation));
 }
 
 int os_socket(int domain, int type, int protocol)

@@ -52,6 +52,7 @@ int os_fchown(int fd, uid_t owner, gid_t group);
 int os_stat(const char *path, struct stat *st);
 int os_fstat(int fd, struct stat *st);
 int os_fcntl(int fd, int cmd, long arg);
+int os_flock(int fd, int operation);
 int os_socket(int domain, int type, int protocol);
 int os_connect(int fd, const struct sockaddr *address, socklen_t size);
 ssize_t os_send(int fd, const void *data, size_t size); /* MSG_NOSIGNAL */

@@ -58,6 +58,7 @@ static const char *const op_names[OS_OP_COUNT] = {
 	[OS_STAT] = "stat",
 	[OS_FSTAT] = "fstat",
 	[OS_FCNTL] = "fcntl",
+	[OS_FLOCK] = "flock",
 	[OS_SOCKET] = "socket",
 	[OS_CONNECT] = "connect",
 	[OS_SEND] = "send",

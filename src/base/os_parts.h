@@ -33,6 +33,7 @@ enum os_op {
 	OS_STAT,
 	OS_FSTAT,
 	OS_FCNTL,
+	OS_FLOCK,
 	OS_SOCKET,
 	OS_CONNECT,
 	OS_SEND,

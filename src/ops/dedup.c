@@ -610,7 +610,8 @@ struct dedup *dedup_plan(const struct dedup_request *request, struct err *err)
 	dedup->walk = walk_open(&request->walk, err);
 	if (dedup->walk && check_place(dedup, err) == 0) {
 		rank_boxes(dedup);
-		if (check_boxes(dedup, err) == 0 && look_and_decide(dedup, err) == 0)
+		if (check_boxes(dedup, err) == 0 && dedup_undo_marks(dedup, err) == 0 &&
+			look_and_decide(dedup, err) == 0)
 			return dedup;
 	}
 	dedup_free(dedup);
@@ -710,5 +711,5 @@ uint64_t dedup_differing(const struct dedup *dedup)
 
 bool dedup_left_out(const struct dedup *dedup)
 {
-	return walk_left_out(dedup->walk) > 0;
+	return dedup->unsure || walk_left_out(dedup->walk) > 0;
 }

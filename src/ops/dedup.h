@@ -10,6 +10,9 @@
  * The marks come before the last look so that two runs that keep different ones can't both go on: each would see the other's mark. For the same reason a mailbox that is
  * another name of one, or a view of it, loses nothing, for there the mark appears on the message that stays.
  *
+ * Files are held meanwhile (store/hold.h): of several runs one after the other looks and removes. What is about to be marked is written down (state/intents.h), so that the next
+ * run takes the marks of a killed one off before it looks at anything; it is the one thing that dedup_plan() changes, and with --dry-run, or to report, it only tells.
+ *
  * Owner: the command. Lifetime: dedup_plan() to dedup_free(). Threads: the caller's; rows and copies are final between calls.
  *
  *	dedup = dedup_plan(&request, err);             // nothing has changed yet
@@ -71,6 +74,7 @@ const struct dedup_row *dedup_row(const struct dedup *dedup, size_t index);
 bool dedup_next(const struct dedup *dedup, size_t *at, struct dedup_copy *out);
 /* Messages with the key of others and other or unknown content: they stay. */
 uint64_t dedup_differing(const struct dedup *dedup);
-bool dedup_left_out(const struct dedup *dedup); /* the listing was not complete */
+/* The listing was not complete, or a run before left marks where this one does not look. */
+bool dedup_left_out(const struct dedup *dedup);
 
 #endif

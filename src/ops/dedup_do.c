@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "ops/relocate.h"
 #include "ops/remove.h"
+#include "store/hold.h"
 
 #define PORTION 1000 /* copies between two looks at what stays */
 
@@ -102,24 +103,42 @@ static int give_up(struct dedup_batch *batch, const struct err *err)
 	return -1;
 }
 
+/* Nothing was marked: the file was written by others, and keeps no flags of ours. */
+static void take_back(struct dedup_batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		row_of(batch, &batch->item[i])->fate &= (uint8_t) ~(unsigned)DEDUP_MARKED;
+}
+
 static int mark(struct dedup_batch *batch, struct err *err)
 {
 	struct uidset uids = { 0 };
 	int rc;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		struct duplicate *row = row_of(batch, &batch->item[i]);
+		const struct duplicate *row = row_of(batch, &batch->item[i]);
 
-		if (flags_has(batch->visit->flags, batch->item[i].flags, SPAN("\\Deleted")))
-			continue;
-		uidset_add(&uids, batch->visit->arena, row->uid, row->uid);
-		row->fate |= DEDUP_MARKED; /* whatever is answered */
+		if (!flags_has(batch->visit->flags, batch->item[i].flags, SPAN("\\Deleted")))
+			uidset_add(&uids, batch->visit->arena, row->uid, row->uid);
+	}
+	os_point("dedup note");
+	if (dedup_note_marks(batch, &uids, err) < 0)
+		return give_up(batch, err);
+	for (size_t i = 0; i < batch->count; i++) {
+		if (uidset_has(&uids, row_of(batch, &batch->item[i])->uid))
+			settle(batch, &batch->item[i], DEDUP_MARKED); /* whatever is answered */
 	}
 	os_point("dedup mark");
 	rc = dedup_open(batch, batch->from, STORE_WRITE, false, err);
 	if (rc == 0)
 		rc = box_change_flags(batch->open, &uids, batch->deleted, 0, err);
 	os_point("dedup marked");
+	if (rc < 0 && batch->held && err->kind == ERR_KIND_UNSUPPORTED) {
+		take_back(batch);
+		/* Held, they can do without: no other run is there to see a mark. */
+		if (batch->dedup->request.action != DEDUP_MARK)
+			return err_clear(err), 0;
+	}
 	return rc < 0 ? give_up(batch, err) : 0;
 }
 
@@ -305,7 +324,7 @@ static int act(struct dedup_batch *batch, struct err *err)
 	return 0;
 }
 
-static int treat(struct dedup_batch *batch, struct err *err)
+static int treat_held(struct dedup_batch *batch, struct err *err)
 {
 	if (look_at_copies(batch, err) < 0 || dedup_look_at_kept(batch, true, err) < 0)
 		return give_up(batch, err);
@@ -316,6 +335,33 @@ static int treat(struct dedup_batch *batch, struct err *err)
 	if (unmark(batch, err) < 0)
 		return give_up(batch, err);
 	return batch->count > 0 ? act(batch, err) : 0;
+}
+
+/* Files have locks of their own while they are open, for which others wait. */
+static void shut(struct dedup_batch *batch)
+{
+	box_close(batch->open);
+	batch->open = NULL;
+}
+
+static int treat(struct dedup_batch *batch, struct err *err)
+{
+	struct err late = ERR_INIT;
+	struct hold *hold;
+	int rc;
+
+	shut(batch);
+	if (dedup_hold(batch, &hold, err) < 0)
+		return give_up(batch, err);
+	batch->held = hold != NULL;
+	rc = treat_held(batch, err);
+	os_point("dedup forget");
+	if (dedup_forget_marks(batch, rc < 0 ? &late : err) < 0)
+		rc = -1;
+	if (hold)
+		shut(batch);
+	hold_drop(hold);
+	return rc;
 }
 
 /* ---- a mailbox ---- */
@@ -356,7 +402,28 @@ static int begin_again(struct dedup_batch *batch, struct err *err)
 		return -1;
 	for (size_t i = 0; i < batch->from->count; i++)
 		rows[i].fate &= (uint8_t) ~(unsigned)DEDUP_FAILED;
-	return 0;
+	return dedup_forget_marks(batch, err);
+}
+
+/* How many of them at once. In files each look reads the folder: what is looked at between two of them is all of it, as far as the mailboxes can be held. */
+static size_t portion_of(
+	const struct dedup_batch *batch, const struct dedup_item *item, size_t count)
+{
+	const struct duplicate *rows = batch->dedup->rows;
+	size_t portion = 0, boxes = 1;
+	uint32_t of = UINT32_MAX;
+
+	if (!(store_caps(batch->visit->store) & STORE_CAP_FILES))
+		return batch->dedup->request.action == DEDUP_MOVE || count < PORTION ? count
+										     : PORTION;
+	for (; portion < count; portion++) {
+		const uint32_t kept_of = rows[rows[item[portion].row].kept].box;
+
+		if (kept_of != of && boxes++ == HOLD_MAX)
+			break;
+		of = kept_of;
+	}
+	return portion;
 }
 
 static int in_portions(struct dedup_batch *batch, struct err *err)
@@ -368,14 +435,10 @@ static int in_portions(struct dedup_batch *batch, struct err *err)
 	if (begin_again(batch, err) < 0)
 		return -1;
 	item = items_of(dedup, batch->from, batch->visit->arena, &count);
-	/* In files each look reads the folder: what is looked at between two of them is all of it. */
-	portion = dedup->request.action == DEDUP_MOVE ||
-				  (store_caps(batch->visit->store) & STORE_CAP_FILES)
-			  ? count
-			  : PORTION;
 	for (size_t first = 0; first < count; first += portion) {
+		portion = portion_of(batch, &item[first], count - first);
 		batch->item = &item[first];
-		batch->count = count - first < portion ? count - first : portion;
+		batch->count = portion;
 		if (treat(batch, err) < 0)
 			return -1;
 	}
@@ -478,6 +541,9 @@ int dedup_do(struct dedup *dedup, struct err *err)
 
 	if (dedup->request.action == DEDUP_REPORT)
 		return 0;
+	/* Before anything is marked: not to be found out in the middle. */
+	if (dedup->sum.copies > 0 && !walk_intents(dedup->walk, err))
+		return -1;
 	dedup->target_ready = dedup->request.action != DEDUP_MOVE || target_is_there(dedup);
 	rc = walk_visit(dedup->walk, carry_out, dedup, has_work, err);
 	dedup_keep_errors(dedup);

@@ -1,5 +1,6 @@
 /*
- * What the files of dedup share: dedup.c (looking and deciding), dedup_do.c (a mailbox at a time: its copies go), dedup_kept.c (looking at those that stay). For these only.
+ * What the files of dedup share: dedup.c (looking and deciding), dedup_do.c (a mailbox at a time: its copies go), dedup_kept.c (looking at those that stay), dedup_marks.c (what
+ * a run that is broken off leaves behind; holds). For these only.
  *
  * Owner: dedup.c. Lifetime: of struct dedup. Threads: a visit writes to its own mailbox's box and rows only; of others' rows it reads box, uid and kept, which are final.
  */
@@ -29,6 +30,7 @@ struct dedup_box { /* a mailbox, by rank */
 	struct arena *arena; /* of the error */
 	uint32_t uidvalidity; /* 0: it was not read */
 	bool gmail;
+	bool noted; /* dedup_note_marks() */
 	struct duplicate *own; /* its rows, until they are joined with the others' */
 	size_t first, count; /* … and where they are then */
 };
@@ -42,6 +44,7 @@ struct dedup {
 	struct duplicate *rows;
 	size_t count;
 	struct duplicates_sum sum;
+	bool unsure; /* a run before may have left marks where this one does not look */
 
 	pthread_mutex_t lock; /* of target_ready; in files held for a visit */
 	bool target_ready;
@@ -62,7 +65,10 @@ struct dedup_batch { /* of one mailbox's copies; lives in a visit */
 	struct box *open; /* what is open in the visit's store, or NULL … */
 	const struct dedup_box *open_of; /* … and of which mailbox */
 	bool writes;
+	bool held; /* no other run changes the mailboxes of this batch: files */
 };
+
+struct hold;
 
 /* Whether the plan is to treat it: a copy of one that stays. */
 bool dedup_goes(const struct dedup *dedup, const struct duplicate *row);
@@ -87,5 +93,17 @@ void dedup_drop_settled(struct dedup_batch *batch);
  * server is busy.
  */
 int dedup_look_at_kept(struct dedup_batch *batch, bool merge, struct err *err) MUST_CHECK;
+
+/*
+ * Writes down what is about to be marked, durably, with what is marked already; and forgets it once no mark of this run is left that should not be there. A run that is killed
+ * in between leaves the note to dedup_undo_marks() of the next, which is called before anything is looked at: the marks come off. Where nothing may be changed, or the mailbox
+ * is not chosen, it is told, and dedup->unsure.
+ */
+int dedup_note_marks(
+	struct dedup_batch *batch, const struct uidset *uids, struct err *err) MUST_CHECK;
+int dedup_forget_marks(struct dedup_batch *batch, struct err *err) MUST_CHECK;
+int dedup_undo_marks(struct dedup *dedup, struct err *err) MUST_CHECK;
+/* The batch's mailbox and those of the messages that stay (store/hold.h); NULL where it is a server. */
+int dedup_hold(const struct dedup_batch *batch, struct hold **out, struct err *err) MUST_CHECK;
 
 #endif

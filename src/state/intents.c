@@ -39,6 +39,7 @@ enum intents_sql {
 	SQL_CLAIM_OTHERS,
 	SQL_CLAIMS_GONE,
 	SQL_RIVALS,
+	SQL_SOURCES,
 	SQL_COUNT
 };
 
@@ -64,6 +65,7 @@ static const char *const statements[SQL_COUNT] = {
 	[SQL_RIVALS] =
 		"SELECT uid, size, digest FROM message JOIN intent ON intent.id = message.intent"
 		" WHERE source <> ?1 AND target = ?2",
+	[SQL_SOURCES] = "SELECT source FROM intent WHERE target = ?1 ORDER BY source",
 };
 
 struct intents {
@@ -397,5 +399,29 @@ int intents_rivals(struct intents *intents, const char *source, const char *targ
 	db_bind_text(list, 1, source);
 	db_bind_text(list, 2, target);
 	rc = load_messages(intents, list, arena, out, count_out, err);
+	return end(intents, rc, err);
+}
+
+int intents_sources(struct intents *intents, const char *target, struct arena *arena,
+	const char ***out, size_t *count_out, struct err *err)
+{
+	struct db_statement *list = intents->sql[SQL_SOURCES];
+	size_t room = 0;
+	int rc;
+
+	*out = NULL;
+	*count_out = 0;
+	if (begin(intents, err) < 0)
+		return -1;
+	db_bind_text(list, 1, target);
+	while ((rc = db_step(list, err)) > 0) {
+		if (*count_out == room) {
+			const size_t more = room ? room * 2 : 8;
+
+			*out = arena_grow(arena, *out, room, more, sizeof(**out));
+			room = more;
+		}
+		(*out)[(*count_out)++] = arena_strdup(arena, db_text(list, 0));
+	}
 	return end(intents, rc, err);
 }

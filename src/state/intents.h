@@ -2,7 +2,7 @@
  * What is about to be moved or copied within an account, written down before it begins: a run that was killed, or lost an answer, leaves here which messages
  * may stand in two mailboxes, and from which UID on their copies are to be looked for. What is done is taken out again, so that the file is empty most of the time.
  *
- * One intent a source mailbox and target. Messages are recorded with what identifies their copies, for those that went can't be read any more.
+ * One intent a source mailbox and target; the target INTENT_MARKS is none: the messages are about to be marked as deleted (ops/dedup.h). Messages are recorded with what identifies their copies, for those that went can't be read any more.
  *
  * Owner: the walk (ops/walk.h). Lifetime: intents_open() to intents_close(). Threads: any, locked inside.
  *
@@ -23,6 +23,8 @@
 struct arena;
 struct err;
 struct intents;
+
+#define INTENT_MARKS "" /* no mailbox has this name */
 
 struct intent_message {
 	uint32_t uid; /* in the source */
@@ -69,6 +71,9 @@ int intents_drop(struct intents *intents, const char *source, const char *target
  */
 int intents_claim(struct intents *intents, const struct intent *intent,
 	const struct intent_range *copies, size_t count, struct err *err) MUST_CHECK;
+/* Which mailboxes have one with this target, sorted; memory of the arena. */
+int intents_sources(struct intents *intents, const char *target, struct arena *arena,
+	const char ***out, size_t *count_out, struct err *err) MUST_CHECK;
 /* The messages of all other open intents with this target: what may stand there and be theirs. Memory of the arena. */
 int intents_rivals(struct intents *intents, const char *source, const char *target,
 	struct arena *arena, struct intent_message **out, size_t *count_out,

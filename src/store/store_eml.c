@@ -358,6 +358,11 @@ static int rename_mailbox(struct store *base, const char *from, const char *to, 
 	return rc;
 }
 
+static int open_dir(struct store *base, const char *name, struct err *err)
+{
+	return eml_open_dir(store_eml_of(base), name, false, err);
+}
+
 const struct store_ops store_eml_ops = {
 	.scheme = "eml",
 	.store_size = sizeof(struct store_eml),
@@ -371,6 +376,7 @@ const struct store_ops store_eml_ops = {
 	.subscribe = subscribe,
 	.remove_mailbox = remove_mailbox,
 	.rename_mailbox = rename_mailbox,
+	.open_dir = open_dir,
 	.open_box = eml_box_open,
 	.close_box = eml_box_close,
 	.scan = file_box_scan,

@@ -523,6 +523,11 @@ out:
 	return rc < 0 ? err_wrap(err, "mailbox %s", from) : 0;
 }
 
+static int open_dir(struct store *base, const char *name, struct err *err)
+{
+	return maildir_open_folder(store_maildir_of(base), name, err);
+}
+
 const struct store_ops store_maildir_ops = {
 	.scheme = "maildir",
 	.store_size = sizeof(struct store_maildir),
@@ -536,6 +541,7 @@ const struct store_ops store_maildir_ops = {
 	.subscribe = maildir_store_subscribe,
 	.remove_mailbox = maildir_remove,
 	.rename_mailbox = maildir_rename,
+	.open_dir = open_dir,
 	.open_box = maildir_box_open,
 	.close_box = maildir_box_close,
 	.scan = file_box_scan,

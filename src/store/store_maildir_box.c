@@ -408,6 +408,7 @@ int maildir_box_remove(struct box *base, const struct uidset *uids, unsigned how
 	bool in_new = false, in_cur = false;
 
 	(void)how;
+	box->file.used = true; /* what is looked at next is looked at anew */
 	for (size_t i = 0; i < box->look.count; i++) {
 		struct maildir_entry *entry = &box->look.entry[i];
 		int rc;

@@ -347,12 +347,17 @@ static int remove_store(struct store *base, const char *name, struct err *err)
 	return rc;
 }
 
+static int open_dir(struct store *base, const char *name, struct err *err)
+{
+	return mbox_file_open_dir(store_mbox_of(base), name, err);
+}
+
 #define MBOX_OPS(name)                                                                             \
 	{                                                                                          \
 		.scheme = (name), .store_size = sizeof(struct store_mbox), .open = open_store,     \
 		.close = close_store, .caps = caps_of, .list = list_store, .status = status_store, \
 		.create = create_store, .remove_mailbox = remove_store,                            \
-		.rename_mailbox = mbox_rename, .open_box = mbox_box_open,                          \
+		.rename_mailbox = mbox_rename, .open_dir = open_dir, .open_box = mbox_box_open,    \
 		.close_box = mbox_box_close, .scan = file_box_scan, .search = file_box_search,     \
 		.change_flags = mbox_box_flags, .remove = mbox_box_remove,                         \
 		.fetch_has_room = file_box_fetch_has_room, .fetch_ask = file_box_fetch_ask,        \

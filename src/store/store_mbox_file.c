@@ -193,16 +193,22 @@ static struct mbox_file *new_file(struct store_mbox *store, const char *name, co
 	return file;
 }
 
-static int open_dir(struct mbox_file *file, const char *relative, struct err *err)
+static int open_dir_of(const struct store_mbox *store, const char *relative)
 {
 	const char *slash = strrchr(relative, '/');
 	struct arena *arena = arena_new();
 	const char *dir =
 		slash == NULL ? "."
 			      : arena_text(arena, span_make(relative, (size_t)(slash - relative)));
+	const int fd = os_openat(store->root, dir, O_RDONLY | O_DIRECTORY, 0);
 
-	file->dir = os_openat(file->store->root, dir, O_RDONLY | O_DIRECTORY, 0);
 	arena_free(arena);
+	return fd;
+}
+
+static int open_dir(struct mbox_file *file, const char *relative, struct err *err)
+{
+	file->dir = open_dir_of(file->store, relative);
 	if (file->dir < 0)
 		return err_set_errno(
 			err, ERR_MAILBOX, "cannot open the directory of %s", file->path);
@@ -304,11 +310,40 @@ static struct mbox_file *find_open(struct store_mbox *store, const char *name)
 	return file;
 }
 
+static const char *find_relative(
+	struct store_mbox *store, const char *name, struct arena *arena, struct err *err)
+{
+	struct err local = ERR_INIT;
+	const char *relative = mbox_tree_find(store, name, arena, &local);
+
+	if (relative != NULL)
+		return relative;
+	if (local.scope == ERR_NONE)
+		err_set(&local, ERR_MAILBOX, "there is no mailbox %s", name);
+	if (err != NULL)
+		*err = local;
+	return NULL;
+}
+
+int mbox_file_open_dir(struct store_mbox *store, const char *name, struct err *err)
+{
+	struct arena *arena = arena_new();
+	const char *relative = find_relative(store, name, arena, err);
+	int fd = -1;
+
+	if (relative != NULL) {
+		fd = open_dir_of(store, relative);
+		if (fd < 0)
+			err_set_errno(err, ERR_MAILBOX, "cannot open the directory of %s", name);
+	}
+	arena_free(arena);
+	return fd;
+}
+
 struct mbox_file *mbox_file_open(
 	struct store_mbox *store, const char *name, bool write, bool record, struct err *err)
 {
 	struct mbox_file *file = find_open(store, name);
-	struct err local = ERR_INIT;
 	struct arena *arena;
 	const char *relative;
 	int rc;
@@ -318,13 +353,9 @@ struct mbox_file *mbox_file_open(
 		return file;
 	}
 	arena = arena_new();
-	relative = mbox_tree_find(store, name, arena, &local);
+	relative = find_relative(store, name, arena, err);
 	if (relative == NULL) {
 		arena_free(arena);
-		if (local.scope == ERR_NONE)
-			err_set(&local, ERR_MAILBOX, "there is no mailbox %s", name);
-		if (err != NULL)
-			*err = local;
 		return NULL;
 	}
 	file = new_file(store, name, relative);

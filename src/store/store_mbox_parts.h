@@ -165,6 +165,8 @@ struct mbox_file *mbox_file_open(
 struct mbox_file *mbox_file_open_quick(
 	struct store_mbox *store, const char *name, const char *relative);
 void mbox_file_close(struct mbox_file *file); /* accepts NULL; the last one closes */
+/* A descriptor of the directory that a mailbox is in. */
+int mbox_file_open_dir(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
 /* Makes an empty mailbox. */
 int mbox_file_create(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
 /* Where the message stands. 1, 0 = no such message, -1. */

@@ -282,6 +282,8 @@ int mbox_box_remove(struct box *base, const struct uidset *uids, unsigned how, s
 	int rc;
 
 	(void)how;
+	((struct file_box *)(void *)base)->used =
+		true; /* what is looked at next is looked at anew */
 	if (mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err) < 0)
 		return -1;
 	rewrite.arena = arena_new();

@@ -58,6 +58,8 @@ struct store_ops {
 		const struct mailbox_info *const *mailbox, size_t count, bool *found_out,
 		struct err *err);
 	int (*quota)(struct store *store, uint64_t *used_out, uint64_t *limit_out, struct err *err);
+	/* Files: a descriptor of the directory that a mailbox's messages, or its one file, are in. -1: ERR_MAILBOX. */
+	int (*open_dir)(struct store *store, const char *name, struct err *err);
 
 	struct box *(*open_box)(
 		struct store *store, const char *name, enum store_mode mode, struct err *err);

@@ -1,6 +1,11 @@
 """dedup: of messages that are the same one stays, whatever goes wrong, and nothing that is not the same goes."""
 import collections
+import contextlib
+import fcntl
+import os
+import re
 import signal
+import socket
 import time
 
 import pytest
@@ -223,18 +228,17 @@ def test_line_breaks_once(box, run, user, proxy, action, on, nth):
 @pytest.mark.parametrize("action", ["--expunge", "--move-to=Copies"])
 def test_killed(src, run, user, action):
     """At each step: the next run ends it, and then there is nothing left to do."""
-    for number, point in enumerate(["dedup mark", "dedup marked", "dedup remove", "dedup removed", "relocate moved", "relocate unmark"]):
-        if ("relocate" in point) != ("move" in action) and "mark" not in point.split()[1]:
-            continue
+    moves = "move" in action
+    for number, point in enumerate(["dedup note", "dedup marked", "dedup forget"]
+                                   + (["relocate moved", "relocate unmark"] if moves else ["dedup mark", "dedup remove", "dedup removed"])):
         name = "%s-%d" % (user, number)
         fill(src, name, {"INBOX": notes(3) + [note(1, flags=("\\Seen",)), note(2)]})
         before = held(src, name)
-        run("dedup", src.url(name), action, "--yes", check=-signal.SIGKILL if "unmark" not in point or "move" in action else 0,
-            env={"MAILHAUL_FAULT": "point.%s:1:kill" % point})
+        run("dedup", src.url(name), action, "--yes", check=-signal.SIGKILL, env={"MAILHAUL_FAULT": "point.%s:1:kill" % point})
         check_safe(src, name, before)
         dedup(run, src.url(name), action, "--yes", "--settle", "0.3s")
         now = check_safe(src, name, before)
-        assert sum(len(where) for where in now.values()) == (3 if "expunge" in action else 5), now
+        assert sum(len(where) for where in now.values()) == (5 if moves else 3), now
         assert len(subjects(src, name)) == 3 and "\\Seen" in flags_of(src, name)[1]
         assert not any("\\deleted" in flags for where in now.values() for _, _, flags in where), (point, now)
         assert dedup(run, src.url(name), action, "--yes")["selected"] == 0
@@ -385,6 +389,27 @@ def test_view(views, run, user, action):
     assert {sha: now[sha] for sha in before} == before
 
 
+@pytest.mark.parametrize("point, noted", [("note", False), ("mark", True), ("marked", True), ("forget", True)])
+def test_view_killed(views, run, user, point, noted):
+    """The only message is marked, under both names, and the run is gone: the next one takes the mark off, or says that it does not."""
+    fill(views, user, {"INBOX": notes(6)})
+    load.expunge(views, user, "INBOX", "1")
+    before = held(views, user)
+    options = ("--across", "--expunge", "--yes", "--max-delete", "100%")
+    run("dedup", views.url(user), *options, check=-signal.SIGKILL, env={"MAILHAUL_FAULT": "point.dedup %s:1:kill" % point})
+    killed = held(views, user)
+    assert (killed == before) == (point != "marked")
+    if noted:
+        assert "broken off" in run("dedup", views.url(user), check=3).err
+        assert "broken off" in run("dedup", views.url(user), *options, "-n", check=3).err
+        assert "choose it too" in run("dedup", views.url(user), *options, "-m", "INBOX", check=3).err     # the note is of the view
+        assert held(views, user) == killed
+        run("dedup", views.url(user), *options, check=-signal.SIGKILL if point == "marked" else 3,
+            env={"MAILHAUL_FAULT": "point.dedup undone:1:kill"} if point == "marked" else None)
+    assert dedup(run, views.url(user), *options, code=3)["spared"] == 5
+    assert held(views, user) == before and run("dedup", views.url(user)).code == 0
+
+
 def test_another_name(run):
     """Where a mark need not show under the other name (Dovecot's mbox files with two indexes), the UIDs tell; where these stand for other messages, it is another mailbox."""
     with Fake({"INBOX": notes(3), "Old": notes(4), "Other": [note(9), *notes(2)]}) as fake:
@@ -410,6 +435,20 @@ def test_other_servers(request, run, user, kind):
     assert check_safe(server, user, before) and flags_of(server, user)[1] == {"\\Seen"} and len(subjects(server, user)) == 16
 
 
+@contextlib.contextmanager
+def locked(path, by_file):
+    """As another run of mailhaul has it."""
+    name = path / ".mailhaul-hold.lock"
+    fd = os.open(path, os.O_RDONLY)
+    if by_file:
+        name.write_text("%d mailhaul %s\n" % (os.getpid(), socket.gethostname()))
+    else:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    yield
+    os.close(fd)
+    name.unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("kind", ["maildir", "mbox", "eml", "thunderbird"])
 def test_files(src, dst, run, user, tmp_path, kind):
     fill(src, user, {"INBOX": notes(15) + [note(1, flags=("\\Seen",)), note(2), note(3, body=b"x\r\n")], "Work": notes(3)})
@@ -418,12 +457,43 @@ def test_files(src, dst, run, user, tmp_path, kind):
     assert dedup(run, place)["selected"] == 2
     assert dedup(run, place, "--mark", "--yes")["done"] == 2
     assert dedup(run, place, "--mark", "--yes")["selected"] == 0
-    assert dedup(run, place, "--expunge", "--yes")["done"] == 2
+    inbox = tmp_path / "mail" / ("INBOX" if kind == "eml" else "")
+    faults = {"MAILHAUL_FAULT": "flock:1+:EBADF"}       # as directories on NFS
+    with locked(inbox, kind == "eml"):
+        end = dedup(run, place, "--expunge", "--yes", "--timeout", "0.1s", "--retries", "0", code=4, env=faults if kind == "eml" else {})
+        assert end["done"] == 0
+    assert dedup(run, place, "--expunge", "--yes", env=faults)["done"] == 2
+    with locked(inbox, False):      # where they stay
+        assert dedup(run, place, "--across", "--move-to", "Copies", "--timeout", "0.1s", "--retries", "0", code=4)["done"] == 0
     assert dedup(run, place, "--across", "--move-to", "Copies")["done"] == 3
+    assert not list(tmp_path.glob("**/.mailhaul-hold*"))
     copy(run, place, dst.url(user), "--state", "none")
     assert sorted(subjects(dst, user)) == sorted([*range(1, 16), 3]) and flags_of(dst, user)[1] == {"\\Seen"}
     assert sorted(subjects(dst, user, "Copies")) == [1, 2, 3] and count(dst, user, "Work") == 0
     assert not any("\\Deleted" in flags for flags in flags_of(dst, user, "Copies").values())
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_three_at_once(run, tmp_path, kind):
+    """In files that others made, by another name and with another state, each keeping what the others remove: one of each stays, and nobody says that he removed what he did not."""
+    mail, names, texts = tmp_path / "mail", ["A", "B", "INBOX"], [note(number).body for number in range(20)]
+    for name in names:
+        place = mail / ("" if name == "INBOX" else "." + name) if kind == "maildir" else mail
+        for sub in ("cur", "new", "tmp") if kind == "maildir" else ("",):
+            (place / sub).mkdir(parents=True, exist_ok=True)
+        for number, text in enumerate(texts):
+            if kind == "maildir":
+                (place / "cur" / ("%d.%s.x:2," % (number, name))).write_bytes(text)
+        if kind == "mbox":
+            (mail / (name + ".mbox")).write_bytes(b"".join(b"From a@b Mon Jan  1 10:00:00 2024\n%s\n" % text.replace(b"\r", b"") for text in texts))
+    (tmp_path / "link").symlink_to(mail)
+    runs = [run.start("dedup", "%s:%s" % (kind, tmp_path / "link" if first == 1 else mail), "--across", "--expunge", "--yes",
+                      "--max-delete", "100%", "--json", *sum([["-m", name] for name in names[first:] + names[:first]], []),
+                      env={"XDG_STATE_HOME": str(tmp_path / str(first))}) for first in range(3)]
+    ends = [run.finish(process) for process in runs]
+    assert all(end.code in (0, 3) for end in ends) and sum(end.json[-1]["done"] for end in ends) == 40, ends
+    left = b"".join(path.read_bytes() for path in mail.glob("**/*") if path.is_file() and not path.name.startswith("."))
+    assert sorted(re.findall(rb"(?m)^Subject: note \d+", left)) == sorted(b"Subject: note %d" % number for number in range(20))
 
 
 def test_users(src, run, user, tmp_path):

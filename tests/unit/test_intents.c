@@ -195,6 +195,28 @@ static void test_one_run_at_a_time(void **state)
 	intents_close(intents);
 }
 
+static void test_sources(void **state)
+{
+	struct intents *intents = open_intents(dir);
+	struct arena *arena = arena_new();
+	const char **source;
+	struct err err = ERR_INIT;
+	size_t count;
+
+	(void)state;
+	put(intents, "b", INTENT_MARKS, 3);
+	put(intents, "c", "t", 2);
+	put(intents, "a", INTENT_MARKS, 1);
+	assert_int_equal(intents_sources(intents, INTENT_MARKS, arena, &source, &count, &err), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(source[0], "a");
+	assert_string_equal(source[1], "b");
+	assert_int_equal(intents_sources(intents, "u", arena, &source, &count, &err), 0);
+	assert_int_equal(count, 0);
+	arena_free(arena);
+	intents_close(intents);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_claims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_run_at_a_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sources, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
