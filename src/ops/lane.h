@@ -148,6 +148,7 @@ struct pass {
 		graves; /* of the mailbox; 0 with --recopy and where digests are of something else */
 	size_t grave_count;
 	struct uidset src_unknown, dst_unknown;
+	uint64_t hidden; /* messages that the source counts, and of which it shows nothing */
 	struct uidset flags_refused; /* at the destination */
 	uint8_t *reason;
 	struct plan_policy policy;

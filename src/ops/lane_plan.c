@@ -594,13 +594,17 @@ static int open_destination(struct lane *lane, struct pass *pass, struct err *er
 static void report_unknown(struct lane *lane, struct pass *pass)
 {
 	uint64_t count = uidset_size(&pass->src_unknown);
+	const uint64_t shown = pass->src.count + count;
+	const uint64_t counted = box_facts(pass->src_box)->messages;
 	struct report *report = lane->run->job->report;
 	struct work *work = pass->work;
 
-	if (!pass->src.complete && count == 0) {
-		count = 1;
+	if (!pass->src.complete && (count == 0 || counted > shown)) {
+		pass->hidden = counted > shown ? counted - shown : 1;
+		work->tally.unknown += pass->hidden;
 		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
-			"the source counts more messages than it shows");
+			"the source counts more messages than it shows: %llu are left out",
+			(unsigned long long)pass->hidden);
 	}
 	work->tally.unknown += count;
 	for (uint64_t i = 0; i < uidset_size(&pass->src_unknown) && i < UNKNOWN_CAP; i++)

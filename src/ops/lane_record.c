@@ -347,7 +347,7 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct journal_mailbox *record = &pass->work->record;
 
-	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown);
+	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown) + pass->hidden;
 	pass->work->src_uidnext = box_facts(pass->src_box)->uidnext;
 	if (!pass->work->looked)
 		pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;

@@ -539,7 +539,15 @@ int file_box_search(struct box *base, const char *expression, struct arena *aren
 	return rc < 0 ? err_wrap(err, "mailbox %s", base->name) : rc;
 }
 
-/* ---- results ---- */
+/* ---- appends ---- */
+
+int file_append_whole(uint64_t came, uint64_t announced, struct err *err)
+{
+	return came == announced ? 0
+				 : err_set(err, ERR_MESSAGE,
+					   "%llu octets of it came, and %llu were announced",
+					   (unsigned long long)came, (unsigned long long)announced);
+}
 
 struct append_result *file_results_add(struct file_results *results, uint64_t token)
 {

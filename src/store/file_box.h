@@ -62,6 +62,9 @@ int file_box_fetch_next(struct box *box, struct message *out, struct err *err) M
 int file_box_fetch_chunk(struct box *box, struct span *chunk_out, struct err *err) MUST_CHECK;
 void file_box_fetch_end(struct box *box);
 
+/* What came of a message is as long as was announced, or it is an error of this message (ERR_MESSAGE): none of it may be kept then. */
+int file_append_whole(uint64_t came, uint64_t announced, struct err *err) MUST_CHECK;
+
 /* Results of appends in the order in which they were begun. */
 struct file_results {
 	struct append_result *result;

@@ -225,20 +225,30 @@ static bool may_be_mbox(const char *base)
 		span_of(base), (const char *const[]){ ".msf", ".lock", ".dat", ".html", NULL });
 }
 
+static bool is_called_mbox(const char *base)
+{
+	struct span plain = span_of(base);
+	size_t len;
+
+	(void)mbox_packing_of(plain, &len);
+	plain.len -= len;
+	return span_ends(plain, SPAN(".mbox"));
+}
+
 /* A link may lead anywhere, to what is in the tree already too: it is not followed. What it hides is not known to be empty. */
 static void judge_link(struct walk *walk, int dir, const char *base, const char *path)
 {
 	struct stat st;
 
-	if (os_fstatat(dir, base, &st, 0) < 0)
+	if (os_fstatat(dir, base, &st, 0) < 0
+			? !is_called_mbox(base)
+			: !S_ISDIR(st.st_mode) && !(S_ISREG(st.st_mode) && may_be_mbox(base) &&
+							  is_mbox(walk, dir, base, path, 0)))
 		return;
-	if (S_ISDIR(st.st_mode) ||
-		(S_ISREG(st.st_mode) && may_be_mbox(base) && is_mbox(walk, dir, base, path, 0))) {
-		if (!walk->store->listed)
-			log_warn("%s/%s is a symbolic link and is not followed",
-				walk->store->root_path, path);
-		walk->store->refused++;
-	}
+	if (!walk->store->listed)
+		log_warn("%s/%s is a symbolic link and is not followed", walk->store->root_path,
+			path);
+	walk->store->refused++;
 }
 
 static int walk_entry(struct walk *walk, int dir, const char *path, const char *levels,
@@ -249,17 +259,32 @@ static int walk_entry(struct walk *walk, int dir, const char *path, const char *
 	struct stat st;
 	int fd, rc;
 
-	if (os_fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (os_fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT)
+			return 0;
+		log_warn("%s/%s cannot be looked at: %s", walk->store->root_path, below,
+			strerror(errno));
+		walk->store->refused++;
 		return 0;
+	}
 	if (S_ISREG(st.st_mode)) {
 		if (may_be_mbox(base) && is_mbox(walk, dir, base, below, O_NOFOLLOW))
 			add_place(walk, name_of(walk, levels, base), below);
 		return 0;
 	}
-	if (S_ISLNK(st.st_mode))
+	if (S_ISLNK(st.st_mode)) {
 		judge_link(walk, dir, base, below);
-	if (!S_ISDIR(st.st_mode) || depth >= DEPTH_MAX)
+	} else if (!S_ISDIR(st.st_mode) && is_called_mbox(base)) {
+		log_warn("%s/%s is no regular file: it is left out", walk->store->root_path, below);
+		walk->store->refused++;
+	}
+	if (!S_ISDIR(st.st_mode))
 		return 0;
+	if (depth >= DEPTH_MAX) {
+		log_warn("%s/%s is nested too deep: it is left out", walk->store->root_path, below);
+		walk->store->refused++;
+		return 0;
+	}
 	if (walk->store->mozilla && mbox_folder_is(dir, base)) {
 		add_place(walk, name_of(walk, levels, base), below);
 		return 0;

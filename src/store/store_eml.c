@@ -136,7 +136,7 @@ static int fill_info(
 	const int rc = eml_dir_rows(dir, store->store.flags, &rows, err);
 	if (rc == 0 && dir->complete) {
 		info->has = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
-		info->messages = (uint32_t)rows.count;
+		info->messages = (uint32_t)(rows.count + dir->hidden);
 		info->uidnext = eml_dir_uidnext(dir);
 		info->uidvalidity = eml_dir_uidvalidity(dir);
 	}

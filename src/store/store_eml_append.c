@@ -73,7 +73,6 @@ int eml_append_begin(struct store *base, uint64_t token, flags_t flags, struct d
 {
 	struct store_eml *store = store_eml_of(base);
 
-	(void)size;
 	if (open_to(store, err) < 0)
 		return -1;
 	if (manifest_uidnext(store->to->manifest) == 0)
@@ -82,6 +81,7 @@ int eml_append_begin(struct store *base, uint64_t token, flags_t flags, struct d
 	if (open_temporary(store, err) < 0)
 		return -1;
 	store->token = token;
+	store->announced = size;
 	store->row = (struct manifest_row){ .date = date, .flags = flags };
 	digest_reset(store->digest);
 	buf_clear(&store->header);
@@ -97,6 +97,8 @@ int eml_append_add(struct store *base, struct span bytes, struct err *err)
 			&store->header, span_sub(bytes, 0, EML_HEADER_MAX - store->header.len));
 	digest_add(store->digest, bytes);
 	store->row.size += bytes.len;
+	if (store->row.size > store->announced)
+		return 0; /* refused at its end */
 	store->out += bytes.len;
 	while (bytes.len > 0) {
 		const ssize_t written = os_write(store->fd, bytes.data, bytes.len);
@@ -293,6 +295,10 @@ int eml_append_end(struct store *base, struct err *err)
 {
 	struct store_eml *store = store_eml_of(base);
 
+	if (file_append_whole(store->row.size, store->announced, err) < 0) {
+		(void)eml_append_cancel(base);
+		return -1;
+	}
 	add_pending(store);
 	return store->pending_count >= GROUP_MESSAGES || store->pending_bytes >= GROUP_BYTES
 		       ? commit_group(store, err)

@@ -143,7 +143,7 @@ static int fill_rows(struct box_eml *box, struct err *err)
 		return -1;
 	box->file.used = false;
 	*facts = (struct box_facts){
-		.messages = (uint32_t)box->file.rows.count,
+		.messages = (uint32_t)(box->file.rows.count + box->dir->hidden),
 		.uidvalidity = eml_dir_uidvalidity(box->dir),
 		.uidnext = eml_dir_uidnext(box->dir),
 		.any_keyword = true,
@@ -270,6 +270,6 @@ int eml_box_remove(struct box *base, const struct uidset *uids, unsigned how, st
 		return -1;
 	manifest_remove(manifest, uids);
 	snapshot_remove(&box->file.rows, uids);
-	base->facts.messages = (uint32_t)box->file.rows.count;
+	base->facts.messages = (uint32_t)(box->file.rows.count + box->dir->hidden);
 	return manifest_commit(manifest, err);
 }

@@ -108,6 +108,13 @@ static bool check_where(const char *where)
 	       eml_name_is_plain(where[0] == '~' ? where + 1 : where);
 }
 
+static bool is_there(const struct eml_dir *dir, const char *file)
+{
+	struct stat st;
+
+	return os_fstatat(dir->fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 /* Marks the files that the manifest knows; gone: rows whose file is not there. */
 static int compare_rows(struct eml_dir *dir, struct listing *listing, struct uidset *gone,
 	struct arena *arena, struct err *err)
@@ -125,7 +132,8 @@ static int compare_rows(struct eml_dir *dir, struct listing *listing, struct uid
 					      : NULL;
 		if (found)
 			listing->known[found - listing->name] = true;
-		else
+		else if (!is_there(dir,
+				 file)) /* a directory in its place is told when it is opened */
 			uidset_add(gone, arena, row.uid, row.uid);
 	}
 	return 0;
@@ -144,24 +152,44 @@ static bool may_be_message(
 	return eml_name_has_ext(bare, store->ext);
 }
 
+/* Directories, and links to them, are told of where mailboxes are listed. */
+static bool leads_to_folder(int dir, const char *name, const struct stat *st)
+{
+	struct stat behind;
+
+	return S_ISDIR(st->st_mode) ||
+	       (S_ISLNK(st->st_mode) && os_fstatat(dir, name, &behind, 0) == 0 &&
+		       S_ISDIR(behind.st_mode));
+}
+
+/* There may be a message behind it: the mailbox is not known as a whole. */
+static void hide(struct eml_dir *dir, const char *name, int rc)
+{
+	log_warn("%s/%s is left out: %s", dir->shown, name,
+		rc < 0 ? strerror(errno) : "it is no regular file");
+	dir->hidden++;
+}
+
 /* Leaves the files that may be messages and are not known, by number. */
 static void keep_unknown(
-	const struct store_eml *store, const struct eml_dir *dir, struct listing *listing)
+	const struct store_eml *store, struct eml_dir *dir, struct listing *listing)
 {
 	size_t kept = 0;
+
+	dir->hidden = 0;
 
 	for (size_t i = 0; i < listing->count; i++) {
 		struct stat st;
 
 		if (listing->known[i] || !may_be_message(store, dir, listing->name[i]))
 			continue;
-		if (os_fstatat(dir->fd, listing->name[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+		const int rc = os_fstatat(dir->fd, listing->name[i], &st, AT_SYMLINK_NOFOLLOW);
+		if (rc < 0 && errno == ENOENT)
 			continue;
-		if (S_ISREG(st.st_mode))
+		if (rc == 0 && S_ISREG(st.st_mode))
 			listing->name[kept++] = listing->name[i];
-		else if (!S_ISDIR(st.st_mode))
-			log_warn(
-				"%s/%s is no regular file: left out", dir->shown, listing->name[i]);
+		else if (rc < 0 || !leads_to_folder(dir->fd, listing->name[i], &st))
+			hide(dir, listing->name[i], rc);
 	}
 	listing->count = kept;
 	if (kept > 0)
@@ -402,8 +430,11 @@ static int read_foreign(struct store_eml *store, struct eml_dir *dir, struct err
 	for (size_t i = 0; rc == 0 && i < listing.count; i++) {
 		struct stat st;
 
-		if (os_fstatat(dir->fd, listing.name[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* gone meanwhile */
+		if (os_fstatat(dir->fd, listing.name[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno != ENOENT) /* else it is gone meanwhile */
+				hide(dir, listing.name[i], -1);
+			continue;
+		}
 		dir->entry[dir->count++] = (struct eml_entry){
 			.name = arena_strdup(dir->arena, listing.name[i]),
 			.modified = st.st_mtim.tv_sec,
@@ -500,7 +531,7 @@ int eml_dir_rows(
 		(void)eml_name_without_flags(entry->name, flags, &set);
 		fill_row(rows, entry->uid, set, date, UINT32_MAX);
 	}
-	snapshot_finish(rows, dir->complete);
+	snapshot_finish(rows, dir->complete && dir->hidden == 0);
 	return 0;
 }
 

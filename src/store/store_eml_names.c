@@ -207,16 +207,14 @@ int eml_note(struct store_eml *store, int dir, const char *key, const char *text
 
 static int make_level(struct store_eml *store, int parent, const char *file, struct err *err)
 {
-	if (os_mkdirat(parent, file, 0700) < 0) {
-		if (errno != EEXIST)
-			return err_set_errno(err, ERR_MAILBOX, "cannot create directory %s/%s",
-				account_path(store->store.account), file);
-		return open_level(parent, file);
-	}
-	const int dir = open_level(parent, file);
-	if (dir >= 0 &&
-		(owner_give(store->owner, dir, err) < 0 ||
-			eml_sync_dir(parent, account_path(store->store.account), err) < 0)) {
+	const bool made = os_mkdirat(parent, file, 0700) == 0;
+	const int dir = made || errno == EEXIST ? open_level(parent, file) : -1;
+
+	if (dir < 0)
+		return err_set_errno(err, ERR_MAILBOX, "cannot create directory %s/%s",
+			account_path(store->store.account), file);
+	if (made && (owner_give(store->owner, dir, err) < 0 ||
+			    eml_sync_dir(parent, account_path(store->store.account), err) < 0)) {
 		(void)os_close(dir);
 		return -1;
 	}
@@ -387,13 +385,20 @@ static bool is_message_name(const struct store_eml *store, const char *name)
 			       eml_name_without_flags(name, store->store.flags, NULL), store->ext));
 }
 
-/* It may lead anywhere, to what is in the tree already too: what it hides is left out, and that is told. */
-static bool is_folder_link(int dir, const struct dirent *entry)
+/*
+ * It may lead anywhere, to what is in the tree already too: what it hides is left out, and that is told. One that leads nowhere now counts as a message, where it is called like one
+ * and messages stand.
+ */
+static bool is_folder_link(
+	const struct store_eml *store, int dir, const struct dirent *entry, bool is_root)
 {
 	struct stat st;
 
-	return (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) &&
-	       os_fstatat(dir, entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+	if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN)
+		return false;
+	if (os_fstatat(dir, entry->d_name, &st, 0) == 0)
+		return S_ISDIR(st.st_mode);
+	return (is_root && store->ours) || !is_message_name(store, entry->d_name);
 }
 
 static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth, struct err *err)
@@ -422,13 +427,13 @@ static int walk_dir(struct walk *walk, int fd, const char *name, unsigned depth,
 		} else if (dir < 0 && entry->d_type == DT_DIR) {
 			rc = err_set_errno(err, ERR_LOCAL, "cannot open %s/%s", name, file);
 		}
-		if (dir < 0 && is_folder_link(fd, entry)) {
+		if (dir < 0 && is_folder_link(store, fd, entry, !*name)) {
 			log_warn("%s/%s is a symbolic link and is not followed", name, file);
 			walk->out->refused++;
 			continue;
 		}
 		if (dir < 0) {
-			has_messages |= entry->d_type != DT_LNK && is_message_name(store, file);
+			has_messages |= is_message_name(store, file);
 			continue;
 		}
 		const char *level = level_of(store, dir, file, walk->arena);

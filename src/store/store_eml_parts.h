@@ -40,6 +40,7 @@ struct eml_dir { /* the directory of a mailbox, open */
 	bool writable; /* the manifest is open for writing */
 	bool complete; /* there is no file that could not be taken in */
 	struct arena *arena;
+	size_t hidden; /* what stands in the place of messages and is no regular file, or cannot be looked at */
 	struct uidset gone; /* in the manifest, which is open for reading, and not on the disk */
 	/* without a manifest: */
 	struct eml_entry *entry; /* by UID */
@@ -86,7 +87,7 @@ struct store_eml {
 	int fd; /* of the message that is being written, -1 = none */
 	char *temporary;
 	struct manifest_row row;
-	uint64_t token;
+	uint64_t token, announced;
 	struct digest *digest;
 	struct buf header;
 	uint64_t number; /* last one tried for name-by=number */

@@ -420,6 +420,8 @@ int maildir_append_add(struct store *base, struct span bytes, struct err *err)
 	struct maildir_append *append = append_of(store_maildir_of(base));
 
 	append->given += bytes.len;
+	if (append->given > append->size)
+		return 0; /* refused at its end */
 	for (; bytes.len > 0; bytes = span_from(bytes, PIECE)) {
 		if (add_piece(append, span_sub(bytes, 0, PIECE), err) < 0)
 			return -1;
@@ -462,11 +464,9 @@ int maildir_append_end(struct store *base, struct err *err)
 {
 	struct maildir_append *append = append_of(store_maildir_of(base));
 
-	if (append->given != append->size) {
-		maildir_append_cancel(base);
-		return err_set(err, ERR_LOCAL,
-			"%llu octets of a message were given, %llu announced",
-			(unsigned long long)append->given, (unsigned long long)append->size);
+	if (file_append_whole(append->given, append->size, err) < 0) {
+		(void)maildir_append_cancel(base);
+		return -1;
 	}
 	if (!append->kept)
 		unix_eol_put_end(&append->eol, &append->buf);

@@ -195,8 +195,12 @@ static int add_row(struct box_maildir *box, const struct maildir_entry *entry, s
 		if (stat_entry(box, entry, &st) < 0)
 			return 0;
 	}
-	if (!S_ISREG(st.st_mode) || !maildir_name_parse(span_of(entry->file), &name))
+	if (!maildir_name_parse(span_of(entry->file), &name))
 		return 0;
+	if (!S_ISREG(st.st_mode)) {
+		box->look.hidden++;
+		return 0;
+	}
 	row = snapshot_add(rows, entry->uid);
 	rows->flags[row] = flags_of(box, &name);
 	rows->instant[row] = st.st_mtim.tv_sec;
@@ -225,9 +229,9 @@ static int fill(struct box_maildir *box, struct err *err)
 		if (add_row(box, &box->look.entry[i], err) < 0)
 			return -1;
 	}
-	snapshot_finish(&box->file.rows, true);
+	snapshot_finish(&box->file.rows, box->look.hidden == 0);
 	*facts = (struct box_facts){
-		.messages = (uint32_t)box->file.rows.count,
+		.messages = (uint32_t)(box->file.rows.count + box->look.hidden),
 		.uidvalidity = box->look.facts.uidvalidity,
 		.uidnext = box->look.facts.uidnext,
 	};

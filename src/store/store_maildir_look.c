@@ -35,6 +35,7 @@ struct listing {
 	size_t count, room;
 	uint8_t round;
 	bool moving; /* something changed while it was read */
+	size_t hidden; /* in the last round: entries that are no files, where messages stand */
 	struct maildir_seen seen;
 };
 
@@ -72,22 +73,36 @@ static void add_found(struct listing *list, const char *file, bool in_new)
 	};
 }
 
+/* What stands in the place of a message and is no file: a link, a pipe. What is behind it is not known. */
+static bool is_odd(DIR *stream, const struct dirent *entry)
+{
+	struct maildir_name name;
+	struct stat st;
+
+	if (entry->d_type == DT_REG || !maildir_name_parse(span_of(entry->d_name), &name))
+		return false;
+	return entry->d_type != DT_UNKNOWN ||
+	       (os_fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		       !S_ISREG(st.st_mode));
+}
+
 static int read_stream(struct listing *list, DIR *stream, const char *sub, struct err *err)
 {
 	const struct dirent *entry;
 	size_t odd = 0;
 
 	for (errno = 0; (entry = readdir(stream)) != NULL; errno = 0) {
-		if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
-			add_found(list, entry->d_name, *sub == 'n');
+		if (is_odd(stream, entry))
+			odd++;
 		else
-			odd += entry->d_name[0] != '.';
+			add_found(list, entry->d_name, *sub == 'n');
 	}
 	if (errno != 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot list %s", sub);
 	if (odd > 0 && list->round == 0)
 		log_warn("%zu entries of a folder's %s are no regular files: they are left out",
 			odd, sub);
+	list->hidden += odd;
 	return 0;
 }
 
@@ -123,6 +138,7 @@ static int read_sub(struct listing *list, const char *sub, struct timespec *seen
 static int list_once(struct listing *list, struct err *err)
 {
 	list->moving = false;
+	list->hidden = 0;
 	if (read_sub(list, "new", &list->seen.new, err) < 0 ||
 		read_sub(list, "cur", &list->seen.cur, err) < 0)
 		return -1;
@@ -248,6 +264,7 @@ int maildir_look(struct store_maildir *store, int dir, const char *mailbox,
 	if (rc == 0) {
 		settle_found(&list);
 		rc = assign(store, &list, mailbox, out, err);
+		out->hidden = list.hidden;
 	}
 	mem_free(list.found);
 	return rc < 0 ? err_wrap(err, "mailbox %s", mailbox) : 0;

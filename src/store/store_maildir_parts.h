@@ -59,7 +59,7 @@ int maildir_make(struct store_maildir *store, const char *name, bool *changed_ou
 struct maildir_tree { /* memory of the arena given */
 	const char **path; /* of folders, "" = the root; in no order */
 	size_t count, room;
-	size_t refused; /* symbolic links that may lead to mail, and what cannot be opened */
+	size_t refused; /* symbolic links that may lead to mail, and what cannot be looked into */
 	size_t others; /* entries of the root that are not part of a Maildir */
 };
 
@@ -150,6 +150,7 @@ struct maildir_look {
 	struct arena *arena; /* of the names */
 	struct maildir_entry *entry; /* by UID */
 	size_t count;
+	size_t hidden; /* what stands in the place of messages and is no regular file: not among them */
 	struct ledger_facts facts;
 };
 

@@ -48,6 +48,20 @@ static bool is_dir(int dir, const char *name)
 	return os_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* What cannot be looked at may be one: then there is a word, and the listing is not whole. */
+static bool has_cur(struct maildir_tree *tree, int dir, const char *path)
+{
+	struct stat st;
+	const int rc = os_fstatat(dir, "cur", &st, AT_SYMLINK_NOFOLLOW);
+
+	if ((rc < 0 && errno != ENOENT) || (rc == 0 && S_ISLNK(st.st_mode))) {
+		log_warn("%s/cur is left out: %s", *path != '\0' ? path : ".",
+			rc < 0 ? strerror(errno) : "it is a symbolic link");
+		tree->refused++;
+	}
+	return rc == 0 && S_ISDIR(st.st_mode);
+}
+
 bool maildir_is_folder(int dir, const char *path)
 {
 	const int fd = maildir_open_below(dir, path);
@@ -88,7 +102,7 @@ static int judge_entry(struct walk *walk, int dir, const struct dirent *entry, c
 		return 0;
 	if (type == DT_UNKNOWN && os_fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISLNK(st.st_mode) ? DT_LNK : DT_REG;
-	if (type == DT_LNK && os_fstatat(dir, entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode)) {
+	if (type == DT_LNK && (os_fstatat(dir, entry->d_name, &st, 0) < 0 || S_ISDIR(st.st_mode))) {
 		log_warn("%s%s is a symbolic link and is not followed", path, entry->d_name);
 		walk->tree->refused++;
 	}
@@ -118,7 +132,7 @@ static int walk_entry(struct walk *walk, int dir, const struct dirent *entry, co
 	}
 	if (fd < 0)
 		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", below);
-	if (is_dir(fd, "cur"))
+	if (has_cur(walk->tree, fd, below))
 		add_path(walk->tree, below, walk->arena);
 	if (walk->layout == MAILDIR_FS && depth < DEPTH_MAX && walk->tree->count < FOLDERS_MAX)
 		rc = walk_dir(walk, fd, arena_print(walk->arena, "%s/", below), depth + 1, err);
@@ -164,7 +178,7 @@ int maildir_tree_read(int root, enum maildir_layout layout, struct arena *arena,
 	*out = (struct maildir_tree){ 0 };
 	if (root < 0)
 		return 0;
-	if (is_dir(root, "cur"))
+	if (has_cur(out, root, ""))
 		add_path(out, "", arena);
 	return walk_dir(&walk, root, "", 0, err);
 }

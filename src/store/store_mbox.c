@@ -157,11 +157,15 @@ static unsigned caps_of(const struct store *base)
 
 /* ---- listing ---- */
 
+static size_t count_of(const struct mbox_file *file)
+{
+	return file->manifest != NULL ? manifest_count(file->manifest) : file->finding.count;
+}
+
 static void fill_status(struct mbox_file *file, struct mailbox_info *info)
 {
 	info->has = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDVALIDITY | IMAP_STATUS_UIDNEXT;
-	info->messages = (uint32_t)(file->manifest != NULL ? manifest_count(file->manifest)
-							   : file->finding.count);
+	info->messages = (uint32_t)(count_of(file) + file->hidden);
 	info->uidvalidity = file->uidvalidity;
 	info->uidnext = file->uidnext;
 }
@@ -172,7 +176,7 @@ static void fill_counts(struct mbox_file *file, struct mailbox_info *info)
 	struct manifest_row row;
 
 	info->has |= IMAP_STATUS_UNSEEN | IMAP_STATUS_SIZE;
-	for (size_t i = 0; i < info->messages; i++) {
+	for (size_t i = 0; i < count_of(file); i++) {
 		const flags_t flags = file->manifest != NULL ? manifest_flags(file->manifest, i)
 							     : file->finding.found[i].flags;
 

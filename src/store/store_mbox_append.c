@@ -200,7 +200,7 @@ int mbox_append_add(struct store *base, struct span bytes, struct err *err)
 
 	append->got += bytes.len;
 	if (append->got > append->size)
-		return err_set(err, ERR_LOCAL, "a message is longer than announced");
+		return 0; /* refused at its end */
 	digest_add(append->digest, bytes);
 	if (append->head.len < HEAD_MAX &&
 		buf_add(&append->head, span_sub(bytes, 0, HEAD_MAX - append->head.len)) < 0)
@@ -364,9 +364,9 @@ int mbox_append_end(struct store *base, struct err *err)
 	struct pending *pending;
 	int rc = 0;
 
-	if (append->got != append->size) {
+	if (file_append_whole(append->got, append->size, err) < 0) {
 		forget_message(append);
-		return err_set(err, ERR_LOCAL, "a message is shorter than announced");
+		return -1;
 	}
 	if (append->count > 0 && spool_size(append->message) > GROUP_OCTETS / 4)
 		rc = commit(append, err);

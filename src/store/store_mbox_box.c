@@ -210,8 +210,8 @@ static int fill_rows(struct box_mbox *box, struct err *err)
 		file->uidvalidity = manifest_uidvalidity(file->manifest);
 		file->uidnext = manifest_uidnext(file->manifest);
 	}
-	snapshot_finish(rows, true);
-	facts->messages = (uint32_t)rows->count;
+	snapshot_finish(rows, file->hidden == 0);
+	facts->messages = (uint32_t)(rows->count + file->hidden);
 	facts->uidvalidity = file->uidvalidity;
 	facts->uidnext = file->uidnext;
 	facts->any_keyword = true;

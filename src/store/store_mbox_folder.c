@@ -25,6 +25,17 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* What cannot be looked at is told when it is opened. */
+static bool is_regular(DIR *stream, const struct dirent *entry)
+{
+	struct stat st;
+
+	return entry->d_type == DT_REG ||
+	       (entry->d_type == DT_UNKNOWN &&
+		       (os_fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			       S_ISREG(st.st_mode)));
+}
+
 int mbox_folder_open(struct mbox_file *file, struct err *err)
 {
 	struct arena *arena = arena_new();
@@ -43,6 +54,12 @@ int mbox_folder_open(struct mbox_file *file, struct err *err)
 	while ((errno = 0, entry = readdir(stream)) != NULL) {
 		if (entry->d_name[0] == '.')
 			continue;
+		if (!is_regular(stream, entry)) {
+			log_warn("%s/cur/%s is no regular file: it is left out", file->path,
+				entry->d_name);
+			file->hidden++;
+			continue;
+		}
 		if (file->names_count == room) {
 			room = room == 0 ? 64 : room * 2;
 			file->names = mem_resize(file->names, room, sizeof(*file->names));

@@ -120,6 +120,7 @@ struct mbox_file { /* an open mailbox */
 	bool folder; /* a directory of Thunderbird's maildir kind: fd and octets are of the message last opened */
 	char **names; /* of its files */
 	size_t names_count;
+	size_t hidden; /* what stands among them and is no regular file */
 	bool writable;
 	enum mbox_packing packing;
 	struct manifest_place place;

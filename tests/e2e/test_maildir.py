@@ -157,14 +157,14 @@ def test_foreign_source(dst, run, user, tmp_path):
     os.mkfifo(root / "new" / "1700000010.fifo")
     os.symlink("/etc/passwd", root / "cur" / "1700000011.link:2,S")
     deliver(root / ".Sub.Folder", 4)
-    report = copy(run, "maildir:%s" % root, dst.url(user))
-    assert report.copied == 4
+    report = copy(run, "maildir:%s" % root, dst.url(user), code=3)
+    assert (report.copied, report.unknown, report.found) == (4, 3, 7)
     found = witness.read(dst, user)
     assert len(found.mailboxes["INBOX"]) == 3 and len(found.mailboxes["Sub/Folder"]) == 1
     assert sorted(sorted(message.flags) for message in found.mailboxes["INBOX"]) == [[], [], ["\\answered", "\\seen"]]
     os.rename(moved, root / "cur" / (moved.name + ",S=40:2,S"))
     deliver(root, 5)
-    report = copy(run, "maildir:%s" % root, dst.url(user))
+    report = copy(run, "maildir:%s" % root, dst.url(user), code=3)
     assert (report.copied, report.flags_changed, report.there) == (1, 1, 4)
 
 

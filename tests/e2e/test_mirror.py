@@ -4,6 +4,7 @@ After every run that says "complete" the witness must find both sides equal, as 
 every other one, what both sides had is still at the destination, and the source is as it was.
 """
 import collections
+import os
 import signal
 import threading
 import time
@@ -401,6 +402,26 @@ def test_source_shows_fewer_than_it_counts(run, user, dst):
         fake.on(r"^UID (FETCH|SEARCH)", lambda session: session.ok())
         report = mirror(run, fake.url(user), dst.url(user), code=3, *())
         assert report.deleted_extra == 0 and count(dst, user) == 32
+
+
+@pytest.mark.parametrize("scheme, folder", [("maildir", "cur"), ("eml", "Inbox"), ("thunderbird", "Inbox/cur")])
+def test_a_link_hides_a_message(run, tmp_path, scheme, folder):
+    """What is behind it is not known: it is no message that is gone, and nothing is complete."""
+    top, copies = tmp_path / "mail", tmp_path / "copies"
+    (top / folder).mkdir(parents=True)
+    for number in (1, 2, 3):
+        (top / folder / ("170000000%d.M1P1.host" % number)).write_bytes(b"Subject: %d\n\nx\n" % number)
+    source, place = "%s:%s" % (scheme, top), "eml:%s" % copies
+    assert mirror(run, source, place).copied == 3
+    hidden = top / folder / "1700000002.M1P1.host"
+    hidden.rename(tmp_path / "elsewhere")
+    for make in (lambda: hidden.symlink_to(tmp_path / "elsewhere"), lambda: hidden.symlink_to("nowhere"), lambda: os.mkfifo(hidden)):
+        make()
+        report = mirror(run, source, place, *ALL, code=3)
+        assert (report.unknown, report.deleted_extra, report.copied) == (1, 0, 0), report.result
+        hidden.unlink()
+    report = mirror(run, source, place, *ALL)
+    assert (report.deleted_extra, len(list(copies.rglob("*.eml")))) == (1, 2)
 
 
 def test_no_mailboxes_at_the_source(run, user, dst):
