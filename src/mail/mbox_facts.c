@@ -54,7 +54,9 @@ struct mbox_facts {
 	enum { LINE_FRONT, LINE_REST, LINE_BODY } state;
 	enum field field; /* of this line */
 	bool seen[FIELDS], first; /* first: this line's value is kept */
-	uint64_t octets, body, mozilla_octets, bare_lf;
+	/* which line of ours comes next, if the header begins with them; keywords stand last */
+	enum { OWN_STATUS, OWN_X_STATUS, OWN_KEYWORDS, OWN_LAST, OWN_END } own;
+	uint64_t octets, body, own_octets, mozilla_octets, bare_lf;
 };
 
 struct mbox_facts *mbox_facts_new(void)
@@ -92,7 +94,9 @@ void mbox_facts_reset(struct mbox_facts *facts)
 	facts->state = LINE_FRONT;
 	facts->front_len = 0;
 	facts->field = FIELD_OTHER;
-	facts->octets = facts->body = facts->mozilla_octets = facts->bare_lf = 0;
+	facts->own = OWN_STATUS;
+	facts->octets = facts->body = 0;
+	facts->own_octets = facts->mozilla_octets = facts->bare_lf = 0;
 }
 
 static enum field field_of(struct span name)
@@ -129,10 +133,30 @@ static void take(struct mbox_facts *facts, struct span part)
 		facts->octets += part.len;
 	} else if (field >= FIELD_MOZILLA_STATUS && field <= FIELD_MOZILLA_KEYS) {
 		facts->mozilla_octets += part.len;
+	} else if (facts->own != OWN_STATUS && facts->own != OWN_END) {
+		facts->own_octets += part.len;
 	}
 	if (facts->first && field != FIELD_OTHER && field != FIELD_IGNORED &&
 		buf_add(value, span_sub(part, 0, value->max - value->len)) < 0)
 		facts->first = false;
+}
+
+/* A line of ours has to be in its place; the first other one ends them. */
+static void follow_own(struct mbox_facts *facts)
+{
+	static const enum field expected[] = {
+		[OWN_STATUS] = FIELD_STATUS,
+		[OWN_X_STATUS] = FIELD_X_STATUS,
+		[OWN_KEYWORDS] = FIELD_KEYWORDS,
+	};
+
+	if (facts->own < OWN_LAST && facts->field == expected[facts->own]) {
+		facts->own++;
+		return;
+	}
+	if (facts->own <= OWN_X_STATUS)
+		facts->own_octets = 0;
+	facts->own = OWN_END;
 }
 
 /* The front of a line is there, as far as it is needed. */
@@ -151,6 +175,7 @@ static void decide(struct mbox_facts *facts)
 						 : field_of(span_trim(span_sub(front, 0, colon)));
 		facts->first = !facts->seen[facts->field];
 		facts->seen[facts->field] = true;
+		follow_own(facts);
 	}
 	take(facts, front);
 	facts->state = front.len > 0 && front.data[front.len - 1] == '\n' ? LINE_FRONT : LINE_REST;
@@ -268,6 +293,15 @@ static void find_flags(struct mbox_facts *facts, struct mbox_result *out)
 	out->mozilla_flags = buf_span(&facts->moz_flags);
 }
 
+static bool only_letters(struct span value, const char *letters)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (strchr(letters, value.data[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
 void mbox_facts_end(struct mbox_facts *facts, struct mbox_result *out)
 {
 	uint64_t octets;
@@ -281,6 +315,9 @@ void mbox_facts_end(struct mbox_facts *facts, struct mbox_result *out)
 	out->date = find_date(facts);
 	find_flags(facts, out);
 	out->mozilla_octets = facts->mozilla_octets;
+	if (facts->own > OWN_X_STATUS && only_letters(value_of(facts, FIELD_STATUS), "RO") &&
+		only_letters(value_of(facts, FIELD_X_STATUS), "AFTD"))
+		out->own_octets = facts->own_octets;
 	out->bare_lf = facts->bare_lf;
 	mbox_facts_reset(facts);
 }

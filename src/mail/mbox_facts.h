@@ -26,6 +26,8 @@ struct mbox_result {
 	struct span
 		status_flags; /* by Status, X-Status, X-Keywords; borrowed until the next call */
 	struct span mozilla_flags; /* by X-Mozilla-*; likewise */
+	/* Octets of Status, X-Status and perhaps X-Keywords as we write them in front of a header, with letters that we know; 0 = there are none. */
+	uint64_t own_octets;
 	uint64_t mozilla_octets; /* of lines X-Mozilla-Status, -Status2, -Keys */
 	uint64_t bare_lf; /* how many octets CRLF adds */
 };

@@ -181,11 +181,14 @@ static void fill_counts(struct mbox_file *file, struct mailbox_info *info)
 							     : file->finding.found[i].flags;
 
 		info->unseen += !flags_has(table, flags, SPAN("\\Seen"));
-		if (file->manifest == NULL)
+		if (file->manifest == NULL && file->finding.found[i].size < UINT32_MAX)
 			info->size += file->finding.found[i].size;
-		else if (manifest_read(file->manifest, i, &row, NULL) == 0 &&
+		else if (file->manifest != NULL &&
+			 manifest_read(file->manifest, i, &row, NULL) == 0 &&
 			 row.size != UINT64_MAX)
 			info->size += row.size;
+		else
+			info->has &= ~(unsigned)IMAP_STATUS_SIZE;
 	}
 }
 

@@ -65,7 +65,8 @@ int mbox_body_open(struct mbox_body *body, struct mbox_file *file, const struct 
 	body->quote.how = (enum mbox_quote_how)entry->how;
 	if (entry->filtered)
 		body->filter = mem_alloc(sizeof(*body->filter));
-	body->status = (struct mbox_status){ .undo = true, .crlf = entry->exact };
+	/* where LF ends lines, there is no CRLF that could not be undone (unix_eol.h) */
+	body->status = (struct mbox_status){ .undo = true, .crlf = true };
 	buf_init(&body->out, (size_t)PIECE * 4);
 	buf_init(&body->quoted, (size_t)PIECE * 2);
 	return 0;

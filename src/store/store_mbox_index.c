@@ -49,6 +49,12 @@ struct mbox_found *mbox_finding_take(struct mbox_file *file, struct mbox_finding
 		store->store.flags, store->mozilla ? result->mozilla_flags : result->status_flags);
 	if (found->entry.filtered)
 		size -= result->mozilla_octets;
+	/* it was said that we wrote the file so, and that is how it looks: the message's own lines are aside */
+	found->entry.aside = store->status && result->own_octets > 0;
+	if (found->entry.aside) {
+		found->entry.strip = (uint32_t)result->own_octets;
+		size = UINT32_MAX; /* not known without undoing that */
+	}
 	found->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
 	return found;
 }

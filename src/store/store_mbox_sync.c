@@ -420,6 +420,7 @@ static struct mbox_entry moved(const struct mbox_found *found, const struct mbox
 	entry.how = old->how;
 	entry.exact = old->exact;
 	entry.aside = old->aside;
+	entry.strip = 0;
 	entry.open_line = old->open_line && entry.size > 0;
 	/* our own lines are where they were, if nothing before the message's end changed */
 	if (old->strip > 0 && entry.size == old->size && !entry.filtered)

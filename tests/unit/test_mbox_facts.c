@@ -54,6 +54,32 @@ static void test_facts(void **state)
 	assert_true(facts_of("Status: \r\n", 3).has_status);
 }
 
+/* Only what stands in front, in our order, with letters that we write. */
+static void test_own(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned octets;
+	} table[] = {
+		{ "Status: RO\nX-Status: \nA: b\n\nStatus: O\n", 22 },
+		{ "Status: O\nX-Status: AT\nX-Keywords: a b\n\n", 39 },
+		{ "Status: O\nX-Status: F\nX-UID: 7\nX-Keywords: a\nStatus: R\n\n", 22 },
+		{ "Status: O\nX-Status: F\n", 22 },
+		{ "Status: O\n\nX-Status: F\n", 0 },
+		{ "A: b\nStatus: O\nX-Status: F\n\n", 0 },
+		{ "X-Status: F\nStatus: O\n\n", 0 },
+		{ "Status: O\nA: b\nX-Status: F\n\n", 0 },
+		{ "Status: done\nX-Status: F\n\n", 0 },
+		{ "Status: O\nX-Status: yes\n\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(table); i++) {
+		for (size_t step = 1; step < 30; step += 7)
+			assert_int_equal(facts_of(table[i].text, step).own_octets, table[i].octets);
+	}
+}
+
 static void test_fields(void **state)
 {
 	(void)state;
@@ -68,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_fields),
 	};
 	int failed;
