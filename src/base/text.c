@@ -179,6 +179,26 @@ static int refuse(const char *text, const char *wanted, struct err *err)
 	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "\"%s\" is not %s", shown, wanted);
 }
 
+const char *text_cut(struct arena *arena, const char *text, size_t columns, bool keep_end)
+{
+	struct span rest = span_of(text);
+	size_t kept = 0, len;
+	uint32_t c;
+
+	if (utf8_columns(rest) <= columns)
+		return text;
+	while (keep_end && rest.len > 0 && utf8_columns(rest) + 1 > columns) {
+		len = utf8_next(rest, &c);
+		rest = span_from(rest, len > 0 ? len : 1);
+	}
+	if (keep_end)
+		return arena_print(arena, "\xe2\x80\xa6%.*s", (int)rest.len, rest.data);
+	while ((len = utf8_next(span_from(rest, kept), &c)) > 0 &&
+		utf8_columns(span_sub(rest, 0, kept + len)) + 1 <= columns)
+		kept += len;
+	return arena_print(arena, "%.*s\xe2\x80\xa6", (int)kept, rest.data);
+}
+
 int text_parse_size(const char *text, uint64_t *out, struct err *err)
 {
 	if (!parse_number(span_of(text), size_units, countof(size_units), UINT64_MAX, out))

@@ -18,6 +18,8 @@ size_t utf8_next(struct span text, uint32_t *out);
 bool utf8_valid(struct span text);
 /* Terminal columns of valid UTF-8 (wide characters 2, combining 0). */
 size_t utf8_columns(struct span text);
+/* At most this many columns (1 or more) of valid UTF-8: the beginning and "…", or "…" and the end. The text itself, if that fits. */
+const char *text_cut(struct arena *arena, const char *text, size_t columns, bool keep_end);
 /* What a terminal, a log or a path must not see: C0, DEL, C1, bidi controls, line and paragraph separators. */
 bool utf8_harmful(uint32_t c);
 /*

@@ -64,6 +64,7 @@ struct account *cli_account(struct cli *cli, size_t index, const char *role, str
 		.location = cli->location[index],
 		.options = &cli->account[side],
 		.role = role,
+		.read_only = cli->command->read_only,
 		.may_prompt = true,
 		.may_be_nobody = cli->check.capabilities && !cli->check.scan,
 	};

@@ -38,6 +38,7 @@ struct command {
 	bool no_report; /* --report is refused */
 	bool hidden; /* listed nowhere */
 	bool manifests; /* locations may be manifest:FILE */
+	bool read_only; /* also of what stands where another command has its destination */
 	enum command_many many;
 	/* What it means unless options say otherwise; before any of them is read. May be NULL. */
 	void (*begin)(struct cli *cli);

@@ -158,9 +158,10 @@ static void carry_out(struct work *work)
 
 /* ---- showing ---- */
 
-static struct outcome_row row_of_move(const struct trash_row *from)
+static struct outcome_row row_of_move(const struct trash_row *from, const char *done)
 {
 	struct outcome_row row = { .mailbox = from->mailbox,
+		.done_here = done,
 		.found = from->found,
 		.selected = from->marked,
 		.done = from->moved,
@@ -181,6 +182,7 @@ static struct outcome_row row_of_move(const struct trash_row *from)
 static struct outcome_row row_of_removal(const struct purge_row *from)
 {
 	return (struct outcome_row){ .mailbox = from->mailbox,
+		.done_here = "deleted",
 		.found = from->found,
 		.selected = from->chosen,
 		.done = from->deleted,
@@ -196,9 +198,10 @@ static int show(const struct work *work)
 	const size_t moves = trash_count(work->trash);
 	const size_t removals = work->purge ? purge_count(work->purge) : 0;
 	struct outcome_row *rows = arena_array(cli->arena, moves + removals + 1, sizeof(*rows));
+	const char *moved = arena_print(cli->arena, "moved to %s", trash_name(work->trash));
 	struct outcome outcome = { .rows = rows,
-		.done = arena_print(cli->arena, "moved to %s%s", trash_name(work->trash),
-			cli->trash.empty ? ", or deleted in it" : ""),
+		.done = cli->trash.empty ? arena_print(cli->arena, "%s, or deleted in it", moved)
+					 : moved,
 		.error = work->trouble.scope == ERR_NONE ? NULL : work->trouble.text,
 		.code = report_err_code(&work->trouble) };
 
@@ -206,7 +209,7 @@ static int show(const struct work *work)
 		outcome.code = EXIT_SOME_FAILED;
 	for (size_t i = 0; i < moves; i++) {
 		if (trash_is_source(work->trash, i))
-			rows[outcome.count++] = row_of_move(trash_row(work->trash, i));
+			rows[outcome.count++] = row_of_move(trash_row(work->trash, i), moved);
 	}
 	for (size_t i = 0; i < removals; i++)
 		rows[outcome.count++] = row_of_removal(purge_row(work->purge, i));
@@ -253,6 +256,8 @@ static int check(const struct cli *cli, const struct account *account, struct er
 		why = "--older-than only means something with --empty";
 	else if (cli->trash.empty && account_mailbox(account))
 		why = "--empty: leave the mailbox out of the location, and choose with -m";
+	else if (cli->trash.name && strcasecmp(cli->trash.name, "INBOX") == 0)
+		why = "--trash: INBOX is where new mail comes to: it is no trash";
 	return why ? err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "%s", why) : 0;
 }
 

@@ -93,11 +93,34 @@ static void log_trouble(const struct comparison_other *other)
 			log_error("%s", other->box[i]->text);
 }
 
+static int by_place(const void *x, const void *y)
+{
+	const struct comparison_difference *a = x, *b = y;
+	const bool mailboxes = a->mailbox && b->mailbox;
+	const int names = mailboxes ? strcmp(a->mailbox, b->mailbox) : !a->mailbox - !b->mailbox;
+	const uint32_t a_uid = a->what.a_uid ? a->what.a_uid : a->what.b_uid;
+	const uint32_t b_uid = b->what.a_uid ? b->what.a_uid : b->what.b_uid;
+
+	return names ? names : (a_uid > b_uid) - (a_uid < b_uid);
+}
+
+/* As they stand in the mailboxes; what only the other has comes last. */
+static void sort_differences(const struct comparison_other *other)
+{
+	for (size_t i = 0; i < other->boxes; i++)
+		if (other->box[i]->differences > 1)
+			qsort(other->box[i]->difference, other->box[i]->differences,
+				sizeof(struct comparison_difference), by_place);
+}
+
 int compared_show(struct compared *compared, const struct cli *cli,
 	const struct comparison *comparison, const struct comparison_manifest *manifests)
 {
 	int code;
 
+	if (cli->compare.show_ids)
+		for (size_t k = 0; k < comparison_count(comparison); k++)
+			sort_differences(comparison_other(comparison, k));
 	pthread_mutex_lock(&compared->lock);
 	progress_hide();
 	code = compared_manifests_show(cli, comparison, manifests);

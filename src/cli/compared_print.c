@@ -280,8 +280,10 @@ static void print_verdict(const struct shown *shown, const struct comparison_oth
 	}
 }
 
-static void print_other(const struct shown *shown, const struct comparison_other *other)
+static void print_other(const struct shown *shown, const struct comparison_other *other, bool alone)
 {
+	if (!alone)
+		print("%s and %s:\n", shown->first, account_name(other->account));
 	if (!shown->cli->settings.quiet && !other->text) {
 		print_table(shown, other);
 		print_differences(shown, other);
@@ -308,7 +310,8 @@ void compared_print_text(const struct cli *cli, const struct comparison *compari
 			print("%s:\n", text_harmless_copy(shown.arena, span_of(cli->user->name)));
 		else if (k > 0 && !cli->settings.quiet)
 			print("\n");
-		print_other(&shown, other);
+		print_other(
+			&shown, other, cli->settings.quiet || comparison_count(comparison) == 1);
 		if (cli->user)
 			print("\n");
 	}

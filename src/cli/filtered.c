@@ -8,13 +8,13 @@
 #include "base/mem.h"
 #include "base/spool.h"
 #include "base/text.h"
+#include "cli/message_line.h"
 #include "cli/printer.h"
 #include "ops/report.h"
 #include "ops/rules.h"
 
 #define LINE_MAX_BYTES (1u << 20)
 #define SPOOL_BYTES (64u << 10) /* of one mailbox's lines, in memory */
-#define FIELD_MAX 1000 /* octets of a header field that are shown */
 
 /* ---- a line a message ---- */
 
@@ -81,30 +81,16 @@ static const char *shown_date(struct date date, struct arena *arena)
 	return arena_strdup(arena, text);
 }
 
-static const char *shown(const char *text, struct arena *arena)
-{
-	return text_harmless_copy(arena, span_sub(span_of(text ? text : ""), 0, FIELD_MAX));
-}
-
-/* Filled up with blanks to this many columns. */
-static int add_column(struct buf *line, const char *text, size_t columns)
-{
-	const size_t used = utf8_columns(span_of(text));
-
-	return buf_print(line, "%s%*s  ", text, used < columns ? (int)(columns - used) : 0, "");
-}
-
 static void write_text(struct one *one, const struct filter_decision *decision)
 {
-	struct arena *arena = one->arena;
-	struct buf *line = &one->line;
+	const struct message_line line = { .mailbox = decision->mailbox,
+		.uid = decision->uid,
+		.date = decision->date,
+		.from = decision->from,
+		.subject = decision->subject,
+		.what = what(one->filtered->rules, decision, one->arena) };
 
-	one->failed |= add_column(line, shown(decision->mailbox, arena), 20) < 0 ||
-		       buf_print(line, "%10lu  ", (unsigned long)decision->uid) < 0 ||
-		       add_column(line, shown_date(decision->date, arena), 26) < 0 ||
-		       add_column(line, shown(decision->from, arena), 30) < 0 ||
-		       add_column(line, shown(decision->subject, arena), 40) < 0 ||
-		       buf_print(line, "%s\n", what(one->filtered->rules, decision, arena)) < 0;
+	one->failed |= message_line(&line, print_terminal(), one->arena, &one->line) < 0;
 }
 
 static void add_rule(struct json *json, const struct rule *rule)

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/message_line.h"
 #include "cli/printer.h"
 #include "mail/header_field.h"
 #include "mail/mime.h"
@@ -104,14 +105,21 @@ void found_add(struct found *found, const struct snapshot *snapshot, size_t row)
 }
 
 /* The Date header's instant, or when it arrived. */
-static const char *shown_date(const struct found_row *row, struct arena *arena)
+static struct date date_of(const struct found_row *row)
 {
-	char text[DATE_TEXT_SIZE];
 	struct date date;
 
 	if (!row->heading || !row->heading->date ||
 		date_parse_header(span_of(row->heading->date), &date) < 0)
 		date = row->date;
+	return date;
+}
+
+static const char *shown_date(const struct found_row *row, struct arena *arena)
+{
+	const struct date date = date_of(row);
+	char text[DATE_TEXT_SIZE];
+
 	if (date.instant == DATE_UNKNOWN)
 		return "?";
 	date_print_internal(date, text);
@@ -120,13 +128,17 @@ static const char *shown_date(const struct found_row *row, struct arena *arena)
 
 static void print_row(const struct found_row *row, const char *mailbox, struct arena *arena)
 {
-	const char *from = row->heading ? row->heading->from : NULL;
-	const char *subject = row->heading ? row->heading->subject : NULL;
+	const struct message_line line = { .mailbox = mailbox,
+		.uid = row->uid,
+		.date = date_of(row),
+		.from = row->heading ? row->heading->from : NULL,
+		.subject = row->heading ? row->heading->subject : NULL };
+	struct buf buffer;
 
-	print_column(mailbox, 20, arena);
-	print(" %10lu  %-26s  ", (unsigned long)row->uid, shown_date(row, arena));
-	print_column(from ? from : "", 30, arena);
-	print("  %s\n", text_harmless_copy(arena, span_of(subject ? subject : "")));
+	buf_init(&buffer, LINE_MAX_BYTES);
+	if (message_line(&line, print_terminal(), arena, &buffer) == 0)
+		print("%.*s", (int)buf_span(&buffer).len, buf_span(&buffer).data);
+	buf_release(&buffer);
 }
 
 static void print_json_row(const struct found_row *row, const char *mailbox, struct arena *arena)

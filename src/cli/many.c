@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rate.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "cli/cmd.h"
 #include "cli/options.h"
 #include "cli/printer.h"
@@ -33,6 +34,7 @@ struct many {
 	bool two_sided;
 	struct shared shared;
 	atomic_int code; /* without a report: the gravest so far */
+	atomic_size_t failed; /* turns with a heading that did not end well */
 };
 
 /* What users have that were looked at, in lines of the file. */
@@ -344,8 +346,12 @@ static bool turn(void *context, size_t number, unsigned lanes)
 	if (has_headings(many) && !one.settings.quiet)
 		print("%s:\n", user.name);
 	code = one.command->run(&one, &err);
+	if (code < 0 && has_headings(many) && !one.settings.quiet)
+		print("failed: %s\n", text_harmless_copy(arena, span_of(err.text)));
 	if (code < 0)
 		code = fail_turn(many, &one, &err);
+	if (code > EXIT_DIFFERS)
+		atomic_fetch_add(&many->failed, 1);
 	count_code(many, code);
 	meter_user_done(many->shared.meter);
 	log_set_label(NULL);
@@ -393,6 +399,35 @@ static unsigned lanes_of(const struct many *many)
 	return many->cli->settings.jobs ? many->cli->settings.jobs : LANES_USUAL;
 }
 
+/* Where each user has a part of the output to himself, what all came to stands at the end. */
+static void conclude_headings(const struct many *many)
+{
+	const size_t users = users_count(many->users), failed = atomic_load(&many->failed);
+	struct print_json line;
+	struct buf buffer;
+	struct json *json;
+
+	if (!many->cli->settings.quiet) {
+		print("\n%zu user%s, ", users, users == 1 ? "" : "s");
+		if (failed > 0)
+			print("%zu of them failed\n", failed);
+		else
+			print("none of them failed\n");
+	}
+	if (!print_json_wanted())
+		return;
+	buf_init(&buffer, 1u << 20);
+	json = print_json_begin(&line, &buffer, "users");
+	json_key(json, "users");
+	json_u64(json, users);
+	json_key(json, "users_failed");
+	json_u64(json, failed);
+	json_key(json, "exit_code");
+	json_u64(json, (uint64_t)atomic_load(&many->code));
+	print_json_end(&line);
+	buf_release(&buffer);
+}
+
 /* The code of all. */
 static int conclude(struct many *many, size_t begun, double seconds)
 {
@@ -405,8 +440,10 @@ static int conclude(struct many *many, size_t begun, double seconds)
 	if (many->shared.gathered)
 		return many->cli->command->gathered(
 			many->cli, many->shared.gathered, atomic_load(&many->code));
-	if (!report)
+	if (!report) {
+		conclude_headings(many);
 		return atomic_load(&many->code);
+	}
 	if (!all && !stop_requested())
 		log_error("%zu users were not begun: what ended the run is this machine's trouble",
 			users_count(many->users) - begun);

@@ -202,7 +202,9 @@ static void print_rows(const struct cli *cli, const struct outcome *outcome)
 		if (print_json_wanted())
 			print_json_row(row, outcome->has_groups, &buffer);
 		if (!cli->settings.quiet && !cli->shared && (row->selected > 0 || row->error))
-			print_line(cli, row->mailbox, row, outcome->done, outcome->only_shows);
+			print_line(cli, row->mailbox, row,
+				row->done_here ? row->done_here : outcome->done,
+				outcome->only_shows);
 	}
 	buf_release(&buffer);
 }

@@ -12,6 +12,7 @@
 
 struct outcome_row { /* a mailbox; of users and of all: sums */
 	const char *mailbox;
+	const char *done_here; /* where it is another thing than outcome.done, or NULL */
 	uint64_t found; /* messages in it */
 	uint64_t selected; /* of them: to be treated */
 	uint64_t done; /* known to be */

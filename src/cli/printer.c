@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #define TURN_MEMORY (256 * 1024) /* of a turn's output; beyond it a temporary file */
 
@@ -138,6 +140,15 @@ void print(const char *fmt, ...)
 	else
 		note_failure(vprintf(fmt, args) < 0);
 	va_end(args);
+}
+
+size_t print_terminal(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col;
 }
 
 size_t print_width(const char *text, struct arena *arena)

@@ -36,6 +36,8 @@ void print(const char *fmt, ...) MUST_FORMAT(1, 2);
 void print_bytes(struct span bytes);
 /* Text from outside, made harmless, filled up with blanks to this many columns (negative: to the left). */
 void print_column(const char *text, int columns, struct arena *arena);
+/* Columns of the terminal that standard output is; 0: it is none, and lines may be as long as they are. */
+size_t print_terminal(void);
 /* Columns the text takes once it is harmless. */
 size_t print_width(const char *text, struct arena *arena);
 /* The text in lines of at most width columns, the first of which has `used` columns already; further ones begin with indent blanks. Ends with LF. */

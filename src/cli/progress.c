@@ -39,22 +39,6 @@ static void append(char out[PROGRESS_LINE_MAX], size_t width, const char *text)
 		snprintf(out + len, PROGRESS_LINE_MAX - len, "%s%s", len > 0 ? "  " : "", text);
 }
 
-/* At most this many columns, the end of the name kept: levels differ there. */
-static const char *shorten(struct arena *arena, const char *name, size_t columns)
-{
-	struct span rest = span_of(name);
-	uint32_t c;
-
-	if (utf8_columns(rest) <= columns)
-		return name;
-	while (rest.len > 0 && utf8_columns(rest) + 1 > columns) {
-		size_t len = utf8_next(rest, &c);
-
-		rest = span_from(rest, len > 0 ? len : 1);
-	}
-	return arena_print(arena, "\xe2\x80\xa6%.*s", (int)rest.len, rest.data);
-}
-
 static const char *amounts(struct arena *arena, const struct meter_view *view)
 {
 	if (view->messages_total > 0)
@@ -122,7 +106,7 @@ void progress_line(const struct meter_view *view, size_t width, char out[PROGRES
 		append(out, width,
 			arena_print(arena, "[%s/%s]", text_count(arena, view->mailboxes),
 				text_count(arena, view->mailboxes_total)));
-	append(out, width, shorten(arena, view->mailbox, name));
+	append(out, width, text_cut(arena, view->mailbox, name, true));
 	append(out, width, amounts(arena, view));
 	append(out, width, time_left(arena, view));
 	append(out, width, errors(arena, view));

@@ -33,7 +33,7 @@ static int compare(const void *a, const void *b)
 }
 
 struct total {
-	uint64_t size, messages, mailboxes, accounts, partly, unknown;
+	uint64_t size, messages, mailboxes, accounts, counted, partly, unknown;
 };
 
 static struct total add_up(const struct sizes *sizes)
@@ -45,6 +45,7 @@ static struct total add_up(const struct sizes *sizes)
 
 		total.size += row->size;
 		total.messages += row->messages;
+		total.counted += row->counted;
 		total.mailboxes += row->mailboxes;
 		total.unknown += row->method == SIZE_UNKNOWN;
 		total.partly += row->method != SIZE_UNKNOWN && row->error;
@@ -84,8 +85,9 @@ static void print_table(const struct sizes *sizes, const struct total *total)
 	print("%12s %12s  %-7s %s\n", "size", "messages", "method", "account");
 	for (size_t i = 0; i < sizes->count; i++)
 		print_row(&sizes->row[i], width);
-	print("%12s %12s  %-7s %s accounts", text_size(arena, total->size),
-		text_count(arena, total->messages), "", text_count(arena, total->accounts));
+	print("%12s %12s  %-7s %s account%s", text_size(arena, total->size),
+		total->counted > 0 ? text_count(arena, total->messages) : "?", "",
+		text_count(arena, total->accounts), total->accounts == 1 ? "" : "s");
 	if (total->unknown > 0)
 		print(", %s of them not known", text_count(arena, total->unknown));
 	if (total->partly > 0)
@@ -134,8 +136,8 @@ static void print_json(const struct sizes *sizes, const struct total *total)
 	add_number(json, "accounts_unknown", true, total->unknown);
 	add_number(json, "accounts_incomplete", true, total->partly);
 	add_number(json, "size", true, total->size);
-	add_number(json, "messages", true, total->messages);
-	add_number(json, "mailboxes", true, total->mailboxes);
+	add_number(json, "messages", total->counted > 0, total->messages);
+	add_number(json, "mailboxes", total->counted > 0, total->mailboxes);
 	print_json_end(&line);
 	buf_release(&buffer);
 }

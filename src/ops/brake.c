@@ -66,7 +66,8 @@ int brake_check(const struct settings *settings, const char *side, const struct 
 int brake_confirm(const struct settings *settings, int (*ask)(void *context, const char *question),
 	void *context, const char *question, struct err *err)
 {
-	if (settings->yes || (ask && ask(context, question) == 1))
+	/* Of a dry run nothing goes. */
+	if (settings->yes || settings->dry_run || (ask && ask(context, question) == 1))
 		return 0;
 	return err_set_kind(err, ERR_LOCAL, ERR_KIND_SAFETY,
 		"not confirmed: nothing was deleted (--yes confirms)");

@@ -519,6 +519,15 @@ static void judge_listings(const struct side *first, const struct side *side, bo
 	other->code = other->code > 3 ? other->code : 3;
 }
 
+/* That nothing is missing where nothing was looked at is no answer. */
+static bool chose_nothing(const struct comparison *job)
+{
+	const struct walk *first = job->side[0].walk;
+
+	return !job->request.may_be_nothing && walk_count(first) == 0 &&
+	       walk_list(first)->count > 0;
+}
+
 static void conclude(struct comparison *job, size_t number)
 {
 	struct side *side = &job->side[number];
@@ -552,6 +561,11 @@ static void conclude(struct comparison *job, size_t number)
 		qsort(box, other->boxes, sizeof(struct comparison_box *), by_name);
 	other->box = box;
 	judge_listings(&job->side[0], side, job->request.both, other);
+	if (chose_nothing(job)) {
+		other->state = COMPARISON_UNKNOWN;
+		other->text = "the options choose none of the first account's mailboxes";
+		other->code = other->code > 3 ? other->code : 3;
+	}
 }
 
 /* What could not be opened: of the first everything depends; another is left out, unless the options are what is wrong. */

@@ -83,6 +83,7 @@ struct comparison_request {
 	unsigned check; /* enum compare_check bits */
 	bool count_only; /* numbers of messages; from the listings where nothing is selected among them */
 	bool both; /* what only the other account has is a difference too */
+	bool may_be_nothing; /* that the options choose none of the first's mailboxes is an answer, not unknown */
 	bool headings; /* read those of messages that differ */
 	struct meter *meter; /* NULL allowed */
 	struct results *results; /* of --db: what was read and found goes there too; NULL allowed */

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "ops/relocate.h"
 #include "mail/mime.h"
@@ -444,6 +445,30 @@ static void choose_boxes(struct filtering *filtering)
 	}
 }
 
+static bool has_source(const struct filtering *filtering, size_t rule)
+{
+	const struct mailbox_list *list = walk_list(filtering->walk);
+
+	for (size_t i = 0; i < list->count; i++)
+		if (rules_takes(rules_of(filtering), rule, list->mailbox[i].name))
+			return true;
+	return false;
+}
+
+/* A name that is misspelt would else look like mail that does not match. One set of rules for many users may well name what only some have. */
+static void warn_of_sources(const struct filtering *filtering)
+{
+	const struct filter_memory *memory = filtering->request.memory;
+	const struct rules *rules = rules_of(filtering);
+
+	if (log_label() || (memory && map_count(memory->boxes) > 0))
+		return;
+	for (size_t i = 0; i < rules_count(rules); i++)
+		if (!has_source(filtering, i))
+			log_warn("the rule of line %u: none of its mailboxes is there",
+				rules_at(rules, i)->line);
+}
+
 struct filtering *filtering_open(const struct filter_request *request, struct err *err)
 {
 	struct filtering *filtering = mem_alloc(sizeof *filtering);
@@ -461,6 +486,7 @@ struct filtering *filtering_open(const struct filter_request *request, struct er
 		filtering_free(filtering);
 		return NULL;
 	}
+	warn_of_sources(filtering);
 	choose_boxes(filtering);
 	return filtering;
 }

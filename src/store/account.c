@@ -411,6 +411,7 @@ struct account *account_new(const struct account_request *request, struct err *e
 	account->arena = arena_new();
 	(void)pthread_mutex_init(&account->lock, NULL);
 	account->role = arena_strdup(account->arena, request->role ? request->role : "");
+	account->read_only = request->read_only;
 	account->may_prompt = request->may_prompt;
 	account->trace_label = account->role;
 	if (request->line && request->user)
@@ -476,6 +477,11 @@ const char *account_mailbox(const struct account *account)
 const char *account_role(const struct account *account)
 {
 	return account->role;
+}
+
+bool account_is_target(const struct account *account)
+{
+	return !account->read_only && strcmp(account->role, "dst") == 0;
 }
 
 unsigned account_connections(const struct account *account)

@@ -106,6 +106,7 @@ struct account_request {
 	const struct secret *line_secret; /* copied; or NULL */
 	bool line_secret_is_token; /* also one where auth names mechanisms for tokens only */
 	const char *role; /* "src", "dst", "" for messages and traces */
+	bool read_only; /* whatever its role, nothing is made or changed in it (compare) */
 	bool may_prompt; /* ask on the terminal when no secret is named */
 	bool may_be_nobody; /* an IMAP server without a user name: nobody logs in (account_is_nobody()) */
 };
@@ -130,6 +131,8 @@ const char *account_path(const struct account *account);
 /* the /MAILBOX of the location as a display name, or NULL */
 const char *account_mailbox(const struct account *account);
 const char *account_role(const struct account *account);
+/* Where mail is written to: what is not there yet is made. */
+bool account_is_target(const struct account *account);
 unsigned account_connections(const struct account *account); /* the cap; 0 = not given */
 bool account_verifies(const struct account *account); /* false: tls-verify=no, the caller warns */
 bool account_password_in_location(const struct account *account);

@@ -52,7 +52,7 @@ struct account {
 	struct account_values values; /* what holds */
 	const char *role, *name, *identity, *mailbox;
 	const char *trace_label; /* "src", "src(anna)" */
-	bool may_prompt, password_in_location;
+	bool read_only, may_prompt, password_in_location;
 	bool depends_on_user;
 	uint16_t port;
 	enum imap_tls tls;

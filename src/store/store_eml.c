@@ -81,7 +81,7 @@ static int open_store(struct store *base, const struct store_request *request, s
 	store->root = os_open(path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root >= 0)
 		store->ours = has_tree_mark(store->root);
-	else if (errno != ENOENT || strcmp(account_role(base->account), "dst") != 0)
+	else if (errno != ENOENT || !account_is_target(base->account))
 		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", path);
 	else
 		store->ours = true; /* it will be made with the first mailbox */

@@ -424,6 +424,9 @@ int imap_store_quota(struct store *base, uint64_t *used_out, uint64_t *limit_out
 	}
 	if (rc < 0)
 		return err_wrap(err, "cannot learn the quota");
+	if (!quota.found)
+		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED,
+			"the server counts no octets of this account for a quota");
 	*used_out = quota.used;
 	*limit_out = quota.limit;
 	return 0;

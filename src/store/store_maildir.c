@@ -92,7 +92,7 @@ static int open_maildir(struct store *base, const struct store_request *request,
 	store->root = -1;
 	store->arena = arena_new();
 	store->path = account_path(base->account);
-	store->may_create = strcmp(account_role(base->account), "dst") == 0;
+	store->may_create = account_is_target(base->account);
 	if (gethostname(store->host, sizeof(store->host) - 1) < 0)
 		store->host[0] = '\0';
 	if (owner_find(store->may_create ? account_get(base->account, ACCOUNT_OWNER) : NULL,

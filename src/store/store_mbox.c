@@ -113,7 +113,7 @@ static int open_store(struct store *base, const struct store_request *request, s
 {
 	struct store_mbox *store = store_mbox_of(base);
 	struct account *account = base->account;
-	const bool is_dst = strcmp(account_role(account), "dst") == 0;
+	const bool is_dst = account_is_target(account);
 
 	store->root = -1;
 	store->arena = arena_new();
@@ -263,7 +263,7 @@ static int status_store(struct store *base, const char *name, unsigned want,
 	struct mbox_file *file;
 
 	*out = (struct mailbox_info){ .name = name, .raw = name };
-	if (strcmp(account_role(base->account), "dst") == 0)
+	if (account_is_target(base->account))
 		return status_of_destination(store, name, want, out, err);
 	file = mbox_file_open(store, name, false, false, err);
 	if (file == NULL)

@@ -250,7 +250,7 @@ struct box *mbox_box_open(
 	struct store *base, const char *name, enum store_mode mode, struct err *err)
 {
 	struct store_mbox *store = store_mbox_of(base);
-	const bool is_dst = strcmp(account_role(base->account), "dst") == 0;
+	const bool is_dst = account_is_target(base->account);
 	struct mbox_file *file = mbox_file_open(store, name, mode == STORE_WRITE, is_dst, err);
 	struct box_mbox *box;
 

@@ -209,6 +209,9 @@ def test_show_ids(pair, run, src, dst, user):
     done = compare(run, *pair, "--show-ids", "--both", code=1)
     ids = {one["what"]: one["message_id"] for one in done.differences}
     assert ids == {"missing": "<note.50@example.org>", "extra": "<note.99@example.org>"}
+    load.append_many(src, user, "INBOX", notes(8, 60))
+    uids = [one["uid"] for one in compare(run, *pair, "--show-ids", code=1).differences]
+    assert len(uids) == 9 and uids == sorted(uids)
 
 
 def test_names(src, dst, user, run):
@@ -250,6 +253,9 @@ def test_selection(src, dst, user, run):
     compare(run, first, other, "--limit", "3", "--newest-first", "--both")
     load.store(src, user, "INBOX", "4", "+", ("\\Deleted",))
     assert compare(run, first, other, "--skip-deleted", "--since", "2023-01-01").total["first_messages"] == 2
+    # Where nothing was compared, nothing is known to be there.
+    result = run("compare", first, other, "-m", "Imbox", check=3)
+    assert result.out.startswith("UNKNOWN") and "choose none" in result.err, result
 
 
 def test_match(src, dst, user, run):
@@ -406,6 +412,8 @@ def test_three(pair, run, dst, user):
     assert result.code == 4
     assert [line["state"] for line in result.json if line["type"] == "compare"] == ["unknown", "equal"]
     assert run("compare", *pair, pair[1], "--src-tls=none").code == 2
+    headings = [line for line in run("compare", *pair, pair[1]).out.splitlines() if line.endswith(":")]
+    assert len(headings) == 2 and all(" and imap://" in line for line in headings)
 
 
 @pytest.mark.parametrize("kind", ["maildir", "eml", "mbox", "thunderbird"])
@@ -418,6 +426,9 @@ def test_files(pair, run, src, user, kind):
     load.append_many(src, user, "INBOX", [note(77)])
     done = compare(run, pair[0], place, "--show-ids", code=1)
     assert [one["message_id"] for one in done.differences] == ["<note.77@example.org>"]
+    # What is not there is not known to lack anything, and is not made.
+    assert "UNKNOWN" in run("compare", pair[0], place + "-misspelt", check=7).out
+    assert not (run.home / "tree-misspelt").exists()
 
 
 def test_pop3(servers, dst, user, run):

@@ -131,6 +131,7 @@ def test_unknown_stays(box, user, run, rules, proxy):
     bad = proxy(box, rules=[{"on": "UID SEARCH", "do": "reply", "text": "BAD what", "times": -1}])
     assert decided(run, bad, user, search, code=3) == {}
     assert "the rule of line 1" in run("filter", "-n", bad.url(user), "--rules", search).err
+    assert "line 1: none of its mailboxes" in run("filter", "-n", box.url(user), "--rules", rules("Subject | x | Imbox | Y"), check=0).err
 
 
 def moved(run, box, user, path, *options, code=0):

@@ -202,10 +202,12 @@ def test_users(box, run, tmp_path):
     where = "imap://%%u@127.0.0.1:%d?tls=none" % box.port
     result = run("search", "--users", users, where, "NOT", "body=nowhere", "subject=for", "--retries=0")
     parts = {part.split(":")[0]: part.strip() for part in result.out.split("\n\n")}
-    assert result.code == 5 and parts["su3"] == "su3:\nnothing found" and parts["su2"] == "su2:", result
+    assert result.code == 5 and parts["su3"] == "su3:\nnothing found" and parts["su2"].startswith("su2:\nfailed: login"), result
+    assert result.out.endswith("\n3 users, 1 of them failed\n"), result
     assert re.search("for su1\n1 found$", parts["su1"]), result
     result = run("search", "--json", "--users", users, where, "subject=for", "--move-to", "Kept", "--retries=0")
     assert [(row["user"], row["done"]) for row in result.json if row["type"] == "action"] == [("su1", 1)]
+    assert result.json[-1] == {"version": 1, "type": "users", "users": 3, "users_failed": 1, "exit_code": 5}
     assert "copy --search" in run("search", "--users", users, where, "subject=for", "--save", "eml:%s" % tmp_path).err
 
 
@@ -270,8 +272,8 @@ def test_users_side_by_side(user, run, tmp_path):
         fake.on("^LIST", lambda session: (barrier.wait(), session.default()), times=4)
         where = "imap://%%u@127.0.0.1:%d?tls=none" % fake.port
         result = run("search", "--users", people, where, "all", "--report", tmp_path / "report", check=0)
-    parts = result.out.split("\n\n")
-    assert sorted(part.split(":")[0] for part in parts) == names
+    *parts, end = result.out.split("\n\n")
+    assert end == "4 users, none of them failed\n" and sorted(part.split(":")[0] for part in parts) == names
     assert all(len(part.splitlines()) == 42 for part in parts), result
     rows = [json.loads(line) for line in open(tmp_path / "report")]
-    assert {name: sum(row["user"] == name for row in rows) for name in names} == dict.fromkeys(names, 41)
+    assert {name: sum(row.get("user") == name for row in rows) for name in names} == dict.fromkeys(names, 41)

@@ -103,5 +103,5 @@ def test_a_line_that_breaks(src, proxy, user, run):
 
 def test_usage(src, user, run):
     assert "leave out --mailbox" in run("size", "--method=quota", "-m", "INBOX", src.url(user), check=2).err
-    (row,), _ = rows(run("size", "--json", "--method=quota", src.url(user)))
-    assert row["method"] == "quota" or row["size"] is None and row["error"]
+    (row,), total = rows(run("size", "--json", "--method=quota", src.url(user), check=3))
+    assert row["size"] is None and row["error"] and total["messages"] is None

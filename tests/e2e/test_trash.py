@@ -162,6 +162,9 @@ def test_empty_older_than(box, user, run):
     load.append_many(box, user, "Trash", [note(400, date=today), note(401)])
     run("trash", box.url(user), "--older-than", "30d", check=2)
     run("trash", box.url(user), "--no-expunge", check=2)
+    run("trash", box.url(user), "--trash", "inbox", "--empty", "--yes", check=2)
+    shown = run("trash", box.url(user), "-m", "nothing", "--empty", "-n", check=0)
+    assert "2 of 2 messages would be deleted\n" in shown.out and "confirm" not in shown.err, shown
     assert trash(run, box.url(user), "-m", "nothing", "--empty", "--older-than", "30d", "-n")["selected"] == 1
     assert trash(run, box.url(user), "--empty", "--older-than", "30d", "--max-delete", "2", "--yes", code=6)["done"] == 12
     assert trash(run, box.url(user), "--empty", "--older-than", "30d", "--yes")["done"] == 13

@@ -101,6 +101,9 @@ static void test_question(void **state)
 	settings.yes = true;
 	says = 0;
 	assert_int_equal(brake_confirm(&settings, answer, &says, "?", &err), 0);
+	settings.yes = false;
+	settings.dry_run = true; /* nothing is asked */
+	assert_int_equal(brake_confirm(&settings, NULL, NULL, "?", &err), 0);
 }
 
 int main(void)

@@ -54,6 +54,23 @@ static void test_columns(void **state)
 	}
 }
 
+static void test_cut(void **state)
+{
+	struct arena *arena = arena_new();
+
+	(void)state;
+	assert_string_equal(text_cut(arena, "abc", 3, false), "abc");
+	assert_string_equal(text_cut(arena, "abcd", 3, false), "ab\xe2\x80\xa6");
+	assert_string_equal(text_cut(arena, "abcd", 3, true), "\xe2\x80\xa6"
+							      "cd");
+	assert_string_equal(text_cut(arena, "abcd", 1, true), "\xe2\x80\xa6");
+	/* half of a wide character is none: 日本 */
+	assert_string_equal(
+		text_cut(arena, "\xe6\x97\xa5\xe6\x9c\xac", 3, false), "\xe6\x97\xa5\xe2\x80\xa6");
+	assert_string_equal(text_cut(arena, "\xe6\x97\xa5\xe6\x9c\xac", 2, false), "\xe2\x80\xa6");
+	arena_free(arena);
+}
+
 static void test_harmless(void **state)
 {
 	static const struct {
@@ -230,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_shown),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_for_people),
 		cmocka_unit_test(test_percent),
 	};
