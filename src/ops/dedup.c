@@ -212,6 +212,15 @@ static bool is_gmail(const struct walk_visit *visit)
 	return imap && imap_has(imap, IMAP_CAP_GMAIL);
 }
 
+/* A tree of files that others made gets its record, and with it other UIDs, when it is opened for writing: better before the UIDs are looked at than after. */
+static enum store_mode mode_of(const struct dedup *dedup, const struct walk_visit *visit)
+{
+	const bool changes =
+		dedup->request.action != DEDUP_REPORT && !dedup->request.walk.settings->dry_run;
+
+	return changes && (store_caps(visit->store) & STORE_CAP_FILES) ? STORE_WRITE : STORE_READ;
+}
+
 /* What the server does not show is nobody's copy, and keeps the others from nothing: they are proved one by one. */
 static int look(void *context, struct walk_visit *visit, struct err *err)
 {
@@ -226,7 +235,7 @@ static int look(void *context, struct walk_visit *visit, struct err *err)
 
 	forget(box); /* of an attempt before */
 	snapshot_init(&rows, true);
-	rc = walk_scan(visit, STORE_READ, &scan, &rows, &reason, &open, err);
+	rc = walk_scan(visit, mode_of(dedup, visit), &scan, &rows, &reason, &open, err);
 	if (rc == 0) {
 		box->uidvalidity = box_facts(open)->uidvalidity;
 		box->gmail = is_gmail(visit);
@@ -405,7 +414,6 @@ void dedup_keep_errors(struct dedup *dedup)
 	}
 }
 
-/* One mailbox after the other, so that hardly any row is held twice. */
 /* Mailbox by mailbox, so that no more than one is there twice. */
 static int join(struct dedup *dedup, struct err *err)
 {

@@ -473,17 +473,19 @@ def test_files(src, dst, run, user, tmp_path, kind):
     assert not any("\\Deleted" in flags for flags in flags_of(dst, user, "Copies").values())
 
 
-@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+@pytest.mark.parametrize("kind", ["maildir", "mbox", "eml"])
 def test_three_at_once(run, tmp_path, kind):
     """In files that others made, by another name and with another state, each keeping what the others remove: one of each stays, and nobody says that he removed what he did not."""
     mail, names, texts = tmp_path / "mail", ["A", "B", "INBOX"], [note(number).body for number in range(20)]
     for name in names:
-        place = mail / ("" if name == "INBOX" else "." + name) if kind == "maildir" else mail
+        place = mail / {"maildir": "" if name == "INBOX" else "." + name, "mbox": "", "eml": name}[kind]
         for sub in ("cur", "new", "tmp") if kind == "maildir" else ("",):
             (place / sub).mkdir(parents=True, exist_ok=True)
         for number, text in enumerate(texts):
             if kind == "maildir":
                 (place / "cur" / ("%d.%s.x:2," % (number, name))).write_bytes(text)
+            elif kind == "eml":
+                (place / ("%d.eml" % number)).write_bytes(text)
         if kind == "mbox":
             (mail / (name + ".mbox")).write_bytes(b"".join(b"From a@b Mon Jan  1 10:00:00 2024\n%s\n" % text.replace(b"\r", b"") for text in texts))
     (tmp_path / "link").symlink_to(mail)
