@@ -108,8 +108,7 @@ static void copy(char *to, size_t size, struct span value)
 	to[value.len] = '\0';
 }
 
-/* The value of a parameter (RFC 2045 §5.1): a token or a quoted string; "" when it is not there. */
-static void parameter(struct span value, const char *name, char *to, size_t size)
+void mime_parameter(struct span value, const char *name, char *to, size_t size)
 {
 	struct buf out;
 
@@ -165,8 +164,8 @@ static void note_field(struct entity *entity, struct span field)
 		copy(entity->encoding, sizeof(entity->encoding), first_word(value));
 	} else if (span_equal_nocase(name, SPAN("Content-Type"))) {
 		copy(entity->type, sizeof(entity->type), first_word(value));
-		parameter(value, "charset", entity->charset, sizeof(entity->charset));
-		parameter(value, "boundary", entity->boundary, sizeof(entity->boundary));
+		mime_parameter(value, "charset", entity->charset, sizeof(entity->charset));
+		mime_parameter(value, "boundary", entity->boundary, sizeof(entity->boundary));
 	}
 }
 

@@ -43,4 +43,7 @@ bool mime_text_next(struct mime_text *mime, struct span *chunk, struct mime_piec
 /* The message has ended: what is left, then false. */
 bool mime_text_end(struct mime_text *mime, struct mime_piece *out);
 
+/* The value of a parameter of a field (RFC 2045 §5.1): a token or a quoted string; "" when it is not there, or too long. */
+void mime_parameter(struct span value, const char *name, char *to, size_t size);
+
 #endif

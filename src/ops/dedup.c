@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "mail/header_field.h"
 #include "mail/mailbox_name.h"
+#include "mail/multipart.h"
 #include "ops/automap.h"
 #include "ops/brake.h"
 #include "ops/relocate.h"
@@ -300,14 +301,15 @@ static bool keys_are_header_digests(const struct dedup *dedup)
 
 /*
  * There are servers that answer with an empty or cut body, or another text, for what they cannot read: those would all be equal. Only a size that the server told counts, for that of
- * a file may be rough.
+ * a file may be rough. And there are servers that tell more than there is (Exchange): a multipart shows where it ends, if its header shows that it is this message.
  */
 static bool is_whole(const struct dedup *dedup, const struct walk_visit *visit,
 	const struct snapshot *rows, size_t i, const struct duplicate *row)
 {
 	const bool files = store_caps(visit->store) & STORE_CAP_FILES;
 
-	if (!files && row->size != UINT32_MAX && rows->size[i] < row->size)
+	if (!files && row->size != UINT32_MAX && rows->size[i] < row->size &&
+		!((row->attr & DUPLICATE_CLOSED) && keys_are_header_digests(dedup)))
 		return false;
 	return !keys_are_header_digests(dedup) ||
 	       ((rows->attr[i] & SNAPSHOT_HAS_DIGEST) &&
@@ -338,6 +340,18 @@ static void take_form(void *context, uint32_t uid, struct span header)
 	arena_clear(forms->scratch);
 }
 
+static void take_end(void *context, uint32_t uid, struct span header, struct span tail)
+{
+	struct forms *forms = context;
+	struct duplicate *row = find_row(forms->dedup, forms->box, uid);
+
+	if (row && multipart_is_closed(header, tail, forms->scratch))
+		row->attr |= DUPLICATE_CLOSED;
+	else if (row)
+		row->attr &= (uint8_t) ~(unsigned)DUPLICATE_CLOSED; /* of an attempt before */
+	arena_clear(forms->scratch);
+}
+
 static void add_content(struct forms *forms, struct duplicate *row, struct digest128 content)
 {
 	digest_add(forms->digest, span_make((const char *)&row->content, sizeof(row->content)));
@@ -356,6 +370,7 @@ static int scan_contents(struct forms *forms, struct walk_visit *visit, struct b
 		.digests = keys_are_header_digests(dedup),
 		.content = true,
 		.header = take_form,
+		.tail = take_end,
 		.header_context = forms };
 	struct uidset unread = { 0 };
 

@@ -49,6 +49,7 @@ enum duplicate_attr {
 	DUPLICATE_DELETED = 16, /* marked as deleted */
 	DUPLICATE_ASKED = 32, /* duplicates_ask(): the content is needed */
 	DUPLICATE_KEPT = 64, /* duplicates_decide(): it is the one that stays of several */
+	DUPLICATE_CLOSED = 128, /* the caller's: a multipart that was read to its end */
 };
 
 #define DUPLICATE_STAYS UINT32_MAX

@@ -1,6 +1,6 @@
 /*
  * Keeps the header of a message that streams by, for box_scan.header: what comes before the first empty line, in any chunking, at most
- * HEADER_TAP_MAX octets.
+ * HEADER_TAP_MAX octets; and for box_scan.tail its last HEADER_TAP_TAIL octets.
  *
  * Owner: the scan. Lifetime: header_tap_init() to header_tap_release(). Threads: one at a time.
  *
@@ -13,12 +13,13 @@
 #include "base/buf.h"
 
 #define HEADER_TAP_MAX 65536
+#define HEADER_TAP_TAIL 4096
 
 struct box_scan;
 
 struct header_tap {
-	struct buf text;
-	bool wanted, whole;
+	struct buf text, tail; /* tail: at least the last octets */
+	bool wanted, whole, wants_tail;
 };
 
 /* Does nothing at all from here on unless the scan wants headers. */

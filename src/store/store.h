@@ -216,6 +216,8 @@ struct box_scan {
 	 */
 	void (*header)(void *context, uint32_t uid, struct span header);
 	void *header_context;
+	/* With content and `header`: right after it, the same with the last octets of the message, at most HEADER_TAP_TAIL (those of a short one are all of it). NULL = not wanted. */
+	void (*tail)(void *context, uint32_t uid, struct span header, struct span tail);
 };
 /*
  * Fills the snapshot (init'ed by the caller; rows are added, snapshot_finish() is called). Messages that vanish meanwhile are left out; messages whose FETCH is refused

@@ -262,6 +262,31 @@ def test_bodies_not_given(run):
             assert end["selected"] == 0 and len(fake.messages()) == 3
 
 
+def test_size_too_large(run):
+    """A server that makes sizes up: what shows where it ends was read, what does not may be cut."""
+    cut = 0
+
+    def columns(session):
+        for seq, msg in session._chosen(session.words[2]):
+            session.send(b"* %d FETCH (UID %d FLAGS () RFC822.SIZE %d)\r\n" % (seq, msg.uid, len(msg.body) + 50 + msg.uid))
+        session.ok()
+
+    def body(session):
+        for seq, msg in session._chosen(session.words[2]):
+            text = msg.body[:len(msg.body) - cut]
+            session.send(b"* %d FETCH (UID %d FLAGS () RFC822.SIZE %d BODY[] {%d}\r\n%s)\r\n"
+                         % (seq, msg.uid, len(msg.body) + 50, len(text), text))
+        session.ok()
+
+    parts = [relayed(note(n, body=b"--x\r\n\r\n" + b"text\r\n" * 2000 + b"--x--\r\n"), b"Content-Type: multipart/mixed; boundary=x\r\n") for n in (1, 2, 1)]
+    with Fake({"INBOX": [*parts, note(3), note(3)]}) as fake:
+        fake.on(r"UID FETCH .*RFC822.SIZE\)", columns)
+        fake.on(r"UID FETCH .*BODY.PEEK\[\]", body)
+        for cut, expected in ((3, {}), (0, {3: 1})):
+            assert pairs(dedup(run, fake.url("u"), "--verify", "content", code=3)) == expected
+            assert dedup(run, fake.url("u"), "--by", "message-id", "--verify", "content", code=3)["selected"] == 0
+
+
 def test_other_form(src, run, user):
     """The same octets under another type or encoding are another text: a mover that lost these headers makes no copy."""
     form = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n"
