@@ -122,9 +122,9 @@ int job_delete_source(struct run *run, struct lane *lane, struct err *err)
 		cut_to_proven(run);
 	if (run->job->more)
 		return 0;
-	if (check_brake(run, &going, err) < 0)
+	if (job_keep_found(run, lane, err) < 0 || check_brake(run, &going, err) < 0)
 		return -1;
-	if (going > 0 && confirm(run, going, err) < 0)
+	if (going > 0 && (confirm(run, going, err) < 0 || job_check_apart(run, lane, err) < 0))
 		return -1;
 	for (size_t i = 0; i < run->count; i++) {
 		if (uidset_size(&run->work[i].deletable) > 0 &&

@@ -262,6 +262,15 @@ int job_remove(struct run *run, struct lane *lane, const struct removal *removal
 	struct err *err) MUST_CHECK;
 
 /*
+ * job_apart.c: before anything is deleted at the source: that each copy is still there, and that no mailbox of the source is the very one in which the copies were found (an account
+ * under two host names, a POP3 and an IMAP door to it, a Maildir that a server serves): the last copies would go, and nothing would say so. What is in doubt is deletable no
+ * more. -1 with kind SAFETY: nothing may go.
+ */
+int job_check_apart(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+/* Where that could not be seen: messages that were found at the destination, and not put there by us, are deletable no more. */
+int job_keep_found(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
+
+/*
  * job_extra.c: --delete-extra, --empty-destination, --delete-mailboxes. Before the closing list what moved at the source between the scans of two mailboxes
  * is looked for; after it, last of all, what is still extra then goes.
  */

@@ -736,7 +736,8 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 	if (refine(lane, pass, err) < 0)
 		return -1;
 	plan_decide(pass->plan);
-	snapshot_forget_digests(&pass->src);
+	if (work->record.baseline == 0) /* see put_known() */
+		snapshot_forget_digests(&pass->src);
 	snapshot_forget_digests(&pass->dst);
 	plan_finish(pass->plan, lane->run->settings->newest_first);
 	log_plan(pass);

@@ -127,6 +127,11 @@ static int put_known(
 		.status = JOURNAL_DONE,
 	};
 
+	/* Newer than the baseline: an append of ours of which nothing was written down, for the run broke off. */
+	if (row != SIZE_MAX && action->kind == PLAN_ADOPT && pass->work->record.baseline &&
+		action->dst_uid >= pass->work->record.baseline &&
+		(pass->src.attr[row] & SNAPSHOT_HAS_DIGEST))
+		pair.header = pass->src.digest[row];
 	/* Content options change what the snapshot says of it. */
 	if (row != SIZE_MAX && pass->src.size[row] != UINT32_MAX && !lane->transform)
 		pair.size = pass->src.size[row];
@@ -365,6 +370,7 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 		return -1;
 	if (change_flags(lane, pass, err) < 0 || record_known(lane, pass, err) < 0)
 		return -1;
+	snapshot_forget_digests(&pass->src);
 	pass->work->looked = true;
 	if (plan_copies(pass->plan) == 0)
 		return 0;

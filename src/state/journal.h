@@ -79,6 +79,8 @@ struct journal_pairs {
 	uint32_t *size; /* as the source claimed it; 0 = not known, or more than fits */
 	const char **flag_text;
 	size_t flag_texts;
+	/* 1: the one was made of the other by an append of ours; 0: it was found there, or that is not known */
+	uint8_t *copied;
 };
 
 /* A tombstone whose UIDs mean nothing any more: what is known of the message. */

@@ -86,8 +86,8 @@ static const struct {
 	{ SQL_SPENT,
 		"SELECT ifnull(sum(octets), 0) FROM spent WHERE hour > ?1 - 24 AND hour <= ?1" },
 	{ SQL_PAIR_LIST,
-		"SELECT uid_$, uid_@, flags_$, flags_@, status, size FROM pair WHERE mailbox = ?1"
-		" ORDER BY uid_a, uid_b" },
+		"SELECT uid_$, uid_@, flags_$, flags_@, status, size, head_digest IS NOT NULL FROM pair"
+		" WHERE mailbox = ?1 ORDER BY uid_a, uid_b" },
 	{ SQL_PAIR_REACH, "SELECT ifnull(max(uid), 0), ifnull(min(uid), 1) = 0 FROM"
 			  " (SELECT max(uid_$) AS uid FROM pair WHERE mailbox = ?1"
 			  " UNION ALL SELECT min(uid_$) FROM pair WHERE mailbox = ?1)" },

@@ -343,6 +343,7 @@ static int load_row(struct loader *loader, struct err *err)
 	out->dst_uid[at] = (uint32_t)dst_uid;
 	out->size[at] = db_u64(list, 5) <= UINT32_MAX ? (uint32_t)db_u64(list, 5) : 0;
 	out->status[at] = turn_status(loader->journal, (enum journal_status)status) & 0xff;
+	out->copied[at] = db_u64(list, 6) != 0; /* only an append knows the headers */
 	out->count++;
 	return 0;
 }
@@ -367,6 +368,7 @@ static void pair_swap(struct journal_pairs *pairs, size_t i, size_t j)
 	SWAP(pairs->src_flags, i, j);
 	SWAP(pairs->dst_flags, i, j);
 	SWAP(pairs->status, i, j);
+	SWAP(pairs->copied, i, j);
 	SWAP(pairs->size, i, j);
 }
 
@@ -434,6 +436,7 @@ static int load_pairs(struct journal *journal, int64_t mailbox, struct arena *ar
 	pairs.src_flags = arena_array(arena, loader.room, sizeof(*pairs.src_flags));
 	pairs.dst_flags = arena_array(arena, loader.room, sizeof(*pairs.dst_flags));
 	pairs.status = arena_array(arena, loader.room, sizeof(*pairs.status));
+	pairs.copied = arena_array(arena, loader.room, sizeof(*pairs.copied));
 	pairs.size = arena_array(arena, loader.room, sizeof(*pairs.size));
 	loader.keys = arena_new();
 	loader.places = map_new(loader.keys);

@@ -45,6 +45,8 @@ enum store_cap {
 	STORE_CAP_FILES =
 		32768, /* kept in local files: no round trips, appends are committed in groups */
 	STORE_CAP_COMPRESS = 65536, /* store_compress() would change something */
+	/* what is marked as deleted shows so in the mailbox itself, to whoever reads it, whatever way he came */
+	STORE_CAP_MARKS = 262144,
 	STORE_CAP_MOVE = 131072, /* box_move() is one step for each message (RFC 6851) */
 };
 

@@ -136,7 +136,7 @@ static unsigned caps_of(const struct store *base)
 {
 	const struct store_imap *store = store_imap_of(base);
 	unsigned caps = STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES |
-			STORE_CAP_SUBSCRIBE | STORE_CAP_SEARCH | STORE_CAP_WRITE;
+			STORE_CAP_SUBSCRIBE | STORE_CAP_SEARCH | STORE_CAP_WRITE | STORE_CAP_MARKS;
 
 	for (size_t i = 0; i < countof(cap_rows); i++) {
 		if (has_any(store->imap, cap_rows[i].imap))

@@ -123,7 +123,7 @@ static unsigned maildir_caps(const struct store *base)
 	(void)base;
 	return STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
 	       STORE_CAP_REMOVE_ONE | STORE_CAP_SUBSCRIBE | STORE_CAP_WRITE | STORE_CAP_STREAMS |
-	       STORE_CAP_CHEAP_LIST | STORE_CAP_FILES | STORE_CAP_SEARCH;
+	       STORE_CAP_CHEAP_LIST | STORE_CAP_FILES | STORE_CAP_SEARCH | STORE_CAP_MARKS;
 }
 
 static struct mailbox_style maildir_style(const struct store *base)

@@ -139,17 +139,19 @@ def test_several_destinations(fake, dst, run, user, proxy):
         assert list(rows) == ["One", "Two/Deep"], result
         return rows["One"], rows["Two/Deep"]
 
-    one, two = into_each(dst.url(user))
+    door = proxy(dst, log=True)
+    one, two = into_each(door.url(user))
     assert (one["copied"], two["copied"]) == (6, 6)
     server.messages.append(raw(7))
-    refusing = proxy(dst, rules=[{"do": "reply", "on": "APPEND", "match": "Two", "text": "NO not today", "times": -1}])
-    one, two = into_each(refusing.url(user), *deletes, code=3)
+    door.set_rules([{"do": "reply", "on": "APPEND", "match": "Two", "text": "NO not today", "times": -1}])
+    one, two = into_each(door.url(user), *deletes, code=3)
     assert (one["copied"], two["copied"], two["deleted_at_source"]) == (1, 0, 6) and server.messages == [raw(7)]
+    door.set_rules([])
     server.on("QUIT", lambda s, w, a: server.messages.append(raw(8)) or None)
-    one, two = into_each(dst.url(user), *deletes)
+    one, two = into_each(door.url(user), *deletes)
     assert (one["copied"], two["copied"], one["deleted_at_source"], two["deleted_at_source"]) == (0, 2, 0, 1)
     assert server.messages == [raw(8)]
-    one, two = into_each(dst.url(user), *deletes)
+    one, two = into_each(door.url(user), *deletes)
     assert (one["copied"], two["copied"], two["deleted_at_source"]) == (1, 0, 1) and server.messages == []
     same(dst, user, mail(8), "One")
     same(dst, user, mail(8), "Two/Deep")

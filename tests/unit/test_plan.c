@@ -219,7 +219,7 @@ static void play(struct player *player)
 	uint8_t reason[ROWS] = { 0 }, dst_reason[ROWS] = { 0 };
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
 		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
-		scene->flag_text, scene->texts };
+		scene->flag_text, scene->texts, NULL };
 	struct plan_input input = { player->flags, &src, &dst, reason, dst_reason, &pairs,
 		scene->grave, scene->graves, &scene->policy, scene->baseline };
 	struct plan *plan;
@@ -702,7 +702,7 @@ static struct result run_plan(struct world *world)
 	struct scene *scene = &world->scene;
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
 		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
-		scene->flag_text, scene->texts };
+		scene->flag_text, scene->texts, NULL };
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
 	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, NULL, 0,
@@ -1106,8 +1106,8 @@ static void test_many(void **state)
 	static uint16_t flags[MANY];
 	static uint8_t status[MANY];
 	const char *text[] = { "\\Seen" };
-	struct journal_pairs pairs = { MANY, src_uid, dst_uid, flags, flags, status, NULL, text,
-		1 };
+	struct journal_pairs pairs = { MANY, src_uid, dst_uid, flags, flags, status, NULL, text, 1,
+		NULL };
 
 	(void)state;
 	for (uint32_t i = 0; i < MANY; i++) {
