@@ -199,6 +199,8 @@ static const char *proof_text(enum match_by match, unsigned proof)
 		return "by content";
 	if (proof == PROOF_RECORD)
 		return "by record";
+	if (proof == PROOF_ID)
+		return "by content id and size";
 	switch (match) {
 	case MATCH_MESSAGE_ID:
 		return proof == PROOF_DIGEST ? "by Message-ID and size" : "by Message-ID alone";

@@ -24,7 +24,6 @@ static const struct {
 	{ IMAP_FETCH_DATE, "INTERNALDATE", 0 },
 	{ IMAP_FETCH_SIZE, "RFC822.SIZE", 0 },
 	{ IMAP_FETCH_MODSEQ, "MODSEQ", IMAP_CAP_CONDSTORE },
-	{ IMAP_FETCH_EMAILID, "EMAILID", IMAP_CAP_OBJECTID },
 };
 
 static void name_items(struct imap_fetch *fetch, unsigned items, const char *section)
@@ -65,7 +64,7 @@ struct imap_fetch *imap_fetch_new(struct imap *imap, unsigned items, const char 
 	fetch->has_section = section != NULL;
 	if (open < close && close < whole.len)
 		fetch->section = span_sub(whole, open + 1, close - open - 1);
-	/* MODSEQ and EMAILID are extras; the size of RFC822.SIZE is a hint beside the body itself. */
+	/* MODSEQ is an extra; the size of RFC822.SIZE is a hint beside the body itself. */
 	fetch->needed = IMAP_FETCH_UID | (items & (IMAP_FETCH_FLAGS | IMAP_FETCH_DATE));
 	fetch->needed |= section ? IMAP_FETCH_SECTION : items & IMAP_FETCH_SIZE;
 	return fetch;

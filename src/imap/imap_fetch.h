@@ -34,7 +34,6 @@ struct imap_message {
 		has; /* enum imap_fetch_item bits of what follows; all that was asked for, unless the server keeps leaving something out even of a message asked for alone */
 	struct span flags, date; /* borrowed until the next call */
 	uint64_t size, modseq; /* RFC822.SIZE: a hint */
-	struct span emailid;
 	bool has_body;
 	uint64_t body_size; /* exact octets that imap_fetch_body() gives */
 	char text[256]; /* of a refusal, harmless */

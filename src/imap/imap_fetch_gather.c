@@ -51,8 +51,6 @@ static void copy_items(struct fetch_gather *gather, const struct imap_fetch_data
 		parts->size = data->size;
 	if (data->has & IMAP_FETCH_MODSEQ)
 		parts->modseq = data->modseq;
-	if (data->has & IMAP_FETCH_EMAILID)
-		parts->emailid = arena_span(gather->arena, data->emailid);
 }
 
 static int deliver(struct imap_fetch *fetch, struct fetch_command *command, enum fetch_body body)
@@ -75,7 +73,6 @@ static int deliver_event(
 		.date = data->date,
 		.size = data->size,
 		.modseq = data->modseq,
-		.emailid = data->emailid,
 		.body_size = fetch->has_section ? data->section.bytes.len : 0,
 	};
 	fetch->inline_bytes = data->section.bytes;

@@ -166,8 +166,15 @@ enum imap_fetch_item {
 	IMAP_FETCH_DATE = 4,
 	IMAP_FETCH_SIZE = 8,
 	IMAP_FETCH_MODSEQ = 16,
-	IMAP_FETCH_EMAILID = 32, /* RFC 8474; also X-GUID (Dovecot), X-GM-MSGID */
+	IMAP_FETCH_CONTENT_ID = 32,
 	IMAP_FETCH_SECTION = 64,
+};
+
+enum imap_content_id { /* imap_content_id.h */
+	IMAP_CONTENT_ID_NONE, /* one that nobody asks for (X-GM-MSGID) */
+	IMAP_CONTENT_ID_DIGEST, /* DIGEST.SHA1, Cyrus */
+	IMAP_CONTENT_ID_EMAILID, /* RFC 8474 */
+	IMAP_CONTENT_ID_GUID, /* X-GUID, Dovecot */
 };
 
 struct imap_fetch_data {
@@ -177,7 +184,8 @@ struct imap_fetch_data {
 	struct span flags; /* between the parentheses, blanks as sent */
 	struct span date; /* as in the quotes */
 	uint64_t size, modseq;
-	struct span emailid;
+	struct span content_id;
+	enum imap_content_id content_id_kind;
 	struct imap_section section; /* the last one with bytes, or the one whose octets follow */
 	bool stream; /* section's octets follow on the wire: stream_size of them */
 	uint64_t stream_size;

@@ -134,8 +134,8 @@ static bool read_flags(struct reader *r)
 	return read_odd_flags(r);
 }
 
-/* "EMAILID" SP "(" objectid ")" (RFC 8474 §7); X-GUID and X-GM-MSGID come without parentheses */
-static bool read_emailid(struct reader *r)
+/* "EMAILID" SP "(" objectid ")" (RFC 8474 §7); the others come without parentheses */
+static bool read_content_id(struct reader *r, enum imap_content_id kind)
 {
 	const bool list = imap_skip_char(&r->c, '(');
 	struct span id;
@@ -146,10 +146,31 @@ static bool read_emailid(struct reader *r)
 	if (!imap_read_string(&r->c, &id))
 		return false;
 	if (id.data) {
-		r->out->emailid = id;
-		r->out->has |= IMAP_FETCH_EMAILID;
+		r->out->content_id = id;
+		r->out->content_id_kind = kind;
+		r->out->has |= IMAP_FETCH_CONTENT_ID;
 	}
 	return !list || imap_skip_list_rest(&r->c);
+}
+
+static bool read_digest(struct reader *r)
+{
+	return read_content_id(r, IMAP_CONTENT_ID_DIGEST);
+}
+
+static bool read_emailid(struct reader *r)
+{
+	return read_content_id(r, IMAP_CONTENT_ID_EMAILID);
+}
+
+static bool read_guid(struct reader *r)
+{
+	return read_content_id(r, IMAP_CONTENT_ID_GUID);
+}
+
+static bool read_other_id(struct reader *r)
+{
+	return read_content_id(r, IMAP_CONTENT_ID_NONE);
 }
 
 /*
@@ -260,8 +281,9 @@ static const struct {
 	ITEM("RFC822.SIZE", read_size),
 	ITEM("MODSEQ", read_modseq),
 	ITEM("EMAILID", read_emailid),
-	ITEM("X-GUID", read_emailid),
-	ITEM("X-GM-MSGID", read_emailid),
+	ITEM("X-GUID", read_guid),
+	ITEM("DIGEST.SHA1", read_digest),
+	ITEM("X-GM-MSGID", read_other_id),
 	ITEM("RFC822", read_rfc822),
 	ITEM("RFC822.HEADER", read_rfc822_header),
 	ITEM("RFC822.TEXT", read_rfc822_text),

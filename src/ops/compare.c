@@ -39,11 +39,22 @@ static struct digest128 content_of(const struct snapshot *rows, size_t row)
 	return has_content(rows, row) ? rows->content[row] : (struct digest128){ { 0, 0 } };
 }
 
-/* By so many of the keys. */
-static int compare_keys(
-	const struct snapshot *a, uint32_t i, const struct snapshot *b, uint32_t k, unsigned keys)
+static bool is_by_id(const struct compare_side *side, size_t row)
 {
-	int rc = digest128_compare(a->digest[i], b->digest[k]);
+	return side->by != NULL && side->by[row] != COMPARE_BY_HEADERS;
+}
+
+static struct digest128 first_key(const struct compare_side *side, size_t row)
+{
+	return is_by_id(side, row) ? side->rows->id[row] : side->rows->digest[row];
+}
+
+/* By so many of the keys. */
+static int compare_keys(const struct compare_side *side_a, uint32_t i,
+	const struct compare_side *side_b, uint32_t k, unsigned keys)
+{
+	const struct snapshot *a = side_a->rows, *b = side_b->rows;
+	int rc = digest128_compare(first_key(side_a, i), first_key(side_b, k));
 
 	if (rc == 0 && keys > 1)
 		rc = digest128_compare(content_of(a, i), content_of(b, k));
@@ -58,11 +69,19 @@ static int compare_keys(
 
 static int compare_rows(const void *x, const void *y, void *context)
 {
-	const struct snapshot *rows = context;
+	const struct compare_side *side = context;
 	const uint32_t i = *(const uint32_t *)x, k = *(const uint32_t *)y;
-	const int rc = compare_keys(rows, i, rows, k, KEYS);
+	const int rc = compare_keys(side, i, side, k, KEYS);
 
 	return rc != 0 ? rc : order(i, k);
+}
+
+static int compare_digests(const void *x, const void *y, void *context)
+{
+	const struct snapshot *rows = context;
+
+	return digest128_compare(
+		rows->digest[*(const uint32_t *)x], rows->digest[*(const uint32_t *)y]);
 }
 
 static const struct snapshot *rows_a(const struct comparing *comparing)
@@ -137,6 +156,9 @@ static void judge_pair(
 		in |= COMPARE_CONTENT;
 	if (!((in | unknown) & COMPARE_CONTENT))
 		proof = PROOF_CONTENT;
+	else if (proof == PROOF_DIGEST && is_by_id(&comparing->request->a, i) &&
+		 is_by_id(&comparing->request->b, k))
+		proof = PROOF_ID;
 	else if (proof == PROOF_DIGEST && ((in | unknown) & COMPARE_SIZE))
 		proof = PROOF_HEADER;
 	comparing->result->proved[proof]++;
@@ -157,7 +179,7 @@ static void merge(struct comparing *comparing, struct list *a, struct list *b, u
 
 	while (i < a->count && j < b->count) {
 		const int rc = compare_keys(
-			rows_a(comparing), a->row[i], rows_b(comparing), b->row[j], keys);
+			&comparing->request->a, a->row[i], &comparing->request->b, b->row[j], keys);
 
 		if (rc == 0)
 			judge_pair(comparing, a->row[i++], b->row[j++], PROOF_DIGEST);
@@ -197,16 +219,28 @@ static void take(struct side *side, size_t row)
 	side->taken[row / 8] |= (uint8_t)(1u << (row % 8));
 }
 
-static void sort(struct list *list, const struct snapshot *rows)
+static void sort(struct list *list, const struct compare_side *side)
 {
 	if (list->count > 1)
 		qsort_r(list->row, list->count, sizeof(*list->row), compare_rows,
+			(void *)(uintptr_t)side);
+}
+
+static void sort_digests(struct list *list, const struct snapshot *rows)
+{
+	if (list->count > 1)
+		qsort_r(list->row, list->count, sizeof(*list->row), compare_digests,
 			(void *)(uintptr_t)rows);
 }
 
 static bool has_digest(const struct snapshot *rows, size_t row)
 {
 	return rows->digest != NULL && (rows->attr[row] & SNAPSHOT_HAS_DIGEST);
+}
+
+static bool has_key(const struct compare_side *side, size_t row)
+{
+	return is_by_id(side, row) || has_digest(side->rows, row);
 }
 
 /* Messages without digest are told as unknown at once. */
@@ -224,7 +258,7 @@ static void fill(struct comparing *comparing, struct side *side)
 
 		if (is_taken(side, row))
 			continue;
-		if (has_digest(rows, row)) {
+		if (has_key(side->from, row)) {
 			list->row[list->count++] = row;
 			continue;
 		}
@@ -233,8 +267,8 @@ static void fill(struct comparing *comparing, struct side *side)
 			tell(comparing, DIFFERENCE_UNKNOWN, 0, is_a ? row : NO_ROW,
 				is_a ? NO_ROW : row);
 	}
-	sort(&side->selected, rows);
-	sort(&side->others, rows);
+	sort(&side->selected, side->from);
+	sort(&side->others, side->from);
 }
 
 static uint64_t count_selected(const struct compare_side *from)
@@ -249,10 +283,9 @@ static uint64_t count_selected(const struct compare_side *from)
 /* A server that was put in an old one's place may give its UIDs to other messages. */
 static bool is_believed(const struct compare_request *request, const struct compare_record *record)
 {
-	const struct snapshot *a = request->a.rows, *b = request->b.rows;
-
-	return !has_digest(a, record->a) || !has_digest(b, record->b) ||
-	       digest128_equal(a->digest[record->a], b->digest[record->b]);
+	return !has_key(&request->a, record->a) || !has_key(&request->b, record->b) ||
+	       digest128_equal(
+		       first_key(&request->a, record->a), first_key(&request->b, record->b));
 }
 
 static void pair_records(struct comparing *comparing)
@@ -277,26 +310,60 @@ static void pair_records(struct comparing *comparing)
 	}
 }
 
+/* All rows of a that have a header digest, by it. */
+static void list_digests(struct comparing *comparing, struct list *out)
+{
+	const struct snapshot *a = rows_a(comparing);
+
+	out->row = mem_array(a->count + 1, sizeof(uint32_t));
+	for (uint32_t row = 0; row < a->count; row++) {
+		if (has_digest(a, row))
+			out->row[out->count++] = row;
+		else if (is_by_id(&comparing->request->a, row))
+			comparing->result->headers_wanted = true;
+	}
+	comparing->a.doubtful |= comparing->result->headers_wanted;
+	sort_digests(out, a);
+}
+
+/* Takes out what has an id and no header digest: nobody knows whether it is doubled. */
+static void drop_undigested(struct comparing *comparing, struct list *left)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < left->count; i++) {
+		const uint32_t row = left->row[i];
+
+		if (has_digest(rows_b(comparing), row)) {
+			left->row[kept++] = row;
+			continue;
+		}
+		comparing->result->headers_wanted = true;
+		tell(comparing, DIFFERENCE_UNKNOWN, 0, NO_ROW, row);
+	}
+	left->count = kept;
+	sort_digests(left, rows_b(comparing));
+}
+
 /* What only b has: whether a has one of its digest, which has its counterpart then. */
 static void tell_left_of_b(struct comparing *comparing)
 {
 	const struct snapshot *a = rows_a(comparing), *b = rows_b(comparing);
-	const struct list *left = &comparing->b.selected;
+	struct list *left = &comparing->b.selected;
 	struct list all = { 0 };
 	size_t at = 0;
 
 	if (left->count == 0)
 		return;
-	all.row = mem_array(a->count + 1, sizeof(uint32_t));
-	for (uint32_t row = 0; row < a->count; row++)
-		if (has_digest(a, row))
-			all.row[all.count++] = row;
-	sort(&all, a);
+	list_digests(comparing, &all);
+	if (a->count > 0)
+		drop_undigested(comparing, left);
 	for (size_t i = 0; i < left->count; i++) {
 		const uint32_t row = left->row[i];
 		int rc = -1;
 
-		while (at < all.count && (rc = compare_keys(a, all.row[at], b, row, 1)) < 0)
+		while (at < all.count &&
+			(rc = digest128_compare(a->digest[all.row[at]], b->digest[row])) < 0)
 			at++;
 		if (at == all.count)
 			rc = 1;

@@ -6,8 +6,9 @@
  * Unknown is never equal, and never missing: where a side is incomplete, or has messages without digest, what has no counterpart there is UNKNOWN; so is
  * a pair of which a checked attribute is not known on either side.
  *
- * Ids of content that servers give (EMAILID of RFC 8474, X-GUID) prove nothing here: they tell messages of one account apart, a copy gets another one, and what two servers mean
- * by the same one nobody vouches for.
+ * Where both accounts vouch for one kind of content id (imap/imap_content_id.h, comparison_ids.c), equal ids and equal sizes stand for equal headers: an id that both sides have equally
+ * often, with one size, tells its messages apart, and their headers need not be read. All others go by header digest: an id that only one side has proves nothing, for a copy may get a new one. A
+ * server that lies in its ids is believed, as one is that lies in its headers; and what happened to a message behind the server's back, on its disk, an id does not tell.
  *
  * Selected messages are paired with selected ones first, then with what the options leave out: a message whose date differs is no missing one.
  *
@@ -27,14 +28,22 @@ enum compare_check { COMPARE_FLAGS = 1, COMPARE_DATE = 2, COMPARE_SIZE = 4, COMP
 enum compare_proof { /* why two messages are taken for the same */
 	PROOF_CONTENT, /* equal content digests */
 	PROOF_RECORD, /* a copy recorded that the one became the other */
+	PROOF_ID, /* equal content ids and equal size */
 	PROOF_DIGEST, /* equal header digest and equal size */
 	PROOF_HEADER, /* equal header digest; the sizes differ, or one is not known */
 	PROOFS
 };
 
+enum compare_by { /* what tells a message apart */
+	COMPARE_BY_HEADERS,
+	COMPARE_BY_ID,
+	COMPARE_ALONE, /* its id: nothing is left on the other side that it could be */
+};
+
 struct compare_side {
 	const struct snapshot *rows; /* with digests; with contents if they are checked */
 	const uint8_t *reason; /* enum select_reason a row; NULL = all selected */
+	const uint8_t *by; /* enum compare_by a row; NULL = headers */
 };
 
 struct compare_record { /* rows of the two snapshots */
@@ -74,8 +83,15 @@ struct compare_result {
 	uint64_t missing, extra, doubled, differing, unknown;
 	uint64_t in[COMPARE_CHECKS]; /* of the differing pairs, by bit of enum compare_check */
 	uint64_t proved[PROOFS]; /* of all pairs, also those that differ */
+	/*
+	 * b has more than a: whether it is doubled the headers would tell, of all messages of a and of those of b that are COMPARE_ALONE. Without them it is unknown.
+	 */
+	bool headers_wanted;
 };
 
+/* Of rows with ids: fills enum compare_by for each row of both. */
+void compare_by_ids(
+	const struct snapshot *a, const struct snapshot *b, uint8_t *a_out, uint8_t *b_out);
 void compare_boxes(const struct compare_request *request, struct compare_result *out);
 
 #endif

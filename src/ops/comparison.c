@@ -144,6 +144,7 @@ void comparison_free(struct comparison *job)
 		for (size_t place = 0; side->walk && place < walk_count(side->walk); place++) {
 			snapshot_release(&side->seen[place].rows);
 			mem_free(side->seen[place].reason);
+			mem_free(side->seen[place].again);
 		}
 		mem_free(side->seen);
 		walk_free(side->walk);
@@ -161,11 +162,13 @@ void comparison_free(struct comparison *job)
 
 /* What a scan digests so that two messages can be told apart. */
 static void choose_digest(
-	const struct comparison_request *request, const char *const id[], struct box_scan *scan)
+	const struct comparison *job, const char *const id[], struct box_scan *scan)
 {
+	const struct comparison_request *request = &job->request;
 	const struct settings *settings = request->settings;
 
-	scan->digests = !request->count_only;
+	scan->id = job->id;
+	scan->digests = !request->count_only && job->id == IMAP_CONTENT_ID_NONE;
 	scan->dates = (request->check & COMPARE_DATE) || request->manifest ||
 		      settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN;
 	/* Beside flags, the date tells which of several twins is which. */
@@ -281,7 +284,7 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 
 	snapshot_release(&seen->rows); /* an attempt before this one */
 	snapshot_init(&seen->rows, false);
-	choose_digest(&job->request, id, &scan);
+	choose_digest(job, id, &scan);
 	if (keeps)
 		kept_begin(&kept, &scan);
 	rc = walk_scan(visit, STORE_READ, &scan, &seen->rows, &reason, &box, err);
@@ -611,9 +614,11 @@ static int run(struct comparison *job, struct err *err)
 		take_listed(job);
 	comparison_manifests_begin(job);
 	comparison_read_records(job);
+	comparison_choose_ids(job);
 	comparison_visit(job, see, must_see);
 	if (check_visited(job, err) < 0)
 		return -1;
+	comparison_see_again(job);
 	for (size_t i = 1; i < job->request.accounts; i++)
 		conclude(job, i);
 	if (job->request.headings && !stop_requested())
@@ -662,7 +667,7 @@ const char *compare_check_name(unsigned bit)
 
 const char *compare_proof_name(enum compare_proof proof)
 {
-	static const char *const names[PROOFS] = { "content", "record", "digest", "header" };
+	static const char *const names[PROOFS] = { "content", "record", "id", "digest", "header" };
 
 	return proof < PROOFS ? names[proof] : NULL;
 }

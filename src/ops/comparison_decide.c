@@ -3,6 +3,7 @@
 
 struct deciding {
 	struct unit *unit;
+	uint8_t *a_by, *b_by; /* enum compare_by a row, with ids */
 	struct snapshot joined; /* rows of several mailboxes of the first */
 	uint8_t *reason;
 };
@@ -28,6 +29,8 @@ static void copy_row(struct snapshot *to, const struct snapshot *from, size_t ro
 		to->digest[at] = from->digest[row];
 	if (from->content)
 		to->content[at] = from->content[row];
+	if (from->id)
+		to->id[at] = from->id[row];
 }
 
 /* Several mailboxes, or none, are compared as one. */
@@ -44,6 +47,8 @@ static void join_rows(struct deciding *deciding, struct compare_side *out)
 
 		if (seen->rows.content)
 			snapshot_want_content(&deciding->joined);
+		if (seen->rows.id)
+			snapshot_want_ids(&deciding->joined);
 		deciding->joined.complete &= seen->rows.complete;
 		unit->first_row[i] = (uint32_t)deciding->joined.count;
 		for (size_t row = 0; row < seen->rows.count; row++) {
@@ -51,7 +56,7 @@ static void join_rows(struct deciding *deciding, struct compare_side *out)
 			copy_row(&deciding->joined, &seen->rows, row);
 		}
 	}
-	*out = (struct compare_side){ &deciding->joined, deciding->reason };
+	*out = (struct compare_side){ .rows = &deciding->joined, .reason = deciding->reason };
 }
 
 static void take_a(struct deciding *deciding, struct compare_side *out)
@@ -59,7 +64,8 @@ static void take_a(struct deciding *deciding, struct compare_side *out)
 	const struct unit *unit = deciding->unit;
 
 	if (unit->a_count == 1)
-		*out = (struct compare_side){ &unit->a[0]->rows, unit->a[0]->reason };
+		*out = (struct compare_side){ .rows = &unit->a[0]->rows,
+			.reason = unit->a[0]->reason };
 	else
 		join_rows(deciding, out);
 }
@@ -70,9 +76,9 @@ static void take_b(const struct unit *unit, struct snapshot *nothing, struct com
 	snapshot_init(nothing, false);
 	nothing->complete = unit->other->trusted;
 	if (unit->b)
-		*out = (struct compare_side){ &unit->b->rows, unit->b->reason };
+		*out = (struct compare_side){ .rows = &unit->b->rows, .reason = unit->b->reason };
 	else
-		*out = (struct compare_side){ nothing, NULL };
+		*out = (struct compare_side){ .rows = nothing };
 }
 
 /* Whose row of a this is. */
@@ -182,7 +188,33 @@ static void compare_counts(struct unit *unit)
 	}
 }
 
-static void compare_rows(struct unit *unit)
+/* By ids first, where they are used. False: header digests are wanted before anything can be said. */
+static bool compare_sides(
+	struct deciding *deciding, struct compare_request *request, struct compare_result *result)
+{
+	struct unit *unit = deciding->unit;
+	bool whole = true;
+
+	if (unit->other->job->id != IMAP_CONTENT_ID_NONE) {
+		deciding->a_by = mem_alloc(request->a.rows->count + 1);
+		deciding->b_by = mem_alloc(request->b.rows->count + 1);
+		compare_by_ids(request->a.rows, request->b.rows, deciding->a_by, deciding->b_by);
+		whole = !comparison_look_again(unit, deciding->a_by, deciding->b_by, false);
+	}
+	request->a.by = deciding->a_by;
+	request->b.by = deciding->b_by;
+	if (whole)
+		compare_boxes(request, result);
+	if (whole && result->headers_wanted &&
+		comparison_look_again(unit, deciding->a_by, deciding->b_by, true)) {
+		unit->box.differences = 0;
+		*result = (struct compare_result){ 0 };
+		whole = false;
+	}
+	return whole;
+}
+
+static bool compare_rows(struct unit *unit)
 {
 	struct deciding deciding = { .unit = unit };
 	struct compare_request request = {
@@ -190,19 +222,23 @@ static void compare_rows(struct unit *unit)
 	};
 	struct compare_record *record = comparison_records(unit, &request.records);
 	struct snapshot nothing;
+	bool whole;
 
 	request.record = record;
 	unit->box.unchecked = unchecked(unit);
 	request.check = unit->other->job->request.check & ~unit->box.unchecked;
 	take_a(&deciding, &request.a);
 	take_b(unit, &nothing, &request.b);
-	compare_boxes(&request, &unit->box.result);
+	whole = compare_sides(&deciding, &request, &unit->box.result);
 	snapshot_release(&nothing);
 	snapshot_release(&deciding.joined);
 	mem_free(deciding.reason);
+	mem_free(deciding.a_by);
+	mem_free(deciding.b_by);
 	mem_free(record);
 	mem_free(unit->first_row);
 	unit->first_row = NULL;
+	return whole;
 }
 
 static void let_go(struct comparison *job, struct seen *seen)
@@ -222,8 +258,8 @@ void comparison_decide(struct unit *unit)
 
 	if (job->request.count_only)
 		compare_counts(unit);
-	else
-		compare_rows(unit);
+	else if (!compare_rows(unit))
+		return;
 	judge(unit);
 	for (size_t i = 0; i < unit->a_count; i++)
 		let_go(job, unit->a[i]);

@@ -33,6 +33,7 @@ struct side { /* an account */
 	struct inventory_writer *manifest; /* being written, or NULL */
 	struct recorded *recorded; /* what copies between the first and this one wrote down */
 	size_t records;
+	struct unit *sample; /* of content ids, compared with the first */
 	const char *label;
 	pthread_t thread;
 };
@@ -45,6 +46,9 @@ struct seen { /* a mailbox: walk_place.data */
 	uint32_t uidvalidity;
 	uint64_t kept; /* its number in the database; 0 = not there yet */
 	bool in_manifest;
+	bool sampled; /* its first and last messages show whether content ids are of use */
+	uint8_t *again; /* under the lock: a row, 1 = its header digest is wanted; NULL = of none */
+	size_t wants_again;
 	uint64_t counted; /* count_only: messages selected */
 	bool done;
 	struct unit **unit; /* what it is compared in */
@@ -60,6 +64,9 @@ struct unit {
 	struct seen **a, *b; /* b NULL: it is not there */
 	size_t a_count;
 	size_t waiting; /* under the lock: mailboxes not seen yet */
+	bool open; /* under the lock: header digests are wanted */
+	bool looking; /* under the lock: … and being read */
+	unsigned looks; /* begun so far */
 	bool decided;
 	bool partial; /* messages that nobody was shown may be missing */
 	uint32_t *first_row; /* where the rows of each of a begin */
@@ -71,6 +78,7 @@ struct comparison {
 	pthread_mutex_t lock;
 	struct arena *arena; /* under the lock while visits run */
 	struct flag_table *flags;
+	enum imap_content_id id; /* that messages are told apart by; NONE = headers */
 	struct side *side;
 	struct unit **unit;
 	size_t units, unit_room;
@@ -79,8 +87,17 @@ struct comparison {
 
 /* Makes the units of this side; names are translated as for copy. */
 int comparison_pair(struct comparison *job, struct side *other, struct err *err) MUST_CHECK;
-/* Both sides are seen. */
+/* Both sides are seen. What it cannot decide yet is left open for comparison_see_again(). */
 void comparison_decide(struct unit *unit);
+/* Fills job->id. */
+void comparison_choose_ids(struct comparison *job);
+/*
+ * Wants header digests of the rows that go by headers (enum compare_by a row of the unit, both sides); doubled: of whatever tells what is doubled. False: all are there, or it was asked for often enough.
+ */
+bool comparison_look_again(
+	struct unit *unit, const uint8_t *a_by, const uint8_t *b_by, bool doubled);
+/* Reads what is wanted and decides what was left open. */
+void comparison_see_again(struct comparison *job);
 /* Reads the headings of what differs. */
 void comparison_read_headings(struct comparison *job);
 /* The rows of a mailbox as they were read, for --db; flags are of the visit's table yet. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "imap/imap_content_id.h"
 #include "mail/mailbox_name.h"
 #include "ops/lane.h"
 #include "ops/meter.h"
@@ -25,7 +26,8 @@ struct walk {
 	size_t count;
 	struct store *first; /* kept between walks; NULL after it broke */
 	struct flag_table *flags; /* of it */
-	unsigned caps;
+	unsigned caps, content_ids;
+	const char *software;
 	struct mailbox_style style;
 	uint64_t connections;
 	pthread_mutex_t lock; /* of intents */
@@ -76,6 +78,15 @@ static struct store *connect_one(
 
 /* ---- opening ---- */
 
+static void note_software(struct walk *walk, const struct imap *imap)
+{
+	walk->software = "";
+	if (!imap)
+		return;
+	walk->content_ids = imap_content_ids(imap);
+	walk->software = arena_text(walk->arena, imap_software(imap));
+}
+
 static int open_first(struct walk *walk, struct err *err)
 {
 	for (unsigned attempt = 1;; attempt++) {
@@ -94,6 +105,7 @@ static int open_first(struct walk *walk, struct err *err)
 	walk->connections++;
 	walk->caps = store_caps(walk->first);
 	walk->style = store_style(walk->first);
+	note_software(walk, store_imap_session(walk->first));
 	if (store_list(walk->first, walk->request.want, walk->arena, &walk->list, err) < 0)
 		return err_wrap(err, "listing mailboxes");
 	store_use_names(walk->first, &walk->list);
@@ -188,6 +200,16 @@ const struct select *walk_select(const struct walk *walk)
 unsigned walk_caps(const struct walk *walk)
 {
 	return walk->caps;
+}
+
+unsigned walk_content_ids(const struct walk *walk)
+{
+	return walk->content_ids;
+}
+
+const char *walk_software(const struct walk *walk)
+{
+	return walk->software;
 }
 
 struct mailbox_style walk_style(const struct walk *walk)

@@ -60,6 +60,8 @@ size_t walk_left_out(const struct walk *walk);
 const struct mailbox_list *walk_list(const struct walk *walk); /* all mailboxes */
 const struct select *walk_select(const struct walk *walk);
 unsigned walk_caps(const struct walk *walk); /* enum store_cap bits */
+unsigned walk_content_ids(const struct walk *walk); /* imap_content_ids() */
+const char *walk_software(const struct walk *walk); /* imap_software(), "" = it does not say */
 struct mailbox_style walk_style(const struct walk *walk);
 uint64_t walk_connections(const struct walk *walk);
 const struct settings *walk_settings(const struct walk *walk);

@@ -26,6 +26,7 @@ static const struct column columns[] = {
 	COLUMN(attr, false),
 	COLUMN(digest, true),
 	COLUMN(content, true),
+	COLUMN(id, true),
 };
 
 static void **column_at(struct snapshot *snapshot, const struct column *column)
@@ -79,6 +80,11 @@ void snapshot_want_content(struct snapshot *snapshot)
 		optional_column(snapshot, snapshot->content, sizeof(*snapshot->content));
 }
 
+void snapshot_want_ids(struct snapshot *snapshot)
+{
+	snapshot->id = optional_column(snapshot, snapshot->id, sizeof(*snapshot->id));
+}
+
 void snapshot_forget_digests(struct snapshot *snapshot)
 {
 	const unsigned forgotten =
@@ -109,6 +115,8 @@ size_t snapshot_add(struct snapshot *snapshot, uint32_t uid)
 		snapshot->digest[row] = (struct digest128){ { 0, 0 } };
 	if (snapshot->content != NULL)
 		snapshot->content[row] = (struct digest128){ { 0, 0 } };
+	if (snapshot->id != NULL)
+		snapshot->id[row] = (struct digest128){ { 0, 0 } };
 	return row;
 }
 

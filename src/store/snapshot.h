@@ -4,7 +4,7 @@
  *
  * Owner: whoever scanned. Lifetime: snapshot_release(). Threads: any, immutable after the scan.
  *
- * Memory: 4 (uid) + 4 (flags) + 8 (instant) + 2 (zone) + 4 (size) + 1 octets a message, + 16 with digests.
+ * Memory: 4 (uid) + 4 (flags) + 8 (instant) + 2 (zone) + 4 (size) + 1 octets a message, + 16 with digests, + 16 with ids.
  */
 #ifndef STORE_SNAPSHOT_H
 #define STORE_SNAPSHOT_H
@@ -18,6 +18,7 @@ enum snapshot_attr {
 	SNAPSHOT_HAS_DIGEST = 1, /* digest[i] is the header digest */
 	SNAPSHOT_HAS_MESSAGE_ID = 2,
 	SNAPSHOT_HAS_CONTENT = 4, /* content[i] is set */
+	SNAPSHOT_HAS_ID = 16, /* id[i] is the digest of an id of the content */
 	SNAPSHOT_SIZE_ROUGH = 8, /* rows of files: size may count an LF where IMAP counts CRLF */
 };
 
@@ -32,6 +33,7 @@ struct snapshot {
 	uint8_t *attr;
 	struct digest128 *digest; /* NULL unless asked for */
 	struct digest128 *content; /* NULL unless asked for */
+	struct digest128 *id; /* imap/imap_content_id.h; NULL unless asked for */
 	uint64_t modseq; /* what SELECT gave before the scan */
 };
 
@@ -41,6 +43,7 @@ void snapshot_release(struct snapshot *snapshot);
 size_t snapshot_add(struct snapshot *snapshot, uint32_t uid);
 void snapshot_want_digests(struct snapshot *snapshot);
 void snapshot_want_content(struct snapshot *snapshot);
+void snapshot_want_ids(struct snapshot *snapshot);
 void snapshot_forget_digests(struct snapshot *snapshot); /* contents too; gives the memory back */
 void snapshot_finish(struct snapshot *snapshot, bool complete);
 /* Takes out the rows of these UIDs; after snapshot_finish(). */

@@ -203,6 +203,8 @@ struct box_scan {
 	const char *const *fields;
 	size_t field_count;
 	bool content; /* reads the bodies too: content digests */
+	/* of all messages: ids of their content, where the server has this kind (imap/imap_content_id.h); snapshot->id. What it refuses is read without. */
+	enum imap_content_id id;
 	bool dates; /* wanted even where they have to be read from headers one by one */
 	bool no_dates; /* nobody looks at them: they may be left out where that saves something */
 	/* only what changed after this modseq; 0 = all; without STORE_CAP_MODSEQ all is read */

@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "imap/imap_content_id.h"
 
 #define COLUMNS "(UID FLAGS INTERNALDATE RFC822.SIZE)"
-#define NO_DATES "(UID FLAGS RFC822.SIZE)"
 #define COLUMN_ITEMS \
 	(IMAP_FETCH_UID | IMAP_FETCH_FLAGS | IMAP_FETCH_SIZE) /* a date may be missing or no date */
 #define TICK_EVERY 64
@@ -117,6 +117,8 @@ static void take_fetch(struct columns *columns, const struct imap_fetch_data *da
 	rows->size[row] = data->size < UINT32_MAX ? (uint32_t)data->size : UINT32_MAX;
 	if (data->has & IMAP_FETCH_DATE)
 		scan_set_date(rows, row, data->date);
+	if (rows->id != NULL && imap_content_id_take(columns->work->want->id, data, &rows->id[row]))
+		rows->attr[row] |= SNAPSHOT_HAS_ID;
 	scan_tick(columns->work);
 }
 
@@ -334,12 +336,35 @@ static bool is_general(const struct columns *columns)
 		       refusal->scope > ERR_MAILBOX);
 }
 
+/* Refused as a whole, it may be the ids that the server does not give after all. */
+static int read_wanted(struct columns *columns, struct err *err)
+{
+	struct scan_work *work = columns->work;
+	const char *tail = work->want->no_dates ? "(UID FLAGS RFC822.SIZE"
+						: "(UID FLAGS INTERNALDATE RFC822.SIZE";
+	const char *item = imap_content_id_item(work->want->id);
+
+	if (item != NULL) {
+		if (read_columns(columns, arena_print(work->scratch, "%s %s)", tail, item), err) <
+			0)
+			return -1;
+		if (!columns->refused || is_general(columns) || work->rows->count > 0)
+			return 0;
+		log_debug(
+			"mailbox %s: no %s: %s", work->box->box.name, item, columns->refusal.text);
+		*columns = (struct columns){
+			.work = work, .imap = columns->imap, .exists = columns->exists
+		};
+	}
+	return read_columns(columns, arena_print(work->scratch, "%s)", tail), err);
+}
+
 /* The rows of all messages wanted. */
 static int scan_columns(struct columns *columns, bool *whole_out, struct err *err)
 {
 	struct scan_work *work = columns->work;
 
-	if (read_columns(columns, work->want->no_dates ? NO_DATES : COLUMNS, err) < 0)
+	if (read_wanted(columns, err) < 0)
 		return -1;
 	if (is_general(columns)) {
 		if (err != NULL)
@@ -390,6 +415,7 @@ static bool wants_bodies(const struct box_scan *want)
 static bool is_exact(const struct box_imap *box, const struct box_scan *want)
 {
 	return want->uids != NULL && wants_bodies(want) && want->since == 0 &&
+	       want->id == IMAP_CONTENT_ID_NONE &&
 	       uidset_size(want->uids) <= exists_now(store_imap_of(box->box.store)->imap);
 }
 
@@ -449,6 +475,8 @@ static int scan_box(struct scan_work *work, struct err *err)
 		snapshot_want_digests(rows);
 	if (work->want->content)
 		snapshot_want_content(rows);
+	if (work->want->id != IMAP_CONTENT_ID_NONE)
+		snapshot_want_ids(rows);
 	if (!is_empty(work) && scan(work, &whole, err) < 0) {
 		snapshot_finish(rows, false);
 		return err_wrap(err, "mailbox %s: cannot tell what is in it", work->box->box.name);

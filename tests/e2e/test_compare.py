@@ -65,7 +65,7 @@ def test_equal(pair, run, src, dst, user):
     done = compare(run, *pair, "--check", "all", "--both")
     assert done.total["equal"] == 12 and done.counts() == {} and done.differences == []
     assert done.total["proved_by"]["content"] == 12
-    assert compare(run, *pair).total["proved_by"] == {"content": 0, "record": 0, "digest": 12, "header": 0}
+    assert compare(run, *pair).total["proved_by"] == {"content": 0, "record": 0, "id": 0, "digest": 12, "header": 0}
     text = run("compare", *pair, check=0).out
     assert "nothing is missing" in text and "INBOX" not in text
     assert "INBOX" in run("compare", *pair, "-v", check=0).out
@@ -102,7 +102,7 @@ def test_by_record(src, dst, user, run):
     load.append_many(dst, user, "Work", [note(50)])
     load.append_many(src, user, "Work", [note(50)])
     proofs = compare(run, first, other).total["proved_by"]
-    assert proofs == {"content": 0, "record": 6, "digest": 1, "header": 0}
+    assert proofs == {"content": 0, "record": 6, "id": 0, "digest": 1, "header": 0}
     assert compare(run, other, first).total["proved_by"] == proofs
     assert compare(run, first, other, "--state", "none").total["proved_by"]["digest"] == 7
     assert "6 by record" in run("compare", first, other, check=0).out

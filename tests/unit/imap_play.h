@@ -162,6 +162,8 @@ static void play_search(struct buf *out, const struct imap_search *search)
 	play_set(out, " ", &search->set);
 }
 
+static const char *const play_id_names[] = { " id=", " digest=", " emailid=", " guid=" };
+
 static void play_fetch(struct buf *out, const struct imap_fetch_data *fetch)
 {
 	play_say(out, fetch->continued ? "FETCH continued" : "FETCH %u", fetch->seq);
@@ -172,8 +174,8 @@ static void play_fetch(struct buf *out, const struct imap_fetch_data *fetch)
 		play_span(out, " date=", fetch->date);
 	play_number(out, " size=", (fetch->has & IMAP_FETCH_SIZE) != 0, fetch->size);
 	play_number(out, " modseq=", (fetch->has & IMAP_FETCH_MODSEQ) != 0, fetch->modseq);
-	if (fetch->has & IMAP_FETCH_EMAILID)
-		play_span(out, " emailid=", fetch->emailid);
+	if (fetch->has & IMAP_FETCH_CONTENT_ID)
+		play_span(out, play_id_names[fetch->content_id_kind], fetch->content_id);
 	if (fetch->has & IMAP_FETCH_SECTION) {
 		play_span(out, " [", fetch->section.name);
 		play_say(out, "]");

@@ -378,9 +378,11 @@ static const struct sample fetch_samples[] = {
 	{ S("* 12 FETCH (EMAILID () THREADID NIL UID 3)"), "FETCH 12 uid=3" },
 	{ S("* 12 FETCH (X-GUID 5a6b UID 3 X-GM-LABELS (\"\\\\Inbox\" (x) {3}\r\na)b) X-GM-THRID "
 	    "1278455344230334865)"),
-		"FETCH 12 uid=3 emailid='5a6b'" },
-	{ S("* 12 FETCH (X-GM-MSGID 1278455344230334865)"),
-		"FETCH 12 emailid='1278455344230334865'" },
+		"FETCH 12 uid=3 guid='5a6b'" },
+	{ S("* 12 FETCH (X-GM-MSGID 1278455344230334865)"), "FETCH 12 id='1278455344230334865'" },
+	{ S("* 1 FETCH (UID 1 DIGEST.SHA1 44237d4339d2b593fde33e0bbf00cf72c8f8f45e RFC822.SIZE 121)"),
+		"FETCH 1 uid=1 size=121 digest='44237d4339d2b593fde33e0bbf00cf72c8f8f45e'" },
+	{ S("* 1 FETCH (UID 1 DIGEST.SHA1 NIL X-GUID () FLAGS ())"), "FETCH 1 uid=1 flags=''" },
 	{ S("* 12 FETCH (UID 4 ENVELOPE (\"Wed, 17 Jul 1996\" \"IMAP4rev1 WG\" ((\"Terry Gray\" "
 	    "NIL \"gray\" \"cac\")) NIL \"<B27397@cac>\") BODY (\"TEXT\" \"PLAIN\" (\"CHARSET\" "
 	    "\"US-ASCII\") NIL NIL \"7BIT\" 3028 92) FLAGS ())"),

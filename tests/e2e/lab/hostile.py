@@ -67,6 +67,7 @@ class Fake(Server):
         self.lock = threading.RLock()
         self.boxes = {}
         self.rules = []
+        self.items = {}         # other items of FETCH: {b"X-GUID": function of the message that gives the value}
         self.seen = []          # (connection, command without its tag) in order of arrival
         self.raw = bytearray()  # every octet that clients sent, also inside TLS
         self.connections = 0
@@ -404,6 +405,8 @@ class Session:
             return b' INTERNALDATE "%s"' % msg.date.encode()
         if name == b"RFC822.SIZE":
             return b" RFC822.SIZE %d" % (len(msg.body) if msg.size < 0 else msg.size)
+        if name in self.server.items:
+            return b" %s %s" % (name, self.server.items[name](msg))
         if not isinstance(name, bytes) or not name.startswith(b"BODY"):
             return b""
         return self._body(msg, name.replace(b".PEEK", b""))
