@@ -436,6 +436,9 @@ class Session:
 
     def do_uid_search(self, words):
         chosen = self.box.messages
+        if words[2][:1].isdigit():
+            numbers = [part.split(b":") for part in words[2].split(b",")]
+            chosen = [chosen[i - 1] for part in numbers for i in range(int(part[0]), int(part[-1]) + 1)]
         if b"UID" in [word.upper() for word in words[2:] if isinstance(word, bytes)]:
             where = [word.upper() if isinstance(word, bytes) else word for word in words]
             chosen = [msg for _, msg in self._chosen(words[where.index(b"UID", 2) + 1])]
