@@ -17,6 +17,7 @@
 struct copy {
 	struct cli *cli;
 	struct account *src, *dst;
+	const char *part; /* report_options.part */
 	struct report *report;
 	struct meter *meter;
 };
@@ -32,8 +33,11 @@ static int take_file_keys(struct copy *copy, struct err *err)
 		settings->headers_only = true;
 	if (headers && strcasecmp(headers, "on") == 0)
 		settings->headers_only = true;
-	if (settings->delete_source &&
-		(settings->headers_only || (parts && strcmp(parts, "only") == 0)))
+	if (parts && strcmp(parts, "only") == 0)
+		copy->part = "attachments";
+	else if (settings->headers_only)
+		copy->part = "header";
+	if (settings->delete_source && copy->part)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"--delete-source with headers-only or attachments=only would lose mail: give only one of them");
 	return 0;
@@ -74,6 +78,7 @@ static int open_report(struct copy *copy, struct err *err)
 		.dry_run = settings->dry_run,
 		.json = settings->json,
 		.quiet = settings->quiet,
+		.part = copy->part,
 		.file = settings->report_file,
 		.user = copy->cli->user ? copy->cli->user->name : NULL,
 		.over = copy->cli->shared ? copy->cli->shared->report : NULL,

@@ -386,6 +386,7 @@ static int open_report(struct many *many, struct err *err)
 		.quiet = settings->quiet,
 		.file = settings->report_file,
 		.users = users_count(many->users),
+		.part = settings->headers_only ? "header" : NULL,
 	};
 
 	many->shared.report = report_new(&options, err);

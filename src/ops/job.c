@@ -446,6 +446,19 @@ static int note_daily_limit(struct run *run, bool *used_up_out, struct err *err)
 	return 0;
 }
 
+/* What is kept in part has a record of its own: it must never stand for the whole message, least of all with --delete-source. */
+static const char *identity_of_dst(const struct run *run, struct arena *arena)
+{
+	const char *identity = account_identity(run->job->dst);
+	const char *parts = account_get(run->job->dst, ACCOUNT_ATTACHMENTS);
+
+	if (parts && strcmp(parts, "only") == 0)
+		identity = arena_print(arena, "%s?attachments=only", identity);
+	if (run->settings->headers_only)
+		identity = arena_print(arena, "%s?headers-only", identity);
+	return identity;
+}
+
 /* Journal, both listings, the work. */
 static int begin(struct run *run, struct lane *lane, struct first *first, struct err *err)
 {
@@ -453,16 +466,15 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 	struct mailbox_style style;
 	bool used_up;
 	char *dir;
+	const char *src = account_identity(run->job->src);
+	const char *dst = identity_of_dst(run, first->arena);
 
 	if (settings_state_dir(settings, first->arena, &dir, err) < 0)
 		return -1;
-	if (dir && settings->dry_run &&
-		!journal_exists(
-			dir, account_identity(run->job->src), account_identity(run->job->dst)))
+	if (dir && settings->dry_run && !journal_exists(dir, src, dst))
 		dir = NULL; /* a dry run leaves nothing behind, not even an empty journal */
 	run->state_dir = dir;
-	run->journal = journal_open(
-		dir, account_identity(run->job->src), account_identity(run->job->dst), err);
+	run->journal = journal_open(dir, src, dst, err);
 	if (!run->journal)
 		return -1;
 	log_info("run begins: %s to %s, state %s%s", account_name(run->job->src),

@@ -522,8 +522,9 @@ static void print_totals(const struct report *report, struct arena *arena, doubl
 	if (report->options.users)
 		printf("%s of %s users\n", text_count(arena, report->users_done),
 			text_count(arena, report->options.users));
-	printf("%s messages in %s mailboxes (%s of them unchanged since the last run)\n",
-		text_count(arena, total->found), text_count(arena, report->mailboxes),
+	printf("%s message%s in %s mailbox%s (%s of them unchanged since the last run)\n",
+		text_count(arena, total->found), total->found == 1 ? "" : "s",
+		text_count(arena, report->mailboxes), report->mailboxes == 1 ? "" : "es",
 		text_count(arena, report->by_state[REPORT_UNCHANGED]));
 	printf("  %s %s, %s", text_count(arena, total->copied),
 		report->options.dry_run ? "to copy" : "copied",
@@ -556,10 +557,13 @@ static void print_totals(const struct report *report, struct arena *arena, doubl
 	for (size_t i = 0; i < report->traffics; i++) {
 		const struct traffic *traffic = &report->traffic[i];
 
-		printf("  %s: %s read, %s written, %u connection%s, %s round trips waited for\n",
+		if (traffic->turns == 0) /* files, or nobody answered */
+			continue;
+		printf("  %s: %s read, %s written, %u connection%s, %s round trip%s waited for\n",
 			traffic->side, text_size(arena, traffic->in),
 			text_size(arena, traffic->out), traffic->connections,
-			traffic->connections == 1 ? "" : "s", text_count(arena, traffic->turns));
+			traffic->connections == 1 ? "" : "s", text_count(arena, traffic->turns),
+			traffic->turns == 1 ? "" : "s");
 	}
 }
 
@@ -599,6 +603,8 @@ static void print_verdict(const struct report *report)
 				(unsigned long long)report->options.users);
 		else
 			fputs("complete: every selected message is at the destination", stdout);
+		if (report->options.part)
+			printf(", of each only the %s", report->options.part);
 		if (total->gone_dst)
 			printf(", but for %llu that were deleted there",
 				(unsigned long long)total->gone_dst);

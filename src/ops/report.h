@@ -68,6 +68,7 @@ struct report_options {
 	const char *src, *dst; /* account_name() */
 	bool dry_run, json; /* json: findings and mailboxes go to stdout as JSON lines at once */
 	bool quiet; /* of the closing lines only the verdict */
+	const char *part; /* what is kept of each message, such as "header"; NULL = all of it */
 	const char *file; /* --report, or NULL */
 	/*
 	 * --users: each user has a report of his own over one of all users (src, dst: as typed), which owns the file. His lines go there and carry his

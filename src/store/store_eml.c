@@ -58,17 +58,36 @@ static int take_words(struct store_eml *store, struct err *err)
 	return 0;
 }
 
-static bool has_tree_mark(int root)
+static bool has_mark(int root, const char *mark)
 {
 	struct stat st;
 
-	return os_fstatat(root, EML_TREE, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	return os_fstatat(root, mark, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool has_tree_mark(int root)
+{
+	return has_mark(root, EML_TREE) || has_mark(root, EML_TREE_PARTS);
+}
+
+/* Messages of which only attachments were kept must not pass for the messages, nor messages for their attachments. */
+static int check_kind(const struct store_eml *store, struct err *err)
+{
+	const bool only = store->attachments == EML_ATTACHMENTS_ONLY;
+
+	if (!has_mark(store->root, only ? EML_TREE : EML_TREE_PARTS))
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		only ? "%s keeps whole messages: name another directory for attachments=only"
+		     : "%s keeps nothing but attachments: name another directory, or give attachments=only",
+		account_path(store->store.account));
 }
 
 static int open_store(struct store *base, const struct store_request *request, struct err *err)
 {
 	struct store_eml *store = store_eml_of(base);
 	const char *path = account_path(base->account);
+	const bool is_dst = account_is_target(base->account);
 
 	store->state_dir = request->state_dir;
 	store->root = store->fd = -1;
@@ -81,11 +100,11 @@ static int open_store(struct store *base, const struct store_request *request, s
 	store->root = os_open(path, O_RDONLY | O_DIRECTORY, 0);
 	if (store->root >= 0)
 		store->ours = has_tree_mark(store->root);
-	else if (errno != ENOENT || !account_is_target(base->account))
+	else if (errno != ENOENT || !is_dst)
 		return err_set_errno(err, ERR_LOCAL, "cannot open directory %s", path);
 	else
 		store->ours = true; /* it will be made with the first mailbox */
-	return 0;
+	return is_dst && store->root >= 0 ? check_kind(store, err) : 0;
 }
 
 static void close_store(struct store *base)
@@ -231,8 +250,9 @@ static int make_root(struct store_eml *store, struct err *err)
 	store->ours = has_tree_mark(store->root);
 	if (store->ours || !is_empty(store->root))
 		return 0;
-	const int fd =
-		os_openat(store->root, EML_TREE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	const int fd = os_openat(store->root,
+		store->attachments == EML_ATTACHMENTS_ONLY ? EML_TREE_PARTS : EML_TREE,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0 && errno != EEXIST)
 		return err_set_errno(err, err_scope_of_errno(), "cannot write into %s", path);
 	if (fd >= 0 && (owner_give(store->owner, fd, err) < 0 || os_close(fd) < 0))

@@ -24,6 +24,7 @@
 
 #define EML_MANIFEST ".mailhaul"
 #define EML_TREE ".mailhaul-tree"
+#define EML_TREE_PARTS ".mailhaul-attachments" /* instead of it: attachments=only made the tree */
 #define EML_TEMPORARY ".mailhaul-new-"
 #define EML_NO_FILE "!"
 #define EML_NAME_MAX 240 /* octets of a file name */

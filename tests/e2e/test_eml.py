@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from copying import copy, fill, note, notes
+from copying import bodies, copy, fill, note, notes
 from lab import corpus, load, witness
 
 
@@ -221,7 +221,12 @@ def test_attachments(src, dst, user, run, tmp_path, how):
     assert {path for path in files(tmp_path) if not path.startswith(("mail/INBOX/", "home/"))} == set()
     assert (top / "1.eml").exists() == (how == "also")
     assert copy(run, src.url(user), place).copied == 0
-    if how == "also":
+    if how == "only":
+        result = run("copy", src.url(user), "eml:%s" % (tmp_path / "mail"), "--delete-source", "--yes", check=2)
+        assert "nothing but attachments" in result.err and len(bodies(src, user)) == 2
+        copy(run, src.url(user), "eml:%s" % (tmp_path / "whole"))
+        assert "whole messages" in run("copy", src.url(user), "eml:%s?attachments=only" % (tmp_path / "whole"), check=2).err
+    else:
         copy(run, place, dst.url(user))
         assert same(src, dst, user) == []
 
@@ -270,8 +275,13 @@ def test_headers_only(src, user, run, tmp_path):
     for path in (tmp_path / "mail/INBOX").glob("*.eml"):
         head, end, body = path.read_bytes().partition(b"\r\n\r\n")
         assert b"Subject" in head and body == b""
-    assert run("copy", src.url(user), "eml:%s?headers-only=yes" % (tmp_path / "mail")).code in (0, 1)
+    result = run("copy", src.url(user), "eml:%s?headers-only=yes" % (tmp_path / "mail"))
+    assert result.code in (0, 1) and result.out.endswith("of each only the header\n"), result
     assert len(files(tmp_path / "mail")) == 2
+    # The record of headers does not stand for messages.
+    report = copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"), "--delete-source", "--yes", "--max-delete=100%")
+    assert report.copied == report.deleted_at_source == 2
+    assert sum(not path.read_bytes().endswith(b"\r\n\r\n") for path in (tmp_path / "mail/INBOX").glob("*.eml")) == 2
 
 
 @pytest.mark.parametrize("query", ["headers-only=yes", "headers-only=on", "attachments=only"])
