@@ -82,14 +82,19 @@ static void print_options(const struct command *command, struct arena *arena)
 static void help_program(struct arena *arena)
 {
 	print("usage: mailhaul [global options] COMMAND [options] LOCATION...\n\n");
-	print_wrapped("Moves mail between servers and checks where it is, without losing or "
-		      "doubling any.",
+	print_wrapped("Moves mail between servers and files and checks where it is, without losing "
+		      "or doubling any.",
 		0, 0, WIDTH);
 	print("\nCommands:\n");
 	print_commands();
 	print("\nA LOCATION says where mail is:\n"
 	      "  imaps://USER@HOST[:PORT][/MAILBOX]   IMAP with TLS\n"
 	      "  imap://USER@HOST[:PORT][/MAILBOX]    IMAP with STARTTLS\n"
+	      "  pop3s://USER@HOST[:PORT]             POP3 with TLS, to be read (pop3:// with STLS)\n"
+	      "  maildir:PATH                         a Maildir\n"
+	      "  mbox:PATH                            an mbox file, or a directory of them\n"
+	      "  eml:PATH                             a file a message, a directory a mailbox\n"
+	      "  thunderbird:PATH                     mail of Thunderbird\n"
 	      "  NAME[/MAILBOX]                       an account of the configuration file\n"
 	      "Account keys follow as ?KEY=VALUE&KEY=VALUE. @FILE stands for the arguments in "
 	      "FILE, one a line.\n");

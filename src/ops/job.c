@@ -281,10 +281,11 @@ static int prepare_destination(
 		struct work *work = &run->work[i];
 		const struct mailbox_info *existing = work->pair.existing;
 		bool create = !existing && work->state == WORK_WAITING;
-		/* files have no subscriptions: nothing that could be lost */
-		bool subscribe = !run->settings->no_subscribe && work->src.subscribed &&
+		/* Where the source keeps no subscriptions, what is made is subscribed: many mail programs show nothing else. */
+		const bool wanted =
+			first->src.list.subscriptions_unknown ? create : work->src.subscribed;
+		bool subscribe = !run->settings->no_subscribe && wanted &&
 				 (store_caps(lane->dst) & STORE_CAP_SUBSCRIBE) &&
-				 !first->src.list.subscriptions_unknown &&
 				 (create || (existing && !existing->subscribed));
 
 		if (!create && !subscribe)

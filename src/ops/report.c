@@ -580,13 +580,32 @@ static const char *verdict(const struct report *report)
 static void print_misses(const struct report *report)
 {
 	const struct tally *total = &report->total;
+	const struct {
+		uint64_t count;
+		const char *what, *many;
+	} misses[] = {
+		{ total->refused, " refused", "" },
+		{ total->failed, " failed", "" },
+		{ total->unknown, " unknown", "" },
+		{ report->by_state[REPORT_FAILED] + report->by_state[REPORT_UNKNOWN], " mailbox",
+			"es" },
+	};
+	const char *between = "";
 
-	printf("%llu refused, %llu failed, %llu unknown; %llu mailboxes failed%s%s\n",
-		(unsigned long long)total->refused, (unsigned long long)total->failed,
-		(unsigned long long)total->unknown,
-		(unsigned long long)(report->by_state[REPORT_FAILED] +
-				     report->by_state[REPORT_UNKNOWN]),
-		report->error[0] ? "; " : "", report->error);
+	for (size_t i = 0; i < countof(misses); i++) {
+		if (misses[i].count == 0)
+			continue;
+		printf("%s%llu%s%s", between, (unsigned long long)misses[i].count, misses[i].what,
+			misses[i].count == 1 ? "" : misses[i].many);
+		between = ", ";
+	}
+	if (misses[countof(misses) - 1].count > 0)
+		fputs(" failed", stdout);
+	if (report->error[0])
+		printf("%s%s", between[0] ? "; " : "", report->error);
+	else if (!between[0])
+		fputs("see above", stdout);
+	putchar('\n');
 }
 
 static void print_verdict(const struct report *report)

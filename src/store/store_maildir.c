@@ -297,6 +297,9 @@ int maildir_make(struct store_maildir *store, const char *name, bool *changed_ou
 		rc = 0;
 		goto out;
 	}
+	/* What the record knows was in another folder of this name, which somebody removed: it is not what was deleted here. */
+	if (ledger_forget(store->ledger, name, err) < 0)
+		goto out;
 	fd = make_path(store, path, arena, err);
 	if (fd < 0)
 		goto out;

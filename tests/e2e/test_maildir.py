@@ -231,6 +231,18 @@ def test_destination_is_something_else(src, run, user, tmp_path):
     assert not (tmp_path / "cur").exists()
 
 
+def test_removed_as_a_whole(src, run, user, tmp_path):
+    """Folders that are not there any more are made anew with all their mail: no message was deleted in them by its owner."""
+    load.fill(src, user, [("INBOX", notes(2), True), ("Work", notes(3), True)])
+    root = tmp_path / "mail"
+    assert copy(run, src.url(user), "maildir:%s" % root).copied == 5
+    shutil.rmtree(root / ".Work")
+    assert copy(run, src.url(user), "maildir:%s" % root).copied == 3
+    shutil.rmtree(root)
+    assert copy(run, src.url(user), "maildir:%s" % root).copied == 5
+    assert copy(run, src.url(user), "maildir:%s" % root).copied == 0
+
+
 def test_dry_run_makes_nothing(src, run, user, tmp_path):
     load.append_many(src, user, "INBOX", notes(1))
     assert run("copy", "--dry-run", src.url(user), "maildir:%s/mail" % tmp_path).code == 0
