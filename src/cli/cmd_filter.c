@@ -12,8 +12,10 @@
 #include "cli/filtered.h"
 #include "cli/many.h"
 #include "cli/printer.h"
+#include "cli/progress.h"
 #include "net/secret.h"
 #include "ops/lane.h"
+#include "ops/meter.h"
 #include "ops/report.h"
 #include "ops/rules.h"
 #include "ops/watch.h"
@@ -238,6 +240,7 @@ static int run_round(struct filter *filter, struct round *round, struct err *err
 		.first_match = cli->filter.first_match,
 		.memory = round->memory,
 		.context = &filtered };
+	struct meter *meter = cli->shared || round->watch ? NULL : meter_new();
 	struct filtering *filtering;
 	int rc;
 
@@ -247,12 +250,18 @@ static int run_round(struct filter *filter, struct round *round, struct err *err
 		request.told = filtered_told;
 		request.end = filtered_end;
 	}
+	request.meter = meter;
+	if (meter)
+		progress_start(meter, cli_progress(cli));
 	filtering = filtering_open(&request, err);
+	pthread_mutex_init(&filtered.lock, NULL);
+	rc = filtering ? work(round, filtering, cli, &round->trouble) : -1;
+	pthread_mutex_destroy(&filtered.lock);
+	if (meter)
+		progress_stop();
+	meter_free(meter);
 	if (!filtering)
 		return -1;
-	pthread_mutex_init(&filtered.lock, NULL);
-	rc = work(round, filtering, cli, &round->trouble);
-	pthread_mutex_destroy(&filtered.lock);
 	if (rc < 0 && round->trouble.kind == ERR_KIND_USAGE) {
 		*err = round->trouble;
 	} else {

@@ -11,6 +11,8 @@
 #include "cli/option_values.h"
 #include "cli/options.h"
 #include "cli/printer.h"
+#include "cli/progress.h"
+#include "ops/meter.h"
 #include "ops/report.h"
 #include "ops/search_terms.h"
 #include "ops/walk.h"
@@ -41,6 +43,7 @@ static const struct option own[] = {
 struct search {
 	struct cli *cli;
 	struct walk *walk;
+	struct meter *meter; /* NULL with --users: all have one */
 	bool *maybe; /* of each place: it has to be searched */
 	const char **with; /* mailboxes where something was found, in the cli's arena */
 	size_t with_count;
@@ -185,10 +188,13 @@ static bool may_hold(void *context, const struct walk_place *place)
 static int search_all(struct search *search, struct err *err)
 {
 	struct err trouble = ERR_INIT;
-	int code, ended = EXIT_DONE;
+	int code, rc, ended = EXIT_DONE;
 
 	look_ahead(search);
-	if (walk_visit(search->walk, look, search, may_hold, &trouble) < 0) {
+	rc = walk_visit(search->walk, look, search, may_hold, &trouble);
+	if (search->meter)
+		progress_stop();
+	if (rc < 0) {
 		if (trouble.kind == ERR_KIND_USAGE) {
 			*err = trouble;
 			return -1;
@@ -296,13 +302,19 @@ static int search_account(struct search *search, struct err *err)
 	request.account = cli_account(search->cli, 0, "", err);
 	if (!request.account)
 		return -1;
+	search->meter = request.meter = search->cli->shared ? NULL : meter_new();
+	if (search->meter)
+		progress_start(search->meter, cli_progress(search->cli));
 	search->walk = walk_open(&request, err);
 	if (search->walk) {
 		search->with = arena_array(
 			search->cli->arena, walk_count(search->walk) + 1, sizeof(*search->with));
 		code = run_walk(search, err);
 	}
+	if (search->meter)
+		progress_stop();
 	walk_free(search->walk);
+	meter_free(search->meter);
 	account_free(request.account);
 	return code;
 }

@@ -6,7 +6,9 @@
 #include "base/stop.h"
 #include "cli/many.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/sizes.h"
+#include "ops/meter.h"
 #include "ops/pool.h"
 
 #define LANES_USUAL 4 /* as many.c's */
@@ -67,6 +69,7 @@ static int size_run(struct cli *cli, struct err *err)
 		.lanes = cli->settings.jobs ? cli->settings.jobs : LANES_USUAL,
 		.run = measure_one,
 		.context = &accounts };
+	struct meter *meter;
 
 	if (check(cli, err) < 0)
 		return -1;
@@ -80,14 +83,18 @@ static int size_run(struct cli *cli, struct err *err)
 		}
 		return code;
 	}
-	accounts.sizes = sizes_new();
+	meter = meter_new();
+	accounts.sizes = sizes_new(meter);
+	progress_start(meter, cli_progress(cli));
 	(void)pool_run(&pool);
+	progress_stop();
+	meter_free(meter);
 	return conclude(cli, accounts.sizes, EXIT_DONE);
 }
 
 static void *gather(void)
 {
-	return sizes_new();
+	return sizes_new(NULL);
 }
 
 static int gathered(struct cli *cli, void *sizes, int code)

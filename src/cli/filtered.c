@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/message_line.h"
 #include "cli/printer.h"
+#include "cli/progress.h"
 #include "ops/report.h"
 #include "ops/rules.h"
 
@@ -167,9 +168,11 @@ void filtered_end(void *context, bool good)
 	int rc = 0;
 
 	pthread_mutex_lock(&filtered->lock);
+	progress_hide();
 	spool_rewind(one->spool);
 	while (good && (rc = spool_next(one->spool, &chunk, &err)) > 0)
 		print_bytes(chunk);
+	progress_show();
 	filtered->failed |= good && (one->failed || rc < 0);
 	pthread_mutex_unlock(&filtered->lock);
 	spool_free(one->spool);

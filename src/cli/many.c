@@ -355,8 +355,11 @@ static bool turn(void *context, size_t number, unsigned lanes)
 	count_code(many, code);
 	meter_user_done(many->shared.meter);
 	log_set_label(NULL);
-	if (has_headings(many))
+	if (has_headings(many)) {
+		progress_hide();
 		printer_turn_end(one.settings.json || one.settings.quiet ? "" : "\n");
+		progress_show();
+	}
 	user_release(&user);
 	arena_free(arena);
 	return !ends_all(&err);
@@ -474,7 +477,7 @@ static int run_all(struct many *many, struct err *err)
 	many->shared.messages = rate_new(many->cli->settings.rate);
 	many->shared.bytes = rate_new((double)many->cli->settings.bandwidth);
 	meter_users(many->shared.meter, count);
-	if (makes_reports(many))
+	if (many->cli->command->many != MANY_IN_TURN)
 		progress_start(many->shared.meter, cli_progress(many->cli));
 	begun = pool_run(&pool);
 	progress_stop();

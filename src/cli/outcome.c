@@ -10,6 +10,7 @@
 #include "cli/cmd.h"
 #include "cli/many.h"
 #include "cli/printer.h"
+#include "cli/progress.h"
 #include "ops/report.h"
 
 #include <pthread.h>
@@ -223,10 +224,12 @@ static void add_user(const struct cli *cli, struct outcomes *outcomes,
 	row.error = outcome->error;
 	for (size_t i = 0; i < outcome->count && !row.error; i++)
 		row.error = outcome->rows[i].error;
+	progress_hide();
 	if (print_json_wanted())
 		print_json_total(cli, "user", total, outcome->done, row.error, code);
 	if (!cli->settings.quiet)
 		print_line(cli, log_label(), &row, outcome->done, outcome->only_shows);
+	progress_show();
 	pthread_mutex_unlock(&outcomes->lock);
 }
 

@@ -44,7 +44,8 @@ static const char *amounts(struct arena *arena, const struct meter_view *view)
 	if (view->messages_total > 0)
 		return arena_print(arena, "%s/%s", text_count(arena, view->messages),
 			text_count(arena, view->messages_total));
-	if (view->scanned_total > 0)
+	/* What is read a second time, for its content, is counted again. */
+	if (view->scanned_total > 0 && view->scanned <= view->scanned_total)
 		return arena_print(arena, "looking at %s/%s", text_count(arena, view->scanned),
 			text_count(arena, view->scanned_total));
 	return view->scanned > 0

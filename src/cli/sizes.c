@@ -8,11 +8,12 @@
 #include "ops/walk.h"
 #include "store/users.h"
 
-struct sizes *sizes_new(void)
+struct sizes *sizes_new(struct meter *meter)
 {
 	struct sizes *sizes = mem_alloc(sizeof(*sizes));
 
 	sizes->arena = arena_new();
+	sizes->meter = meter;
 	pthread_mutex_init(&sizes->lock, NULL);
 	return sizes;
 }
@@ -153,6 +154,7 @@ static int walk_account(struct sizes *sizes, struct size_row *row, struct cli *c
 {
 	const struct walk_request request = { .settings = &cli->settings,
 		.account = account,
+		.meter = sizes->meter,
 		.state_dir = cli->settings.state_dir,
 		.scans = true,
 		.want = STORE_LIST_STATUS | STORE_LIST_SIZE };

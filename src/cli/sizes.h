@@ -28,7 +28,9 @@ struct size_row {
 
 struct sizes;
 
-struct sizes *sizes_new(void);
+struct meter;
+
+struct sizes *sizes_new(struct meter *meter); /* of the progress line; borrowed, NULL allowed */
 void sizes_free(struct sizes *sizes); /* accepts NULL */
 void sizes_add(struct sizes *sizes, const struct size_row *row);
 /* The account of this location: measured, or a row with its error. Returns the row's code. */

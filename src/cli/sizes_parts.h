@@ -15,6 +15,7 @@ struct sizes {
 	struct arena *arena;
 	struct size_row *row;
 	size_t count, room;
+	struct meter *meter; /* borrowed, or NULL */
 	pthread_mutex_t lock; /* of all of it while accounts are measured */
 };
 

@@ -102,7 +102,7 @@ static void one_line(const char *text, char out[TEXT_SHOWN])
 
 	for (; *text && len + 2 < sizeof(line); text++) {
 		if (*text != '\n')
-			line[len++] = *text;
+			line[len++] = *text == '\t' ? ' ' : *text;
 		else if (text[1]) {
 			line[len++] = ';';
 			line[len++] = ' ';

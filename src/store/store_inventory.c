@@ -207,8 +207,7 @@ static int check_wants(
 			"a manifest holds no headers but those of --match auto");
 	if (want->content && !about->content)
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_USAGE,
-			"%s: was written without --check content",
-			account_name(box->box.store->account));
+			"it was written without --check content: leave content out here, or write it again with it");
 	if (box->what->error)
 		return err_set(err, ERR_MAILBOX,
 			"mailbox %s: could not be read when the manifest was written: %s",

@@ -64,6 +64,8 @@ class Place:
                              ("config/mailhaul/new.pass", PASSWORD), ("bert.secret", PASSWORD)):
             self._secret(name, secret)
         (self.home / ".config").symlink_to("config")
+        for name in ("cur", "new", "tmp"):
+            (self.home / "anna" / name).mkdir(parents=True)
         for profile in ("x", "abcd"):
             folder = self.home / ".thunderbird" / (profile + ".default") / "Mail" / "Local Folders"
             folder.mkdir(parents=True)
