@@ -94,7 +94,7 @@ def test_guids(synced, run, src, dst, user, proxy):
     assert proofs(compare(run, src.url(user), dst.url(user), "--check", "none", code=1)) == {"id": MANY + 1, "record": 1, "digest": 2, "header": 1}
 
 
-def test_three(synced, run, src, dst, user):
+def test_three(synced, run, src, dst, user, proxy):
     """All vouch for the same kind, or headers are read; one message is known to one of the others by its id."""
     names = user + "b", user + "c"
     for name in names:
@@ -109,6 +109,12 @@ def test_three(synced, run, src, dst, user):
     assert [end["proved_by"]["id"] for end in ends] == [MANY + 5, MANY + 5]
     assert [(end["proved_by"]["digest"], end["missing"], end["extra"], end["doubled"], end["unknown"]) for end in ends] == [
         (1, 0, 0, 0, 0), (0, 1, 0, 0, 0)]
+    # The second look at the first, for the sake of the second, decides nothing about the third, which could not be read.
+    between, = watched(proxy, dst, rules=[{"on": "EXAMINE", "nth": 2, "do": "reply", "text": "NO broken", "times": -1}])
+    result = run("compare", *places[:2], between.url(names[1]), "--json", check=3)
+    ends = [line for line in result.json if line["type"] == "compare"]
+    assert [(end["state"], end["missing"], end["proved_by"]["digest"]) for end in ends] == [("equal", 0, 1), ("unknown", 0, 0)]
+    assert sum("broken" in (line.get("error") or "") for line in result.json) == 2, result
     fill(dst, user + "d", {"INBOX": notes(MANY) + [note(3)], "Work": notes(5, 1000)})
     result = run("compare", *places, dst.url(user + "d"), "--json", check=1)
     assert all(line["proved_by"]["id"] == 0 for line in result.json if line["type"] == "compare")
