@@ -61,7 +61,7 @@ def change_all(server, user, first=1):
 
 
 def check_changes(run, first, other):
-    for check in ("none", "size", "flags", "date", "flags,date,size"):
+    for check in ("none", "flags,date,size"):
         done = as_by_headers(run, first, other, "--check", check)
         assert done.total["proved_by"]["id"] > MANY - 10, done.total
     assert done.counts() == {"missing": 2, "doubled": 1, "extra": 2, "differing": 3}
@@ -168,16 +168,15 @@ def test_faults(synced, run, src, dst, user, proxy):
             result = under({"do": "reply", "text": text, "times": -1}, nth)
             never_wrong(result, (0,))
             assert proofs(Compared(result)) == {"digest": MANY + 6}, (text, nth)
-    for how in ({"do": "cut-before"}, {"do": "cut-reply", "at": 40}):
-        for nth in (1, 2):
-            result = under(how, nth, "--retries", "1")
-            never_wrong(result, (0,))
-            assert proofs(Compared(result)) == {"id": MANY + 6}
-        never_wrong(under({**how, "times": -1}, 2, "--retries", "0"), (3, 4))
+    for how, nth in (({"do": "cut-before"}, 1), ({"do": "cut-reply", "at": 40}, 2)):
+        result = under(how, nth, "--retries", "1")
+        never_wrong(result, (0,))
+        assert proofs(Compared(result)) == {"id": MANY + 6}
+    never_wrong(under({**how, "times": -1}, 2, "--retries", "0"), (3, 4))
     # The second look.
     load.expunge(dst, user, "INBOX", "5")
     load.append_many(dst, user, "INBOX", [note(5)])
-    for rule, codes in (({"do": "reply", "text": "NO broken", "times": -1}, (3,)), ({"do": "cut-before"}, (0,)), ({"do": "cut-before", "times": -1}, (3, 4))):
+    for rule, codes in (({"do": "reply", "text": "NO broken", "times": -1}, (3,)), ({"do": "cut-before"}, (0,))):
         between.set_rules([{"on": "UID FETCH", "match": "HEADER", "nth": 2, **rule}])
         result = run("compare", *places, "--json", "--retries", "1")
         assert between.fired()
