@@ -12,6 +12,9 @@
 
 #include "base/span.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct imap_words;
 
 enum imap_quirk_flag {
@@ -24,10 +27,15 @@ struct imap_quirk {
 	const char *server; /* "Dovecot"; NULL = not recognized */
 	size_t line_max; /* octets that a command line may have */
 	unsigned flags; /* enum imap_quirk_flag bits */
+	/* of a mailbox that holds more, only the newest messages are shown: so many, or one of these numbers; 0 = none */
+	uint32_t newest[4];
 };
 
 /* What is known of a server by its greeting's text, its capabilities and the words of its ID (each may be empty). */
 struct imap_quirk imap_quirk_find(
 	struct span greeting, const struct imap_words *capabilities, const struct imap_words *id);
+
+/* A mailbox with so many messages may hold older ones that are not shown. */
+bool imap_quirk_shows_part(const struct imap_quirk *quirk, uint32_t exists);
 
 #endif

@@ -290,6 +290,7 @@ static int read_box(struct walk_visit *visit, struct seen *seen, struct err *err
 	rc = walk_scan(visit, STORE_READ, &scan, &seen->rows, &reason, &box, err);
 	if (rc == 0) {
 		seen->uidvalidity = box_facts(box)->uidvalidity;
+		seen->rows.complete &= !box_facts(box)->shows_part;
 		seen->reason = mem_resize(seen->reason, seen->rows.count + 1, 1);
 		memcpy(seen->reason, reason, seen->rows.count);
 	}

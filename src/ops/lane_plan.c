@@ -606,6 +606,13 @@ static void report_unknown(struct lane *lane, struct pass *pass)
 			"the source counts more messages than it shows: %llu are left out",
 			(unsigned long long)pass->hidden);
 	}
+	if (box_facts(pass->src_box)->shows_part) {
+		pass->hidden = pass->hidden ? pass->hidden : 1;
+		work->tally.unknown++;
+		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
+			"the server shows %llu messages, and of a mailbox no more than so many, its newest: whether it holds older ones is not known",
+			(unsigned long long)counted);
+	}
 	work->tally.unknown += count;
 	for (uint64_t i = 0; i < uidset_size(&pass->src_unknown) && i < UNKNOWN_CAP; i++)
 		report_finding(report, FINDING_UNKNOWN, work->pair.src->name,

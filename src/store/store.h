@@ -187,6 +187,7 @@ struct box_facts {
 	uint64_t modseq; /* 0 = not kept */
 	flags_t permanent; /* what can be stored; meaningful with has_permanent */
 	bool has_permanent, any_keyword, read_only, uid_not_sticky;
+	bool shows_part; /* there may be older messages, which this server does not show */
 	const char *mailboxid;
 };
 

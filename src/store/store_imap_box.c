@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "imap/imap_quirks.h"
 
 /* RFC 8474 §7: objectid = 1*255(ALPHA / DIGIT / "_" / "-"). Anything else is an accident. */
 static bool is_objectid(const char *text)
@@ -29,6 +30,7 @@ static void fill_facts(struct box_imap *box, struct store_imap *store)
 		.any_keyword = selected->any_keyword,
 		.read_only = selected->read_only,
 		.uid_not_sticky = selected->uid_not_sticky,
+		.shows_part = imap_quirk_shows_part(imap_quirk(store->imap), selected->exists),
 		.mailboxid = box->mailboxid,
 	};
 	if (facts->has_permanent)
