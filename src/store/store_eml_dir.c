@@ -499,8 +499,9 @@ void eml_dir_close(struct eml_dir *dir)
 	mem_free(dir);
 }
 
-static void fill_row(
-	struct snapshot *rows, uint32_t uid, flags_t flags, struct date date, uint64_t size)
+/* rough: of a file whose LFs become CRLFs: how many is not known */
+static void fill_row(struct snapshot *rows, uint32_t uid, flags_t flags, struct date date,
+	uint64_t size, bool rough)
 {
 	const size_t row = snapshot_add(rows, uid);
 
@@ -508,6 +509,8 @@ static void fill_row(
 	rows->instant[row] = date.instant;
 	rows->zone[row] = date.zone;
 	rows->size[row] = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+	if (rough)
+		rows->attr[row] |= SNAPSHOT_SIZE_ROUGH;
 }
 
 int eml_dir_rows(
@@ -518,10 +521,8 @@ int eml_dir_rows(
 
 		if (manifest_read(dir->manifest, i, &row, err) < 0)
 			return -1;
-		/* one whose LFs become CRLFs: how many is not known */
-		const bool exact = row.where[0] != '~';
 		if (!uidset_has(&dir->gone, row.uid))
-			fill_row(rows, row.uid, row.flags, row.date, exact ? row.size : UINT32_MAX);
+			fill_row(rows, row.uid, row.flags, row.date, row.size, row.where[0] == '~');
 	}
 	for (size_t i = 0; !dir->manifest && i < dir->count; i++) {
 		const struct eml_entry *entry = &dir->entry[i];
@@ -529,7 +530,7 @@ int eml_dir_rows(
 		flags_t set;
 
 		(void)eml_name_without_flags(entry->name, flags, &set);
-		fill_row(rows, entry->uid, set, date, UINT32_MAX);
+		fill_row(rows, entry->uid, set, date, entry->size, true);
 	}
 	snapshot_finish(rows, dir->complete && dir->hidden == 0);
 	return 0;

@@ -114,7 +114,8 @@ def dump(top, line_end=b"\n"):
 def test_imapdump(dst, user, run, tmp_path, line_end):
     dump(tmp_path / "mail", line_end)
     before = sorted((str(p), p.lstat().st_mtime) for p in (tmp_path / "mail").rglob("*"))
-    report = copy(run, "eml:%s" % (tmp_path / "mail"), dst.url(user), code=3)
+    assert "GB" not in run("list", "--stats", "eml:%s" % (tmp_path / "mail")).out
+    report = copy(run, "eml:%s" % (tmp_path / "mail"), dst.url(user), "--max-size=1M", code=3)
     assert (report.copied, report.unknown, report.found) == (5, 2, 7)
     assert sorted((str(p), p.lstat().st_mtime) for p in (tmp_path / "mail").rglob("*")) == before
     there = witness.read(dst, user)
