@@ -127,6 +127,10 @@ static void report_left_out(struct run *run, const struct mailbox_list *list)
 	if (list->count == 1 && list->inbox_unseen)
 		report_finding(run->job->report, FINDING_UNKNOWN, "", 0,
 			"the source lists no mailbox at all, not even INBOX: which there are is not known");
+	if (list->count == 0)
+		report_finding(run->job->report, FINDING_UNKNOWN, "", 0,
+			"%s: there is no mailbox in it: another kind of mail, or another place?",
+			account_name(run->job->src));
 	if (list->refused)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
 			"%zu mailboxes of the source were left out: their names are none, or they cannot be opened",

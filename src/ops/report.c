@@ -337,7 +337,7 @@ void report_finding(struct report *report, enum finding finding, const char *mai
 	if (uid)
 		log_write(findings[finding].level, "%s, UID %u: %s", shown, uid, text.text);
 	else
-		log_write(findings[finding].level, "%s: %s", shown, text.text);
+		log_write(findings[finding].level, "%s%s%s", shown, *shown ? ": " : "", text.text);
 
 	pthread_mutex_lock(&report->lock);
 	report->by_finding[finding]++;

@@ -319,6 +319,10 @@ def test_mirror_deletes(src, dst, user, run, tmp_path):
 def test_no_such_directory(dst, user, run, tmp_path):
     result = run("copy", "eml:%s" % (tmp_path / "none"), dst.url(user))
     assert result.code not in (0, 1), result
+    (tmp_path / "none" / "cur").mkdir(parents=True)     # there, and no mail of this kind
+    for kind in ("mbox", "thunderbird"):
+        result = run("copy", "%s:%s" % (kind, tmp_path / "none"), dst.url(user), check=3)
+        assert "no mailbox" in result.err and "complete" not in result.out
 
 
 @pytest.mark.parametrize("other", ["maildir", "mbox"])
