@@ -241,8 +241,9 @@ static void print_totals(const struct shown *shown, const struct comparison_othe
 	const unsigned unchecked = all_unchecked(other);
 	struct arena *arena = shown->arena;
 
-	print("%s mailboxes, %s messages at %s, %s at %s\n", text_count(arena, other->boxes),
-		text_count(arena, other->total.a), shown->first, text_count(arena, other->total.b),
+	print("%s mailbox%s, %s message%s at %s, %s at %s\n", text_count(arena, other->boxes),
+		other->boxes == 1 ? "" : "es", text_count(arena, other->total.a),
+		other->total.a == 1 ? "" : "s", shown->first, text_count(arena, other->total.b),
 		account_name(other->account));
 	if (*proved)
 		print("paired: %s\n", proved);

@@ -63,6 +63,7 @@ static int choose(
 
 	if (!select)
 		return -1;
+	select_warn(select, list);
 	listing->row = arena_array(listing->arena, list->count + 1, sizeof(*listing->row));
 	for (size_t i = 0; i < list->count; i++)
 		if (is_listed(select, &list->mailbox[i], root))
