@@ -115,7 +115,8 @@ static void print_row(
 	if (row->state == MAILBOXES_ALREADY)
 		print(": it is already");
 	if (row->err)
-		print(": failed: %s", text_harmless_copy(arena, span_of(row->err->text)));
+		print(": %s%s", row->state == MAILBOXES_DONE ? "" : "failed: ",
+			text_harmless_copy(arena, span_of(row->err->text)));
 	print("\n");
 	arena_free(arena);
 }

@@ -102,24 +102,32 @@ int job_doomed_mailboxes(struct run *run, const struct mailbox_list *list, struc
 static int take_mailbox(struct run *run, struct lane *lane, bool at_source,
 	const struct mailbox_info *info, struct err *err)
 {
+	const char *side = at_source ? "source" : "destination";
+	struct store *store;
 	bool done;
+	int rc;
 
 	if (lane_connect(lane, err) < 0)
 		return -1;
-	if (mailboxes_remove(at_source ? lane->src : lane->dst, info, &done, err) == 0) {
-		if (done)
-			report_finding(run->job->report, FINDING_MAILBOX_DELETED, info->name, 0,
-				"deleted at the %s, with %u messages",
-				at_source ? "source" : "destination", info->messages);
-		return 0;
+	store = at_source ? lane->src : lane->dst;
+	rc = mailboxes_remove(store, info, &done, err);
+	if (rc == 0 && done) {
+		report_finding(run->job->report, FINDING_MAILBOX_DELETED, info->name, 0,
+			"deleted at the %s, with %u messages", side, info->messages);
+		rc = mailboxes_unsubscribe(store, info, err);
 	}
+	if (rc == 0)
+		return 0;
 	if (err->scope == ERR_CONN)
 		lane_disconnect(lane);
 	if (err->scope > ERR_CONN)
 		return -1;
-	report_finding(run->job->report, FINDING_MAILBOX_FAILED, info->name, 0,
-		"deleting the mailbox at the %s: %s", at_source ? "source" : "destination",
-		err->text);
+	if (done)
+		report_finding(run->job->report, FINDING_NOTE, info->name, 0,
+			"its subscription at the %s was not ended: %s", side, err->text);
+	else
+		report_finding(run->job->report, FINDING_MAILBOX_FAILED, info->name, 0,
+			"deleting the mailbox at the %s: %s", side, err->text);
 	err_clear(err);
 	return 0;
 }

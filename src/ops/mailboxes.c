@@ -196,6 +196,23 @@ int mailboxes_remove(
 	return 0;
 }
 
+int mailboxes_unsubscribe(struct store *store, const struct mailbox_info *removed, struct err *err)
+{
+	struct err local = ERR_INIT;
+
+	if (!(store_caps(store) & STORE_CAP_SUBSCRIBE) ||
+		store_subscribe(store, removed->name, false, &local) == 0)
+		return 0;
+	if (local.scope >= ERR_CONN) {
+		*err = local;
+		return -1;
+	}
+	if (removed->subscribed)
+		log_warn("mailbox %s is deleted, its subscription is not: %s", removed->name,
+			local.text);
+	return 0;
+}
+
 /* Whether what is below a mailbox went along with this step, and not with one that is nearer. */
 static bool went_along(
 	const struct mailboxes *plan, const struct mailboxes_step *step, const char *name)
@@ -288,30 +305,38 @@ static int act(struct mailboxes *plan, struct mailboxes_step *step, struct err *
 	return 0;
 }
 
-/* One attempt. *tried: an earlier one got as far as asking. */
-static int try_step(
-	struct mailboxes *plan, struct mailboxes_step *step, bool *tried, struct err *err)
+/* What commands that change mailboxes leave undone. */
+static int tidy_subscriptions(
+	struct mailboxes *plan, const struct mailboxes_step *step, struct err *err)
+{
+	if (plan->request.action == MAILBOXES_DELETE)
+		return mailboxes_unsubscribe(plan->store, step->info, err);
+	return plan->request.action == MAILBOXES_RENAME ? carry_subscriptions(plan, step, err) : 0;
+}
+
+/* One attempt. */
+static int try_step(struct mailboxes *plan, struct mailboxes_step *step, struct err *err)
 {
 	int rc;
 
 	if (connect_once(plan, err) < 0)
 		return -1;
-	rc = *tried ? was_done(plan, step, err) : 0;
+	rc = step->changed ? 1 : step->asked ? was_done(plan, step, err) : 0;
 	if (rc < 0)
 		return -1;
-	*tried = true;
+	step->asked = true;
 	if (rc == 0 && act(plan, step, err) < 0)
 		return -1;
-	return plan->request.action == MAILBOXES_RENAME ? carry_subscriptions(plan, step, err) : 0;
+	step->changed = true;
+	return tidy_subscriptions(plan, step, err);
 }
 
 static int take_step(struct mailboxes *plan, struct mailboxes_step *step, struct err *err)
 {
-	bool tried = false;
 	struct err *kept;
 
 	for (unsigned attempt = 1;; attempt++) {
-		if (try_step(plan, step, &tried, err) == 0) {
+		if (try_step(plan, step, err) == 0) {
 			step->row.state = MAILBOXES_DONE;
 			return 0;
 		}
@@ -319,10 +344,12 @@ static int take_step(struct mailboxes *plan, struct mailboxes_step *step, struct
 			break;
 		err_clear(err);
 	}
+	if (step->changed)
+		(void)err_wrap(err, "its subscription was not seen to");
 	kept = arena_alloc(plan->arena, sizeof(*kept));
 	*kept = *err;
 	step->row.err = kept;
-	step->row.state = MAILBOXES_FAILED;
+	step->row.state = step->changed ? MAILBOXES_DONE : MAILBOXES_FAILED;
 	if (err->scope >= ERR_ACCOUNT || stop_requested())
 		return -1;
 	err_clear(err);

@@ -51,7 +51,8 @@ struct mailboxes_row {
 	const char *name, *to; /* to: of RENAME, else NULL */
 	uint32_t messages; /* that go with it, of DELETE */
 	enum mailboxes_state state;
-	const struct err *err; /* FAILED; or NULL */
+	/* FAILED; or DONE, and the line broke before its subscription was seen to; or NULL */
+	const struct err *err;
 };
 
 /* NULL: usage (a bad expression, a name twice), or the listing failed: nothing is known. */
@@ -72,5 +73,11 @@ bool mailboxes_left_out(const struct mailboxes *plan); /* the listing was not co
  */
 int mailboxes_remove(struct store *store, const struct mailbox_info *listed, bool *done_out,
 	struct err *err) MUST_CHECK;
+/*
+ * Ends the subscription to a mailbox that was removed (RFC 3501 §6.3.9 keeps it; nobody wants it). One that the server keeps all the same is only logged; -1: ERR_CONN
+ * or worse, and the mailbox is removed all the same.
+ */
+int mailboxes_unsubscribe(
+	struct store *store, const struct mailbox_info *removed, struct err *err) MUST_CHECK;
 
 #endif

@@ -13,6 +13,8 @@ struct mailboxes_step {
 	const struct mailbox_info *info; /* as listed; NULL = it is not there */
 	const char
 		*from; /* of RENAME: what it is called by then, for those above it were renamed */
+	bool asked; /* an attempt got as far as asking for it */
+	bool changed; /* it is certain to be carried out, but for subscriptions */
 };
 
 struct mailboxes {

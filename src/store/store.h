@@ -140,7 +140,7 @@ int store_create(struct store *store, const char *name, enum store_use use, bool
 int store_subscribe(
 	struct store *store, const char *name, bool subscribe, struct err *err) MUST_CHECK;
 
-/* Removes a mailbox and what is in it, not those below it. Renames one with those below it. ERR_MAILBOX when it does not exist, or cannot be (INBOX). */
+/* Removes a mailbox and what is in it, not those below it, nor (IMAP) the subscription to it. Renames one with those below it. ERR_MAILBOX when it does not exist, or cannot be (INBOX). */
 int store_remove_mailbox(struct store *store, const char *name, struct err *err) MUST_CHECK;
 int store_rename_mailbox(
 	struct store *store, const char *from, const char *to, struct err *err) MUST_CHECK;

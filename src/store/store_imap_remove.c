@@ -1,8 +1,6 @@
 /* Removing and renaming mailboxes. */
 #include "store/store_imap_parts.h"
 
-#include "base/log.h"
-
 /* One command of one or two mailbox names. */
 static int ask(struct store_imap *store, const char *verb, const char *first, const char *second,
 	struct err *err)
@@ -34,12 +32,11 @@ static int is_inbox(const char *name, const char *what, struct err *err)
 	return 1;
 }
 
-/* DELETE leaves those below a mailbox where they are (RFC 3501 §6.3.4), and the subscription too (§6.3.9): nobody wants that one. */
+/* DELETE leaves those below a mailbox where they are (RFC 3501 §6.3.4), and the subscription too (§6.3.9). */
 int imap_store_remove_mailbox(struct store *base, const char *name, struct err *err)
 {
 	struct store_imap *store = store_imap_of(base);
 	struct arena *arena = arena_new();
-	struct err local = ERR_INIT;
 	bool changed;
 	char *raw;
 	int rc = -1;
@@ -50,12 +47,6 @@ int imap_store_remove_mailbox(struct store *base, const char *name, struct err *
 		rc = ask(store, "DELETE", raw, NULL, err);
 		if (rc < 0)
 			err_wrap(err, "cannot delete mailbox %s", name);
-	}
-	if (rc == 0 && ask(store, "UNSUBSCRIBE", raw, NULL, &local) < 0) {
-		log_debug("mailbox %s is deleted, but not unsubscribed: %s", name, local.text);
-		if (local.scope >= ERR_CONN && err != NULL)
-			*err = local;
-		rc = local.scope >= ERR_CONN ? -1 : 0;
 	}
 	arena_free(arena);
 	return rc;

@@ -4,6 +4,7 @@ import signal
 import pytest
 
 from copying import fill, note, notes
+from grid import HOW, IMPATIENT, fault
 from lab import load, witness
 from lab.dovecot import Dovecot
 from test_users import escape
@@ -92,26 +93,69 @@ def test_grown_meanwhile(box, user, run, proxy):
     assert len(witness.read(box, user).mailboxes["Old/2001"]) == 3
 
 
-@pytest.mark.parametrize("fault", ["cut-before", "swallow", "cut-after"])
-@pytest.mark.parametrize("args, on", [(("delete", "Old/2001", "Empty", *ALL), "DELETE"), (("rename", "Keep", "Kept"), "RENAME"),
-                                      (("create", "New/x"), "CREATE"), (("subscribe", "--regex", "."), "SUBSCRIBE")])
-def test_cut(box, user, run, proxy, args, on, fault):
+# What is asked for, the commands that are spoilt, whether it is so afterwards, and the mailboxes that may change on the way.
+STEPS = [
+    (("delete", "Old/2001", "Empty", *ALL), ["STATUS", "DELETE", "UNSUBSCRIBE"],
+     lambda after: not {"Old/2001", "Empty"} & set(after.mailboxes), {"Old/2001", "Empty"}),
+    (("rename", "Old", "Older"), ["LIST", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"],
+     lambda after: {"Older", "Older/2001"} <= set(after.mailboxes) and "Old" not in after.mailboxes, {"Old", "Old/2001", "Older", "Older/2001"}),
+    (("create", "New/x"), ["CREATE"], lambda after: "New/x" in after.mailboxes, {"New", "New/x"}),
+    (("subscribe", "--regex", "Keep|Off"), ["SUBSCRIBE"], lambda after: {"Keep", "Off"} <= after.subscribed, set()),
+    (("unsubscribe", "Keep"), ["UNSUBSCRIBE"], lambda after: "Keep" not in after.subscribed, set()),
+]
+READS = ("STATUS", "LIST")
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_faults(src, run, user, proxy, how):
+    """At each command in turn, from then on: nothing else goes, a row that says done is, no failure is called complete; and the next run ends it."""
+    door = proxy(src)
+    for args, commands, is_done, mine in STEPS:
+        for command in commands:
+            if (how == "swallow" and command in READS) or (how == "bad" and command not in ("DELETE", "RENAME")):
+                continue
+            name = "%s-%s-%s" % (user, args[0], command)
+            fill(src, name, {"INBOX": notes(1), "Old": notes(2, 10), "Old/2001": notes(1, 20), "Keep": notes(2, 30), "Empty": []})
+            load.append_many(src, name, "Off", [], create=True)
+            before = witness.read(src, name)
+            door.set_rules([fault(how, command)])
+            result = run("mailbox", args[0], "--json", door.url(name), *args[1:], *IMPATIENT)
+            after = witness.read(src, name)
+            where = (how, args[0], command, result)
+            assert door.fired(), where
+            assert {box for box in {*before.mailboxes, *after.mailboxes} if before.mailboxes.get(box) != after.mailboxes.get(box)} <= mine, where
+            assert args[0] == "delete" or before.count == after.count, where
+            rows = [row for row in result.json if row["type"] == "mailbox"]
+            assert is_done(after) or not rows or any(row["state"] == "failed" for row in rows), where
+            if args[0] in ("delete", "rename") and "SUBSCRIBE" in command:
+                # What was confirmed is done, and that only its subscription is in question is said.
+                assert is_done(after) and all(row["state"] == "done" for row in rows), where
+                assert result.code == 0 if how == "no" else (result.code == 4 and "subscription" in rows[0]["error"]), where
+            else:
+                assert result.code == (3 if how in ("no", "bad") and command != "LIST" else 4), where
+            if not is_done(after):
+                door.set_rules([fault(how, command, times=1)] if how == "swallow" else [])
+                mailbox(run, args[0], door.url(name), *args[1:])
+                after = witness.read(src, name)
+                assert is_done(after) and not (args[0] == "delete" and after.subscribed & mine), where
+
+
+@pytest.mark.parametrize("args", [("delete", "Old/2001", "Empty", *ALL), ("rename", "Old", "Older"), ("create", "New/x"), ("subscribe", "--regex", ".")])
+def test_lost_answer(box, user, run, proxy, args):
+    """The answer is lost, and in the next connection that to the command behind it: the same run looks again, and ends it with all that belongs to it."""
     load.command(box, user, "UNSUBSCRIBE", "Keep")
     before = witness.read(box, user)
-    front = proxy(box, rules=[{"do": fault, "on": on}])
+    front = proxy(box, rules=[fault("swallow", args[0].upper(), times=1), fault("cut", "UNSUBSCRIBE", times=1)])
     end, _ = mailbox(run, args[0], front.url(user), *args[1:])
     assert front.fired() and end["failed"] == 0
     after = witness.read(box, user)
-    expected = dict(before.mailboxes)
-    if on == "DELETE":
-        del expected["Old/2001"], expected["Empty"]
-    elif on == "RENAME":
-        expected["Kept"] = expected.pop("Keep")
-    elif on == "CREATE":
-        expected["New/x"] = []
-    else:
-        assert after.subscribed == set(expected)
-    assert after.mailboxes == expected
+    moved = {"delete": {"Old/2001": None, "Empty": None}, "rename": {name: name.replace("Old", "Older") for name in before.mailboxes},
+             "create": {}, "subscribe": {}}[args[0]]
+    expected = {moved.get(name, name): messages for name, messages in before.mailboxes.items()}
+    expected.pop(None, None)
+    assert after.mailboxes == {**expected, **({"New/x": []} if args[0] == "create" else {})}
+    subscribed = {moved.get(name, name) for name in before.subscribed} - {None}
+    assert after.subscribed == (set(expected) if args[0] == "subscribe" else subscribed)
 
 
 @pytest.mark.parametrize("answer", ["NO not that one", "BAD what?"])
