@@ -91,27 +91,40 @@ static struct settings settings_for(const struct sending *sending, const struct 
 	return settings;
 }
 
-/* What the job is certain of. A message that stands there and could not be removed here is unknown: a move that is half done. */
+/* Of what is left to be counted, so many at most. */
+static uint64_t take(uint64_t *left, uint64_t count)
+{
+	const uint64_t taken = count < *left ? count : *left;
+
+	*left -= taken;
+	return taken;
+}
+
+/*
+ * What the job is certain of. A message that stands there and could not be removed here is unknown: a move that is half done. What is not there to be sent is only
+ * gone when the mailbox was looked at.
+ */
 static void count(
-	struct filter_part *part, bool copy, const struct tally *tally, uint64_t asked, bool whole)
+	struct filter_part *part, bool copy, const struct tally *tally, uint64_t asked, bool looked)
 {
 	const uint64_t there = tally->there_record + tally->there_digest + tally->there_content;
 	const uint64_t delivered = tally->copied + there;
-	uint64_t chosen = tally->found;
+	uint64_t left = asked, chosen = tally->found;
 
 	for (size_t i = SELECT_YES + 1; i < SELECT_REASONS; i++)
 		chosen -= tally->skipped[i] < chosen ? tally->skipped[i] : chosen;
-	part->counts.gone += tally->vanished;
-	if (whole && asked > chosen)
-		part->counts.gone += asked - chosen;
-	part->counts.unknown += tally->unknown;
 	if (copy) {
-		part->counts.copied += tally->copied;
-		part->counts.there += there + tally->gone_dst;
+		part->counts.copied += take(&left, tally->copied);
+		part->counts.there += take(&left, there + tally->gone_dst);
 	} else {
-		part->counts.moved += tally->deleted;
-		part->counts.unknown += delivered > tally->deleted ? delivered - tally->deleted : 0;
+		part->counts.moved += take(&left, tally->deleted);
+		part->counts.unknown +=
+			take(&left, delivered > tally->deleted ? delivered - tally->deleted : 0);
 	}
+	part->counts.unknown += take(&left, tally->unknown);
+	part->counts.gone += take(&left, tally->vanished);
+	if (looked && tally->unknown == 0 && asked > chosen)
+		part->counts.gone += take(&left, asked - chosen);
 }
 
 static int run_job(struct sending *sending, const struct uidset *uids, struct err *err)
@@ -135,7 +148,9 @@ static int run_job(struct sending *sending, const struct uidset *uids, struct er
 
 	if (report) {
 		tally = report_total(report);
-		count(sending->part, rule->copy, &tally, uidset_size(uids), rc == 0);
+		/* Nothing found is an empty mailbox only where nothing went wrong. */
+		count(sending->part, rule->copy, &tally, uidset_size(uids),
+			rc == 0 && (tally.found > 0 || report_exit_code(report) <= 1));
 		filtering_note_code(sending->filtering, report_exit_code(report));
 	}
 	report_free(report);
@@ -149,6 +164,10 @@ static int send_part(struct sending *sending, struct err *err)
 	const struct uidset all = part->left;
 	int rc = 0;
 
+	/* The job would take 0 for any UIDVALIDITY. */
+	if (sending->boxed->box.uidvalidity == 0)
+		return err_set_kind(err, ERR_MAILBOX, ERR_KIND_SAFETY,
+			"its UIDs are not lasting ones: nothing is moved from it");
 	if (strcmp(part->target, "*") == 0)
 		part->target = sending->boxed->box.mailbox;
 	for (size_t at = 0; rc == 0 && at < all.count; at += RANGES_AT_ONCE) {

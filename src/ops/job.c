@@ -182,6 +182,8 @@ static bool is_unchanged(const struct run *run, const struct work *work)
 
 	return record->id && record->baseline == 0 && record->doubt == 0 && work->pair.existing &&
 	       !run->settings->delete_source &&
+	       (!run->settings->uidvalidity ||
+		       run->settings->uidvalidity == work->src.uidvalidity) &&
 	       /* what --recopy is for; a mirror that was reconciled has done it already */
 	       (!run->settings->recopy || settings_extra(run->settings)) &&
 	       record->selection == settings_selection(run->settings) && record->selection != 0 &&

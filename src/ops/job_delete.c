@@ -91,8 +91,7 @@ static int delete_in(struct run *run, struct lane *lane, struct work *work, stru
 		return -1;
 	report_finding(run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0,
 		"deleting at the source: %s", err->text);
-	if (err->kind == ERR_KIND_SAFETY)
-		report_code(run->job->report, 6);
+	report_code(run->job->report, report_err_code(err));
 	err_clear(err);
 	return 0;
 }

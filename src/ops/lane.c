@@ -299,6 +299,9 @@ static void fail_work(struct lane *lane, struct work *work, const struct err *er
 	if (!work->arena)
 		work->arena = arena_new();
 	work->text = arena_strdup(work->arena, err->text);
+	/* Sent, and no answer came: whether they are there the next run finds out. */
+	if (work->looked)
+		work->tally.unknown += lane->unsettled;
 	if (err->scope == ERR_STOPPED)
 		return;
 	report_finding(lane->run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0,

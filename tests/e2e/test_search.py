@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from copying import flags_of, note, subjects
+from grid import fault
 from lab import load, witness
 from lab.corpus import Message
 from lab.dovecot import Dovecot
@@ -131,9 +132,8 @@ def test_move_to(box, user, run):
         run("search", box.url(user), "subject=plan", *options, check=2)
 
 
-NO, BAD, STALL = ({"do": "reply", "text": "NO not now", "times": -1}, {"do": "reply", "text": "BAD what", "times": -1},
-                  {"do": "stall", "times": 1})
-CUT, DONE_AND_CUT = {"do": "cut-before"}, {"do": "cut-after"}
+NO, BAD, STALL, CUT, DONE_AND_CUT = "no", "bad", "stall", "cut", "swallow"      # the last three once
+QUICK = ("--settle", "0.3s")
 
 
 @pytest.mark.parametrize("command, do, codes", [
@@ -141,15 +141,15 @@ CUT, DONE_AND_CUT = {"do": "cut-before"}, {"do": "cut-after"}
     ("UID SEARCH", NO, {3}), ("UID SEARCH", BAD, {3}), ("UID SEARCH", CUT, {0}), ("UID SEARCH", STALL, {0}),
     ("UID FETCH", NO, {3}), ("UID FETCH", CUT, {0}), ("SELECT", NO, {3}),
     ("UID MOVE", NO, {3}), ("UID MOVE", BAD, {0}), ("UID MOVE", CUT, {0}), ("UID MOVE", DONE_AND_CUT, {0, 3}), ("UID MOVE", STALL, {0, 3})],
-    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else None)
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else "")
 def test_faults(box, user, run, proxy, command, do, codes):
     """Whatever happens, no message is lost or doubled, and the next run ends it. MOVE that is answered with BAD is COPY."""
-    broken = proxy(box, rules=[dict(do, on=command)])
-    result = run("search", broken.url(user), "subject=plan", "--move-to", "Done", "--timeout", "2")
+    broken = proxy(box, rules=[fault(do, command, times=-1 if do in (NO, BAD) else 1)])
+    result = run("search", broken.url(user), "subject=plan", "--move-to", "Done", "--timeout", "1", *QUICK)
     assert result.code in codes, result
     assert broken.fired()
     assert sorted(n for numbers in everything(box, user).values() for n in numbers) == [1, 2, 3, 4, 5]
-    run("search", box.url(user), "subject=plan", "--move-to", "Done", check=0)
+    run("search", box.url(user), "subject=plan", "--move-to", "Done", *QUICK, check=0)
     assert everything(box, user) == {"INBOX": [2, 3, 4], "Work": [], "Done": everything(box, user)["Done"]}
     assert sorted(subjects(box, user, "Done")) == [1, 5]
 
@@ -157,12 +157,12 @@ def test_faults(box, user, run, proxy, command, do, codes):
 def test_copy_faults(box, user, run, proxy):
     """A lost answer to COPY doubles nothing; without MOVE it is COPY and EXPUNGE by UID."""
     broken = proxy(box, rules=[{"on": "UID COPY", "do": "cut-after"}])
-    run("search", broken.url(user), "subject=plan", "--copy-to", "Copies")
-    run("search", box.url(user), "subject=plan", "-x", "Copies", "--copy-to", "Copies", check=0)
+    run("search", broken.url(user), "subject=plan", "--copy-to", "Copies", *QUICK)
+    run("search", box.url(user), "subject=plan", "-x", "Copies", "--copy-to", "Copies", *QUICK, check=0)
     assert sorted(subjects(box, user, "Copies")) == [1, 5]
     for rule in ({"on": "UID EXPUNGE", "do": "cut-before"}, {"on": "UID COPY", "do": "reply", "text": "NO full", "times": -1}):
         broken = proxy(box, hide=["MOVE"], rules=[rule])
-        run("search", broken.url(user), "subject=plan", "-x", "Copies", "--move-to", "Done")
+        run("search", broken.url(user), "subject=plan", "-x", "Copies", "--move-to", "Done", *QUICK)
         assert sorted(n for name, numbers in everything(box, user).items() for n in set(numbers) if name != "Copies") == [1, 2, 3, 4, 5]
 
 
