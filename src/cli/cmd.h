@@ -35,7 +35,6 @@ struct command {
 	/* The first argument is one of `words`, and goes to cli.action; the rest are counted as the locations. */
 	bool acts;
 	size_t accounts; /* how many of the locations are any; 0 = all, the others are other words */
-	bool no_report; /* --report is refused */
 	bool hidden; /* listed nowhere */
 	bool manifests; /* locations may be manifest:FILE */
 	bool read_only; /* also of what stands where another command has its destination */

@@ -231,7 +231,7 @@ static int work(
 static int run_round(struct filter *filter, struct round *round, struct err *err)
 {
 	const struct cli *cli = filter->cli;
-	struct filtered filtered = { .cli = cli, .rules = filter->rules };
+	struct filtered filtered = { .cli = cli, .rules = filter->rules, .shows = explains(cli) };
 	struct filter_request request = { .settings = &cli->settings,
 		.rules = filter->rules,
 		.account = filter->account,
@@ -245,7 +245,7 @@ static int run_round(struct filter *filter, struct round *round, struct err *err
 	int rc;
 
 	round->trouble = ERR_INIT;
-	if (explains(cli)) {
+	if (filtered.shows || cli->settings.report_file) {
 		request.begin = filtered_begin;
 		request.told = filtered_told;
 		request.end = filtered_end;
@@ -331,7 +331,7 @@ static int watch_rounds(struct filter *filter, struct round *round, struct err *
 			rc = -1;
 		}
 		if (rc == 0)
-			rc = printer_finish(err);
+			rc = printer_flush(err);
 		if (rc == 0)
 			rc = wait_round(round, &failures, err);
 		round->total = (struct filtered_total){ .code = EXIT_DONE };
@@ -370,8 +370,7 @@ static int run_once(struct filter *filter, struct err *err)
 	if (filter->cli->shared)
 		filtered_users_add(
 			filter->cli->shared->gathered, filter->cli->user->name, &round.total);
-	if (!filter->cli->shared || filter->cli->settings.json)
-		filtered_verdict(filter->cli, &round.total);
+	filtered_verdict(filter->cli, &round.total);
 	return round.total.code;
 }
 
@@ -415,7 +414,6 @@ const struct command command_filter = {
 	.own_count = countof(own),
 	.least = 1,
 	.most = 1,
-	.no_report = true,
 	.many = MANY_GATHERED,
 	.gather = gather,
 	.gathered = gathered,

@@ -16,12 +16,13 @@
 
 #define LINE_MAX_BYTES (1u << 20)
 #define SPOOL_BYTES (64u << 10) /* of one mailbox's lines, in memory */
+#define UIDS_MAX_BYTES 8000 /* of UIDs in a line */
 
 /* ---- a line a message ---- */
 
 struct one { /* a mailbox whose lines are kept until it is decided */
 	struct filtered *filtered;
-	struct spool *spool;
+	struct spool *shown, *reported; /* or NULL: nobody wants to see them there */
 	struct arena *arena;
 	struct buf line;
 	bool failed;
@@ -33,7 +34,10 @@ void *filtered_begin(void *context, const char *mailbox)
 
 	(void)mailbox;
 	one->filtered = context;
-	one->spool = spool_new(SPOOL_BYTES);
+	if (one->filtered->shows)
+		one->shown = spool_new(SPOOL_BYTES);
+	if (one->filtered->cli->settings.report_file)
+		one->reported = spool_new(SPOOL_BYTES);
 	one->arena = arena_new();
 	buf_init(&one->line, LINE_MAX_BYTES);
 	return one;
@@ -138,44 +142,69 @@ static void write_json(struct one *one, const struct filter_decision *decision)
 	one->failed |= json_end_line(json) < 0;
 }
 
+/* The line, in one of the two forms. */
+static void keep(
+	struct one *one, struct spool *spool, bool json, const struct filter_decision *decision)
+{
+	struct err err = ERR_INIT;
+
+	buf_clear(&one->line);
+	arena_clear(one->arena);
+	if (json)
+		write_json(one, decision);
+	else
+		write_text(one, decision);
+	if (one->failed || spool_add(spool, buf_span(&one->line), &err) == 0)
+		return;
+	one->failed = true;
+	log_error("%s", err.text);
+}
+
 void filtered_told(void *context, const struct filter_decision *decision)
 {
 	struct one *one = context;
 	const struct cli *cli = one->filtered->cli;
-	struct err err = ERR_INIT;
 
 	/* Messages that no rule is for are most: they are shown to those who want to know everything. */
-	if (one->failed || (decision->rule == RULES_NONE && cli->verbose == 0))
+	if (decision->rule == RULES_NONE && cli->verbose == 0)
 		return;
-	buf_clear(&one->line);
-	arena_clear(one->arena);
-	if (cli->settings.json)
-		write_json(one, decision);
-	else
-		write_text(one, decision);
-	if (one->failed || spool_add(one->spool, buf_span(&one->line), &err) == 0)
-		return;
-	one->failed = true;
-	log_error("%s", err.text);
+	if (one->shown && !one->failed)
+		keep(one, one->shown, cli->settings.json, decision);
+	if (one->reported && !one->failed)
+		keep(one, one->reported, true, decision);
+}
+
+/* -1: it could not be read again. */
+static int pass_on(struct spool *spool, void (*put)(struct span bytes))
+{
+	struct err err = ERR_INIT;
+	struct span chunk;
+	int rc;
+
+	spool_rewind(spool);
+	while ((rc = spool_next(spool, &chunk, &err)) > 0)
+		put(chunk);
+	if (rc < 0)
+		log_error("%s", err.text);
+	return rc;
 }
 
 void filtered_end(void *context, bool good)
 {
 	struct one *one = context;
 	struct filtered *filtered = one->filtered;
-	struct err err = ERR_INIT;
-	struct span chunk;
-	int rc = 0;
 
 	pthread_mutex_lock(&filtered->lock);
 	progress_hide();
-	spool_rewind(one->spool);
-	while (good && (rc = spool_next(one->spool, &chunk, &err)) > 0)
-		print_bytes(chunk);
+	if (good && one->shown)
+		one->failed |= pass_on(one->shown, print_bytes) < 0;
+	if (good && one->reported)
+		one->failed |= pass_on(one->reported, print_report) < 0;
 	progress_show();
-	filtered->failed |= good && (one->failed || rc < 0);
+	filtered->failed |= good && one->failed;
 	pthread_mutex_unlock(&filtered->lock);
-	spool_free(one->spool);
+	spool_free(one->shown);
+	spool_free(one->reported);
 	arena_free(one->arena);
 	buf_release(&one->line);
 	mem_free(one);
@@ -230,6 +259,29 @@ static void json_counts(struct json *json, const struct filter_counts *counts)
 	}
 }
 
+/* Which messages of a part may not be done: in as many lines as it takes. */
+static void json_left(const struct rules *rules, const struct filter_box *box,
+	const struct filter_part *part, struct buf *buffer)
+{
+	struct print_json line;
+	struct json *json;
+	struct buf uids;
+	size_t next = 0;
+
+	buf_init(&uids, UIDS_MAX_BYTES);
+	while (uidset_print(&part->left, &next, UIDS_MAX_BYTES - 1, &uids)) {
+		json = print_json_begin(&line, buffer, "left");
+		json_key(json, "mailbox");
+		json_text(json, box->mailbox);
+		add_rule(json, rules_at(rules, part->rule));
+		json_key(json, "uids");
+		json_text(json, buf_text(&uids));
+		print_json_end(&line);
+		buf_clear(&uids);
+	}
+	buf_release(&uids);
+}
+
 static void print_part(const struct cli *cli, const struct rules *rules,
 	const struct filter_box *box, const struct filter_part *part, struct buf *buffer)
 {
@@ -247,6 +299,8 @@ static void print_part(const struct cli *cli, const struct rules *rules,
 		json_bool(json, rule->copy);
 		json_counts(json, &part->counts);
 		print_json_end(&line);
+		if (!cli->settings.dry_run)
+			json_left(rules, box, part, buffer);
 	}
 	if (cli->settings.quiet || cli->shared)
 		return;
@@ -354,6 +408,12 @@ static void json_verdict(const struct cli *cli, const struct filtered_total *tot
 	json_key(json, "unreadable");
 	json_u64(json, total->unreadable);
 	json_counts(json, &total->counts);
+	if (total->users > 0) {
+		json_key(json, "users");
+		json_u64(json, total->users);
+		json_key(json, "users_failed");
+		json_u64(json, total->users_failed);
+	}
 	json_key(json, "complete");
 	json_bool(json, total->code <= EXIT_DIFFERS);
 	json_key(json, "exit_code");
@@ -368,6 +428,8 @@ void filtered_verdict(const struct cli *cli, const struct filtered_total *total)
 
 	if (print_json_wanted())
 		json_verdict(cli, total);
+	if (cli->shared)
+		return;
 	arena = arena_new();
 	print("%s messages looked at in %s mailboxes: ", text_count(arena, total->looked_at),
 		text_count(arena, total->mailboxes));
@@ -423,13 +485,14 @@ void filtered_users_add(
 
 void filtered_users_end(struct filtered_users *users, const struct cli *cli, int code)
 {
-	struct filtered_total sum = { .code = code };
+	struct filtered_total sum = { .code = code, .users = users->count };
 	struct arena *arena = arena_new();
 
 	for (size_t i = 0; i < users->count; i++) {
 		const struct filtered_total *total = &users->result[i].total;
 
 		filtered_add(&sum, total);
+		sum.users_failed += total->code > EXIT_DIFFERS;
 		if (cli->settings.quiet)
 			continue;
 		print_column(users->result[i].user, 24, arena);

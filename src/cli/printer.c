@@ -208,7 +208,7 @@ struct json *print_json_begin(struct print_json *line, struct buf *buffer, const
 }
 
 /* Trouble with it is said once, and is exit 7 like any other. */
-static void add_to_report(struct span rest)
+void print_report(struct span rest)
 {
 	ssize_t put_out = 0;
 
@@ -235,20 +235,15 @@ void print_json_end(struct print_json *line)
 	}
 	if (json_to_stdout)
 		put(buf_span(line->out));
-	add_to_report(buf_span(line->out));
+	print_report(buf_span(line->out));
 }
 
-int printer_finish(struct err *err)
+int printer_flush(struct err *err)
 {
 	errno = 0;
 	note_failure(fflush(stdout) != 0);
 	if (failed == 0 && ferror(stdout))
 		failed = EIO; /* somebody else's write (report.c) */
-	if (report >= 0 && os_close(report) < 0) {
-		log_error("cannot write %s: %s", report_name, strerror(errno));
-		report_failed = true;
-	}
-	report = -1;
 	if (failed == 0 && report_failed) {
 		err_set(err, ERR_LOCAL, "the report is not complete");
 		err->text[0] = 0; /* said already */
@@ -260,4 +255,14 @@ int printer_finish(struct err *err)
 	if (failed == EPIPE)
 		err->text[0] = 0; /* the reader has seen enough (| head) */
 	return -1;
+}
+
+int printer_finish(struct err *err)
+{
+	if (report >= 0 && os_close(report) < 0) {
+		log_error("cannot write %s: %s", report_name, strerror(errno));
+		report_failed = true;
+	}
+	report = -1;
+	return printer_flush(err);
 }

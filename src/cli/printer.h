@@ -50,7 +50,11 @@ struct print_json {
 };
 struct json *print_json_begin(struct print_json *line, struct buf *buffer, const char *type);
 void print_json_end(struct print_json *line);
+/* JSON lines that were put together before, for the report only. */
+void print_report(struct span lines);
 
+/* What was printed so far is out, and more may follow. Errors as below. */
+int printer_flush(struct err *err) MUST_CHECK;
 /* Closes the report. -1 with ERR_LOCAL when anything that was printed did not get out. Silent errors (a closed pipe) have an empty text. */
 int printer_finish(struct err *err) MUST_CHECK;
 

@@ -1,4 +1,5 @@
 """mailhaul filter: both ways to write rules, what they decide, what moves, and what breaks on the way."""
+import json
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import pytest
 
 from conftest import PROGRAM, TOP
 from copying import note, subjects
+from grid import HOW, IMPATIENT, fault
 from lab import load, witness
 from lab.courier import Courier
 from lab.cyrus import Cyrus
@@ -179,6 +181,35 @@ def test_moves(box, user, run, rules):
     assert subjects(box, user, "Plans") == [8]
 
 
+def reported(path):
+    with open(path) as lines:
+        return [json.loads(line) for line in lines]
+
+
+def test_report(box, user, run, rules, proxy, tmp_path):
+    """--report FILE: each message and the rule that decides it, each rule with what became of it and the UIDs that it left, in all; beside the text."""
+    path, report = rules("Subject | invoice | * | Money\nFlags | Seen | INBOX | INBOX"), tmp_path / "report"
+    args = ("filter", "--rules", path, "-j1")
+    assert "cannot write the report" in run(*args, box.url(user), "--report", tmp_path / "nowhere" / "x", check=7).err
+    assert where(box, user) == HOME
+    door = proxy(box, hide=["MOVE"], rules=[fault("no", "UID COPY", times=1)])
+    result = run(*args, door.url(user), "--report", report, check=3)
+    rows = reported(report)
+    assert "{" not in result.out and "note" not in result.out and report.stat().st_mode & 0o777 == 0o600, result
+    told = {(row["mailbox"], row["uid"]): (row["decision"], row["line"]) for row in rows if row["type"] == "message"}
+    assert told == {("INBOX", 1): ("move", 1), ("INBOX", 2): ("stay", 2), ("INBOX", 3): ("move", 1), ("Work", 1): ("move", 1), ("Work/Sub", 1): ("move", 1)}
+    failed = [row for row in rows if row["type"] == "rule" and row["failed"]]
+    left = [(row["mailbox"], row["line"], row["uids"]) for row in rows if row["type"] == "left"]
+    assert len(failed) == 1 and left == [(failed[0]["mailbox"], 1, "1,3" if failed[0]["mailbox"] == "INBOX" else "1")], rows
+    assert rows[-1]["type"] == "total" and rows[-1]["exit_code"] == 3 and not rows[-1]["complete"], rows
+    result = run(*args, box.url(user), "--json", "--report", report, check=0)
+    rows = reported(report)
+    assert [row for row in rows if row["type"] != "message"] == result.json and "left" not in {row["type"] for row in rows}, result
+    assert rows[-1]["moved"] == len(left[0][2].split(",")), result
+    run(*args, box.url(user), "--report", report, "-n", "-q", check=0)
+    assert [row["decision"] for row in reported(report) if row["type"] == "message"] == ["stay"]
+
+
 def test_nothing_is_chased(box, user, run, rules):
     assert moved(run, box, user, rules(CHAIN))["moved"] == 3
     assert where(box, user) == CHAINED
@@ -208,19 +239,16 @@ MOVES, COPIES = (), ("MOVE",)
 
 # Each command in turn, with the answers that it can be spoilt by; a command that is not sent with MOVE is spoilt without it.
 @pytest.mark.parametrize("hide, on, do", [
-    (MOVES, "LIST", "no"), (MOVES, "LIST", "stall"), (MOVES, "EXAMINE", "cut-before"), (MOVES, "EXAMINE", "bad"),
-    (MOVES, "UID FETCH", "no"), (MOVES, "SELECT", "no"), (COPIES, "SELECT", "cut-before"), (MOVES, "CREATE", "no"),
+    (MOVES, "LIST", "no"), (MOVES, "LIST", "stall"), (MOVES, "EXAMINE", "cut"), (MOVES, "EXAMINE", "bad"),
+    (MOVES, "UID FETCH", "no"), (MOVES, "SELECT", "no"), (COPIES, "SELECT", "cut"), (MOVES, "CREATE", "no"),
     (MOVES, "CREATE", "swallow"), (MOVES, "UID MOVE", "no"), (MOVES, "UID MOVE", "bad"), (MOVES, "UID MOVE", "swallow"),
     (COPIES, "UID COPY", "no"), (COPIES, "UID COPY", "swallow"), (COPIES, "UID COPY", "stall"), (COPIES, "UID STORE", "no"),
-    (COPIES, "UID EXPUNGE", "no"), (COPIES, "UID EXPUNGE", "cut-before"), (COPIES, "UID EXPUNGE", "swallow")])
+    (COPIES, "UID EXPUNGE", "no"), (COPIES, "UID EXPUNGE", "cut"), (COPIES, "UID EXPUNGE", "swallow")])
 def test_faults(box, user, run, rules, proxy, hide, on, do):
     """With whatever goes wrong nothing is lost, and a second run ends what the first began: nothing is doubled."""
     path = rules(CHAIN.replace("INBOX | Work\n", "INBOX | New\n"))
-    rule = {"on": on, "do": do, "times": 1}
-    if do in ("no", "bad"):
-        rule.update(do="reply", text=do.upper() + " something")
-    broken = proxy(box, hide=list(hide), rules=[rule])
-    result = run("filter", "--json", broken.url(user), "--rules", path, "--timeout", "3", "--settle", "100ms",
+    broken = proxy(box, hide=list(hide), rules=[fault(do, on, times=1)])
+    result = run("filter", "--json", broken.url(user), "--rules", path, "--timeout", "1", "--settle", "100ms",
                  "--retries", "1")
     assert broken.fired() and result.code in (0, 3, 4), result
     where(box, user)
@@ -275,26 +303,47 @@ def test_remote(box, dst, user, run, rules):
     assert "is the account itself" in run("filter", box.url(user), "--rules", same, check=2).err
 
 
-@pytest.mark.parametrize("fault", [
-    {"on": "APPEND", "nth": 2, "do": "reply", "text": "NO [OVERQUOTA] full", "times": -1},
-    {"on": "APPEND", "nth": 2, "do": "swallow"}, {"on": "LIST", "do": "reply", "text": "NO never", "times": -1},
-    {"on": "APPEND", "nth": 2, "do": "cut-literal", "times": -1}])
-def test_remote_fails(box, dst, user, run, rules, proxy, fault):
-    far = proxy(dst, rules=[fault], hide=["MULTIAPPEND"])
-    path = rules("RemoteServer: far = %s\nSubject | invoice | INBOX | far:Bills\nSubject | plan | Work | Plans\n" %
-                 far.url(user))
-    result = run("filter", "--json", box.url(user), "--rules", path, "--retries", "1", "--settle", "100ms")
-    here, there = subjects(box, user, "INBOX"), subjects(dst, user, "Bills") if "Bills" in witness.read(
-        dst, user).mailboxes else []
-    assert {1, 3} <= set(here + there) and {2, 4, 5, 6} <= set(here), result
-    assert subjects(box, user, "Plans") == [8], result
-    if fault["do"] == "swallow":
-        assert result.code == 0 and sorted(there) == [1, 3], result
-    else:
-        assert result.code in (3, 4, 5) and result.json[-1]["failed"] >= 1, result
-    far.set_rules([])
-    moved(run, box, user, path, "--settle", "100ms")
-    assert sorted(subjects(dst, user, "Bills")) == [1, 3] and sorted(subjects(box, user, "INBOX")) == [2, 4, 5, 6]
+# Of the move to another server each command in turn, at this side and at that one; in a run of every day only some answers to those that change nothing.
+NEAR = [("LIST", 2), ("EXAMINE", 2), ("UID FETCH", 3), ("UID FETCH", 4), ("SELECT", 1), ("UID STORE", 1), ("UID EXPUNGE", 1)]
+FAR = [("LIST", 1), ("CREATE", 1), ("LIST", 2), ("SELECT", 1), ("APPEND", 1), ("APPEND", 2), ("LIST", 3)]
+ALWAYS = {("UID EXPUNGE", 1), ("UID STORE", 1), ("APPEND", 1), ("APPEND", 2)}
+# Where a server is asked otherwise, or nothing depends on it any more; and where what is left cannot be done at all.
+GOES_ON, NO_WAY = {("LIST", 3), ("EXAMINE", 2, "bad")}, {("UID EXPUNGE", 1, "bad")}
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_remote_faults(src, dst, user, run, rules, proxy, soak, side, how):
+    """From that command on: what is here still and there too is said to be unknown, nothing is called gone or moved that is not, and the next run ends it."""
+    doors = {"near": proxy(src), "far": proxy(dst, hide=["MULTIAPPEND"])}
+    for number, step in enumerate(NEAR if side == "near" else FAR):
+        if not soak and step not in ALWAYS and (number + list(HOW).index(how)) % 2:
+            continue
+        name = "%s-%d" % (user, number)
+        load.fill(src, name, [("INBOX", [note(1, "invoice 7"), note(2), note(3, "invoice 8")], True), ("Work", [note(4, "plan")], True)])
+        load.fill(dst, name, [("INBOX", [], True)])
+        path = rules("RemoteServer: far = %s\nSubject | invoice | INBOX | far:Bills\n%s" % (
+            doors["far"].url(name), "Subject | plan | Work | Plans\n" if side == "far" else ""))
+        args = ("filter", "--json", doors["near"].url(name), "--rules", path, "--settle", "100ms")
+        doors[side].set_rules([fault(how, step[0], nth=step[1])])
+        result = run(*args, *IMPATIENT)
+        assert doors[side].fired(), (step, how)
+        doors[side].set_rules([])
+        total, there = result.json[-1], witness.read(dst, name).mailboxes
+        here, there = subjects(src, name), subjects(dst, name, "Bills") if "Bills" in there else []
+        where = (step, how, here, there, result)
+        assert len(here + there) == len({*here}) + len({*there}) and {1, 2, 3} == {*here, *there} and 2 not in there, where
+        invoices = sum(total[key] for key in FATES) - (side == "far")
+        assert invoices == 2 and total["gone"] == 0 and total["moved"] - (side == "far") <= 3 - len(here), where
+        assert len({*here} & {*there}) <= total["unknown"], where
+        if step in GOES_ON or (*step, how) in GOES_ON:
+            assert result.code == 0 and (here, there) == ([2], [1, 3]), where
+            continue
+        assert result.code == (6 if (*step, how) in NO_WAY else 3 if how in ("no", "bad") and step[0] != "LIST" else 4), where
+        assert not total["complete"] and result.err.strip(), where
+        assert side == "near" or subjects(src, name, "Plans") == [4], where
+        assert run(*args).code == 0
+        assert (subjects(src, name), sorted(subjects(dst, name, "Bills"))) == ([2], [1, 3]), where
 
 
 def test_remote_from_a_mailbox_made_anew(box, dst, user, run, rules, proxy):
@@ -321,7 +370,14 @@ def test_users(src, user, run, rules, tmp_path):
     people.chmod(0o600)
     url = src.url("%u").replace(src.password("%u"), "").replace(":@", "@")
     path = rules("Subject | invoice | * | Money")
-    result = run("filter", url, "--users", people, "--rules", path, check=5)
+    report = tmp_path / "report"
+    result = run("filter", url, "--users", people, "--rules", path, "--report", report, check=5)
+    found = reported(report)
+    totals = {row.get("user"): row for row in found if row["type"] == "total"}
+    assert [totals[name]["moved"] for name in names[:2]] == [4, 4] and found[-1] == totals[None], found
+    assert (found[-1]["moved"], found[-1]["users"], found[-1]["users_failed"], found[-1]["exit_code"]) == (8, 3, 1, 5), found
+    assert sum(row["type"] == "message" and row["user"] == names[0] for row in found) == 4, found
+    assert [row["user"] for row in found if row["type"] == "error"] == [names[2]], found
     rows = {line.split()[0]: line for line in result.out.splitlines()}
     assert "4 moved" in rows[names[0]] and "4 moved" in rows[names[1]] and "NOT complete" in rows[names[2]], result
     assert "8 moved; NOT complete" in result.out.splitlines()[-1], result
@@ -350,7 +406,7 @@ def test_files(tmp_path, box, user, run, rules):
 
 def watching(run, url, path, *options):
     """A run that watches, once it does."""
-    process = run.start("filter", "-v", url, "--rules", path, "--watch=200ms", *options)
+    process = run.start("filter", "-v", url, "--rules", path, "--watch=200ms", "--report", run.home / "report", *options)
     return process, lambda: run.finish(process)
 
 
@@ -364,6 +420,14 @@ def until(check, seconds=20):
     return False
 
 
+def arrived(box, user, number):
+    """In Money, which may not be there yet."""
+    try:
+        return number in subjects(box, user, "Money")
+    except witness.Client.error:
+        return False
+
+
 @pytest.mark.parametrize("hide, text, options, how", [
     ([], "Subject | invoice | INBOX | Money", (), "IDLE"),
     ([], "Subject | invoice | INBOX | Money\nSubject | invoice | Work | Money", (), "NOTIFY"),
@@ -375,7 +439,7 @@ def test_watch(box, user, run, rules, proxy, hide, text, options, how):
     server = proxy(box, hide=hide, log=True)
     process, finish = watching(run, server.url(user), rules(text), *options)
     try:
-        assert until(lambda: "Money" in witness.read(box, user).mailboxes and 3 in subjects(box, user, "Money"))
+        assert until(lambda: arrived(box, user, 3))
         load.append_many(box, user, "INBOX", [note(10, "invoice 10"), note(11, "no")])
         assert until(lambda: 10 in subjects(box, user, "Money"))
         server.hang_up()
@@ -392,6 +456,9 @@ def test_watch(box, user, run, rules, proxy, hide, text, options, how):
     copies = subjects(box, user, "Money")
     assert len(copies) == len(set(copies)), result
     assert sorted(subjects(box, user, "INBOX")) == [2, 4, 5, 6, 11], result
+    found = reported(run.home / "report")
+    assert [row["type"] for row in found].count("total") == 1 and found[-1]["moved"] + found[-1]["copied"] == len(copies), found
+    assert len([row for row in found if row["type"] == "message" and row["decision"] != "stay"]) >= len(copies), found
 
 
 def test_watch_ends(box, user, run, rules, proxy):

@@ -47,9 +47,6 @@ static int start_printing(const struct cli *cli, struct err *err)
 {
 	const bool own = cli->command->many == MANY_TOGETHER;
 
-	if (cli->settings.report_file && cli->command->no_report)
-		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
-			"%s writes no --report: --json prints the same", cli->command->name);
 	return printer_begin(cli->settings.json, own ? NULL : cli->settings.report_file, err);
 }
 
