@@ -346,20 +346,6 @@ def test_remote_faults(src, dst, user, run, rules, proxy, soak, side, how):
         assert (subjects(src, name), sorted(subjects(dst, name, "Bills"))) == ([2], [1, 3]), where
 
 
-def test_remote_from_a_mailbox_made_anew(box, dst, user, run, rules, proxy):
-    """The UIDs that rules chose are other messages in another mailbox of that name."""
-    door = proxy(box, rules=[{"on": "EXAMINE", "nth": 2, "do": "delay", "seconds": 2}], rtt=0)
-    path = rules("RemoteServer: far = %s\nSubject | invoice | Work/Sub | far:Bills\n" % dst.url(user))
-    process = run.start("filter", "--json", door.url(user), "-m", "Work/Sub", "--rules", path)
-    while not door.fired():
-        assert process.poll() is None
-    load.delete_mailbox(box, user, "Work/Sub")
-    load.fill(box, user, [("Work/Sub", [note(90, "secret"), note(91, "secret")], True)])
-    result = run.finish(process)
-    assert result.code == 3 and "UIDVALIDITY" in result.out + result.err, result
-    assert sorted(subjects(box, user, "Work/Sub")) == [90, 91] and witness.read(dst, user).count == 0
-
-
 def test_users(src, user, run, rules, tmp_path):
     names = [user + letter for letter in "abc"]
     for name in names[:2]:

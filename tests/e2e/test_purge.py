@@ -134,19 +134,6 @@ def test_arrives_during_removal(src, run, user, proxy):
     assert subjects(src, user) == [500, 501]
 
 
-def test_mailbox_made_anew(src, run, user, proxy):
-    """The same UIDs in another mailbox of that name are other messages."""
-    fill(src, user, {"Box": notes(20)})
-    door = proxy(src, rules=[{"on": "SELECT", "do": "delay", "seconds": 3}])
-    process = run.start("purge", door.url(user), "-m", "Box", "--yes", "--json", *ALL)
-    wait_for(door, "SELECT")
-    load.delete_mailbox(src, user, "Box")
-    fill(src, user, {"Box": notes(20, 100)})
-    result = run.finish(process)
-    assert result.code == 3 and result.json[-1]["done"] == 0 and "UIDVALIDITY" in result.json[0]["error"], result
-    assert count(src, user, "Box") == 20
-
-
 @pytest.mark.parametrize("how", HOW)
 def test_faults(src, run, user, proxy, how):
     """At each command in turn: only what was chosen may ever be missing, and no failure is called complete."""
