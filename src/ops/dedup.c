@@ -44,15 +44,23 @@ static bool is_view(const struct mailbox_info *info)
 	       info->use == STORE_USE_IMPORTANT;
 }
 
-/* By number in the list: a trash or junk mailbox, or below one. What stayed there would go with it. */
-static bool is_in_bin(const struct dedup *dedup, const enum store_use *use, const char *name)
+static bool is_named(const struct dedup *dedup, const char *name)
 {
-	const struct mailbox_list *list = walk_list(dedup->walk);
 	const struct text_list *named = &dedup->request.walk.settings->mailboxes;
 
 	for (size_t i = 0; i < named->count; i++)
 		if (is_same_mailbox(named->item[i], name))
-			return false;
+			return true;
+	return false;
+}
+
+/* By number in the list: a trash or junk mailbox, or below one. What stayed there would go with it. */
+static bool is_in_bin(const struct dedup *dedup, const enum store_use *use, const char *name)
+{
+	const struct mailbox_list *list = walk_list(dedup->walk);
+
+	if (is_named(dedup, name))
+		return false;
 	for (size_t i = 0; i < list->count; i++)
 		if ((use[i] == STORE_USE_TRASH || use[i] == STORE_USE_JUNK) &&
 			mailbox_below(list->mailbox[i].name, name))
@@ -65,7 +73,10 @@ static bool is_looked_at(
 {
 	if (dedup->request.target && is_same_mailbox(dedup->request.target, info->name))
 		return false;
-	return !dedup->request.across || (!is_view(info) && !is_in_bin(dedup, use, info->name));
+	if (dedup->request.across)
+		return !is_view(info) && !is_in_bin(dedup, use, info->name);
+	/* Two in a view are two in any mailboxes: that is --across, unless somebody wants just that. */
+	return !is_view(info) || is_named(dedup, info->name);
 }
 
 static int by_rank(const void *a, const void *b, void *context)
@@ -200,17 +211,12 @@ static void take_rows(struct dedup *dedup, const struct walk_visit *visit,
 static void forget(struct dedup_box *box)
 {
 	mem_free(box->own);
+	mem_free(box->id);
 	box->own = NULL;
+	box->id = NULL;
 	box->count = 0;
 	box->uidvalidity = 0;
 	box->row.found = 0;
-}
-
-static bool is_gmail(const struct walk_visit *visit)
-{
-	const struct imap *imap = store_imap_session(visit->store);
-
-	return imap && imap_has(imap, IMAP_CAP_GMAIL);
 }
 
 /* A tree of files that others made gets its record, and with it other UIDs, when it is opened for writing: better before the UIDs are looked at than after. */
@@ -239,8 +245,8 @@ static int look(void *context, struct walk_visit *visit, struct err *err)
 	rc = walk_scan(visit, mode_of(dedup, visit), &scan, &rows, &reason, &open, err);
 	if (rc == 0) {
 		box->uidvalidity = box_facts(open)->uidvalidity;
-		box->gmail = is_gmail(visit);
 		take_rows(dedup, visit, &rows, reason, &keys);
+		rc = dedup_read_ids(dedup, visit, err);
 	}
 	if (rc == 0 && !rows.complete)
 		rc = err_set(err, ERR_MAILBOX,
@@ -479,83 +485,14 @@ static void count_up(struct dedup *dedup)
 	}
 }
 
-/*
- * Under two names one mailbox has the same UIDs, and a mark need not show under the other one soon (Dovecot's mbox files with two indexes). Two that are not the same, of the
- * same UIDVALIDITY, betray themselves by the first UID that stands for different messages.
- */
-static bool looks_the_same(
-	const struct dedup *dedup, const struct dedup_box *a, const struct dedup_box *b)
-{
-	const struct duplicate *x = &dedup->rows[a->first], *y = &dedup->rows[b->first];
-	const struct duplicate *const x_end = x + a->count, *const y_end = y + b->count;
-	bool any = false;
-
-	if (a->uidvalidity == 0 || a->uidvalidity != b->uidvalidity)
-		return false;
-	while (x < x_end && y < y_end) {
-		if (x->uid != y->uid) {
-			if (x->uid < y->uid)
-				x++;
-			else
-				y++;
-			continue;
-		}
-		if (x->size != y->size || !digest128_equal(x->key, y->key))
-			return false;
-		any = true;
-		x++;
-		y++;
-	}
-	return any;
-}
-
-/* Nothing in it is anybody's copy, and nothing is a copy of it. */
-static void leave_out(struct dedup *dedup, struct dedup_box *box, const struct dedup_box *first)
-{
-	struct err err = ERR_INIT;
-
-	for (size_t i = box->first; i < box->first + box->count; i++)
-		dedup->rows[i].attr &= (uint8_t) ~(unsigned)DUPLICATE_HAS_KEY;
-	err_set(&err, ERR_MAILBOX,
-		"it seems to be %s by another name (the same UIDs, the same messages): it is left out",
-		first->row.mailbox);
-	dedup_keep_err(box, &err);
-}
-
-static void leave_out_aliases(struct dedup *dedup)
-{
-	if (!dedup->request.across || (walk_caps(dedup->walk) & STORE_CAP_FILES))
-		return;
-	for (size_t i = 1; i < dedup->boxes; i++) {
-		for (size_t k = 0; k < i; k++) {
-			if (!looks_the_same(dedup, &dedup->box[k], &dedup->box[i]))
-				continue;
-			leave_out(dedup, &dedup->box[i], &dedup->box[k]);
-			break;
-		}
-	}
-}
-
-static void warn_of_labels(const struct dedup *dedup)
-{
-	for (size_t i = 0; i < dedup->boxes && dedup->request.across; i++) {
-		if (dedup->box[i].gmail) {
-			log_warn(
-				"--across on Gmail: a message with several labels is in several mailboxes, so that its copy in another mailbox is the same message, and removing it takes a label off");
-			return;
-		}
-	}
-}
-
 static int look_and_decide(struct dedup *dedup, struct err *err)
 {
 	if (walk_visit(dedup->walk, look, dedup, has_box, err) < 0)
 		return -1;
 	dedup_keep_errors(dedup);
-	warn_of_labels(dedup);
 	if (join(dedup, err) < 0)
 		return -1;
-	leave_out_aliases(dedup);
+	dedup_leave_out_same(dedup);
 	if (duplicates_ask(dedup->rows, dedup->count, &dedup->policy) > 0) {
 		if (walk_visit(dedup->walk, read_contents, dedup, is_asked, err) < 0)
 			return -1;
@@ -647,6 +584,7 @@ void dedup_free(struct dedup *dedup)
 		return;
 	for (size_t i = 0; i < dedup->boxes; i++) {
 		mem_free(dedup->box[i].own);
+		mem_free(dedup->box[i].id);
 		arena_free(dedup->box[i].arena);
 	}
 	mem_free(dedup->box);

@@ -206,11 +206,16 @@ static int tell_of_others(const struct leftovers *left, struct err *err)
 	return 0;
 }
 
+static bool only_tells(const struct dedup *dedup)
+{
+	return dedup->request.action == DEDUP_REPORT || walk_settings(dedup->walk)->dry_run;
+}
+
 static int undo_all(struct leftovers *left, struct err *err)
 {
 	struct dedup *dedup = left->dedup;
 
-	if (dedup->request.action == DEDUP_REPORT || walk_settings(dedup->walk)->dry_run) {
+	if (only_tells(dedup)) {
 		for (size_t i = 0; i < left->count; i++)
 			tell(left, left->mailbox[i],
 				"run it again, with --mark, --expunge or --move-to");
@@ -231,7 +236,7 @@ int dedup_undo_marks(struct dedup *dedup, struct err *err)
 	if (!walk_has_intents(dedup->walk))
 		return 0;
 	left.intents = walk_intents(dedup->walk, &trouble);
-	if (!left.intents && dedup->request.action == DEDUP_REPORT) {
+	if (!left.intents && only_tells(dedup)) {
 		log_warn("whether an earlier run left marks is not known: %s", trouble.text);
 		return 0;
 	}

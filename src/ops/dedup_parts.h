@@ -1,5 +1,6 @@
 /*
- * What the files of dedup share: dedup.c (looking and deciding), dedup_do.c (a mailbox at a time: its copies go), dedup_kept.c (looking at those that stay), dedup_marks.c (what
+ * What the files of dedup share: dedup.c (looking and deciding), dedup_do.c (a mailbox at a time: its copies go), dedup_same.c (what is one message under
+ * two names), dedup_kept.c (looking at those that stay), dedup_marks.c (what
  * a run that is broken off leaves behind; holds). For these only.
  *
  * Owner: dedup.c. Lifetime: of struct dedup. Threads: a visit writes to its own mailbox's box and rows only; of others' rows it reads box, uid and kept, which are final.
@@ -29,9 +30,10 @@ struct dedup_box { /* a mailbox, by rank */
 	struct dedup_row row;
 	struct arena *arena; /* of the error */
 	uint32_t uidvalidity; /* 0: it was not read */
-	bool gmail;
 	bool noted; /* dedup_note_marks() */
 	struct duplicate *own; /* its rows, until they are joined with the others' */
+	uint64_t *
+		id; /* of each, until then: Gmail's of the message, 0 = not told; NULL = not asked for */
 	size_t first, count; /* … and where they are then */
 };
 
@@ -76,6 +78,11 @@ bool dedup_goes(const struct dedup *dedup, const struct duplicate *row);
 void dedup_keep_err(struct dedup_box *box, const struct err *err);
 /* Of the last walk: the next one forgets them. */
 void dedup_keep_errors(struct dedup *dedup);
+
+/* For visits with the mailbox open and its own rows taken: with --across on Gmail, where a message stands under each of its labels, which one each row is. */
+int dedup_read_ids(struct dedup *dedup, struct walk_visit *visit, struct err *err) MUST_CHECK;
+/* Takes the keys of what is no copy, but the same message again. */
+void dedup_leave_out_same(struct dedup *dedup);
 
 /*
  * Opens this mailbox, if it is not open already for what it is wanted for; anew: in any case, for what other sessions changed is only sure to be seen so. That of

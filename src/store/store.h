@@ -119,7 +119,8 @@ void store_close(struct store *store); /* accepts NULL; polite if that costs no 
 unsigned store_caps(const struct store *store); /* enum store_cap bits */
 const struct account *store_account(const struct store *store);
 uint64_t store_append_limit(const struct store *store); /* octets, 0 = not known */
-struct imap *store_imap_session(struct store *store); /* NULL if it is no IMAP: for `check` only */
+struct imap *store_imap_session(
+	struct store *store); /* NULL if it is no IMAP: for `check`, and what Gmail alone has */
 const struct imap_facts *store_imap_facts(const struct store *store);
 struct mailbox_style store_style(const struct store *store);
 /* Octets and round trips so far (wire_turns()). */

@@ -15,7 +15,7 @@ from grid import IMPATIENT, fault
 from lab import load, witness
 from lab.corpus import Message
 from lab.dovecot import Dovecot
-from lab.hostile import Fake
+from lab.hostile import CAPABILITIES, Fake
 from lab.server import PASSWORD
 
 
@@ -442,8 +442,36 @@ def test_another_name(run):
         assert [len(fake.messages(name)) for name in ("INBOX", "Old", "Other")] == [3, 4, 1]
         fake.boxes["Other"].attributes = "\\All"       # a view, and nothing else is chosen
         assert run("dedup", fake.url("u"), "--across", "-m", "Other").code == 2
+        fake.store(fake.boxes["Other"], note(9).body)
+        assert dedup(run, fake.url("u"))["selected"] == 0       # two in it are two in other mailboxes
+        assert dedup(run, fake.url("u"), "-m", "Other")["selected"] == 1
+        fake.boxes["Other"].messages.pop()
         fake.boxes["Old"].uidvalidity = 1001
         assert dedup(run, fake.url("u"), "--across", "--expunge", "--yes", "--max-delete", "100%")["done"] == 3
+
+
+def test_labels(run):
+    """Gmail: one message in two mailboxes is no copy, another one of the same content is; of which one nobody tells, nothing is said."""
+    ids = {("INBOX", 1): 7, ("INBOX", 2): 8, ("Work", 1): 7, ("Work", 2): 9, ("Work", 3): 8}
+
+    def answer(session):
+        name = next(name for name, box in fake.boxes.items() if box is session.box)
+        for seq, msg in session._chosen(session.words[2]):
+            if (name, msg.uid) in ids:
+                session.send(b"* %d FETCH (UID %d X-GM-MSGID %d)\r\n" % (seq, msg.uid, ids[name, msg.uid] << 56))
+            else:
+                session.send(b"* %d FETCH (UID %d)\r\n" % (seq, msg.uid))
+        session.ok()
+
+    with Fake({"INBOX": notes(2), "Work": [note(1), note(2), note(2)]}, capabilities=CAPABILITIES + " X-GM-EXT-1") as fake:
+        fake.boxes["Work"].uidvalidity = 77
+        fake.on(r"UID FETCH .*X-GM-MSGID", answer)
+        options = ("--across", "--expunge", "--yes", "--max-delete", "100%")
+        assert dedup(run, fake.url("u"), *options)["copies"] == [(("Work", 2), ("INBOX", 2))]
+        assert [len(fake.messages(name)) for name in ("INBOX", "Work")] == [2, 2]
+        fake.store(fake.boxes["Work"], note(1).body)
+        assert dedup(run, fake.url("u"), *options, code=3)["done"] == 0
+        assert dedup(run, fake.url("u"), "-m", "Work", *options[1:])["done"] == 1     # in one mailbox two are two
 
 
 # elsewhere
