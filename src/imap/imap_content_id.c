@@ -11,7 +11,7 @@
 #define GUID_LAST 0x90000000u
 #define PID_MOST 4194304u /* of Linux, which has the largest ones */
 
-static const char *const item_names[] = { NULL, "DIGEST.SHA1", "EMAILID", "X-GUID" };
+static const char *const item_names[] = { NULL, "DIGEST.SHA1", "EMAILID", "X-GUID", "X-GM-MSGID" };
 
 const char *imap_content_id_item(enum imap_content_id kind)
 {
@@ -139,12 +139,20 @@ static bool is_guid(struct span text)
 	return seconds >= GUID_FIRST && seconds < GUID_LAST && little_endian(text, 8) <= PID_MOST;
 }
 
+static bool is_number(struct span text)
+{
+	return text.len <= 20 && skip_digits(&text) && text.len == 0;
+}
+
 static bool is_telling(enum imap_content_id kind, struct span id)
 {
+	if (kind == IMAP_CONTENT_ID_GMAIL)
+		return is_number(id);
 	if (id.len < ID_LEAST || id.len > ID_MOST || !is_varied(id))
 		return false;
 	switch (kind) {
 	case IMAP_CONTENT_ID_NONE:
+	case IMAP_CONTENT_ID_GMAIL:
 		break;
 	case IMAP_CONTENT_ID_DIGEST:
 		return id.len == SHA1_CHARACTERS && is_hex(id);

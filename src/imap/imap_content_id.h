@@ -4,6 +4,7 @@
  *	DIGEST.SHA1	Cyrus (DIGEST=SHA1): of the octets
  *	EMAILID		RFC 8474 (OBJECTID): the content of one message; between two servers it means nothing unless they are of one software
  *	X-GUID		Dovecot, not announced: made when a message is stored, and kept by dsync and by whoever copies Maildir files as they are
+ *	X-GM-MSGID	Gmail (X-GM-EXT-1): of a message, wherever its labels show it; no other server's id, and not among imap_content_ids()
  *
  * An id that could come about twice by chance is none: short ones, few different characters (null ids, counters), and of X-GUID all that does not look
  * as if Dovecot had made it for one message. In mbox files that is a digest of a few headers, which other messages may have too.

@@ -171,10 +171,11 @@ enum imap_fetch_item {
 };
 
 enum imap_content_id { /* imap_content_id.h */
-	IMAP_CONTENT_ID_NONE, /* one that nobody asks for (X-GM-MSGID) */
+	IMAP_CONTENT_ID_NONE,
 	IMAP_CONTENT_ID_DIGEST, /* DIGEST.SHA1, Cyrus */
 	IMAP_CONTENT_ID_EMAILID, /* RFC 8474 */
 	IMAP_CONTENT_ID_GUID, /* X-GUID, Dovecot */
+	IMAP_CONTENT_ID_GMAIL, /* X-GM-MSGID: of one message, in whatever mailboxes */
 };
 
 struct imap_fetch_data {

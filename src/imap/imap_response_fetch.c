@@ -168,9 +168,9 @@ static bool read_guid(struct reader *r)
 	return read_content_id(r, IMAP_CONTENT_ID_GUID);
 }
 
-static bool read_other_id(struct reader *r)
+static bool read_gmail_id(struct reader *r)
 {
-	return read_content_id(r, IMAP_CONTENT_ID_NONE);
+	return read_content_id(r, IMAP_CONTENT_ID_GMAIL);
 }
 
 /*
@@ -283,7 +283,7 @@ static const struct {
 	ITEM("EMAILID", read_emailid),
 	ITEM("X-GUID", read_guid),
 	ITEM("DIGEST.SHA1", read_digest),
-	ITEM("X-GM-MSGID", read_other_id),
+	ITEM("X-GM-MSGID", read_gmail_id),
 	ITEM("RFC822", read_rfc822),
 	ITEM("RFC822.HEADER", read_rfc822_header),
 	ITEM("RFC822.TEXT", read_rfc822_text),

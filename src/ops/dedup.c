@@ -194,9 +194,13 @@ static void take_rows(struct dedup *dedup, const struct walk_visit *visit,
 	struct dedup_box *box = box_of(visit->place);
 
 	box->own = mem_array(rows->count + 1, sizeof(*box->own));
+	if (rows->id)
+		box->id = mem_array(rows->count + 1, sizeof(*box->id));
 	for (size_t i = 0; i < rows->count; i++) {
 		if (reason[i] != SELECT_YES)
 			continue;
+		if (rows->id)
+			box->id[box->count] = rows->id[i];
 		box->own[box->count++] = (struct duplicate){ .key = rows->digest[i],
 			.instant = rows->instant[i],
 			.box = (uint32_t)(box - dedup->box),
@@ -234,19 +238,20 @@ static int look(void *context, struct walk_visit *visit, struct err *err)
 	struct dedup *dedup = context;
 	struct dedup_box *box = box_of(visit->place);
 	struct keys keys = { .arena = visit->arena, .scratch = arena_new() };
-	const struct box_scan scan = scan_for(dedup->request.walk.settings, &keys);
+	struct box_scan scan = scan_for(dedup->request.walk.settings, &keys);
 	struct snapshot rows;
 	struct box *open = NULL;
 	uint8_t *reason;
 	int rc;
 
+	if (dedup_wants_ids(dedup, visit))
+		scan.id = IMAP_CONTENT_ID_GMAIL;
 	forget(box); /* of an attempt before */
 	snapshot_init(&rows, true);
 	rc = walk_scan(visit, mode_of(dedup, visit), &scan, &rows, &reason, &open, err);
 	if (rc == 0) {
 		box->uidvalidity = box_facts(open)->uidvalidity;
 		take_rows(dedup, visit, &rows, reason, &keys);
-		rc = dedup_read_ids(dedup, visit, err);
 	}
 	if (rc == 0 && !rows.complete)
 		rc = err_set(err, ERR_MAILBOX,

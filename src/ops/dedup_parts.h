@@ -32,8 +32,7 @@ struct dedup_box { /* a mailbox, by rank */
 	uint32_t uidvalidity; /* 0: it was not read */
 	bool noted; /* dedup_note_marks() */
 	struct duplicate *own; /* its rows, until they are joined with the others' */
-	uint64_t *
-		id; /* of each, until then: Gmail's of the message, 0 = not told; NULL = not asked for */
+	struct digest128 *id; /* of each, until then: Gmail's; NULL = not asked for */
 	size_t first, count; /* … and where they are then */
 };
 
@@ -79,8 +78,8 @@ void dedup_keep_err(struct dedup_box *box, const struct err *err);
 /* Of the last walk: the next one forgets them. */
 void dedup_keep_errors(struct dedup *dedup);
 
-/* For visits with the mailbox open and its own rows taken: with --across on Gmail, where a message stands under each of its labels, which one each row is. */
-int dedup_read_ids(struct dedup *dedup, struct walk_visit *visit, struct err *err) MUST_CHECK;
+/* With --across on Gmail, where a message stands under each of its labels: which one each row is has to be known (box->id). */
+bool dedup_wants_ids(const struct dedup *dedup, const struct walk_visit *visit);
 /* Takes the keys of what is no copy, but the same message again. */
 void dedup_leave_out_same(struct dedup *dedup);
 

@@ -3,9 +3,6 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
-#include "imap/imap_fetch.h"
-
-#define ID_BYTES 60 /* of an answer */
 
 /* ---- mailboxes ---- */
 
@@ -69,49 +66,15 @@ static void leave_out_aliases(struct dedup *dedup)
 /* ---- labels ---- */
 
 struct label { /* a message in one of the mailboxes that are its labels */
-	uint64_t id;
+	struct digest128 id;
 	uint32_t row;
 };
 
-static void take_id(const struct dedup_box *box, const struct imap_message *message)
+bool dedup_wants_ids(const struct dedup *dedup, const struct walk_visit *visit)
 {
-	size_t low = 0, high = box->count;
+	const struct imap *imap = store_imap_session(visit->store);
 
-	while (low < high) {
-		const size_t middle = low + (high - low) / 2;
-
-		if (box->own[middle].uid < message->uid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < box->count && box->own[low].uid == message->uid &&
-		(message->has & IMAP_FETCH_EMAILID) && !span_u64(message->emailid, &box->id[low]))
-		box->id[low] = 0;
-}
-
-int dedup_read_ids(struct dedup *dedup, struct walk_visit *visit, struct err *err)
-{
-	struct imap *imap = store_imap_session(visit->store);
-	struct dedup_box *box = visit->place->data;
-	const struct imap_message *message;
-	struct imap_fetch *fetch;
-	struct uidset uids = { 0 };
-	int rc;
-
-	if (!dedup->request.across || box->count == 0 || !imap || !imap_has(imap, IMAP_CAP_GMAIL))
-		return 0;
-	box->id = mem_array(box->count, sizeof(*box->id));
-	for (size_t i = 0; i < box->count; i++)
-		uidset_add(&uids, visit->arena, box->own[i].uid, box->own[i].uid);
-	fetch = imap_fetch_new(imap, IMAP_FETCH_EMAILID, NULL);
-	rc = imap_fetch_ask(fetch, &uids, box->count * ID_BYTES, err);
-	while (rc == 0 && (rc = imap_fetch_next(fetch, &message, err)) > 0) {
-		take_id(box, message);
-		rc = 0;
-	}
-	imap_fetch_free(fetch);
-	return rc < 0 ? err_wrap(err, "asking for X-GM-MSGID") : 0;
+	return dedup->request.across && imap && imap_has(imap, IMAP_CAP_GMAIL);
 }
 
 /* Of one message the first mailbox comes first. */
@@ -119,8 +82,10 @@ static int by_id(const void *a, const void *b)
 {
 	const struct label *x = a, *y = b;
 
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
+	const int order = digest128_compare(x->id, y->id);
+
+	if (order != 0)
+		return order;
 	return (x->row > y->row) - (x->row < y->row);
 }
 
@@ -147,7 +112,7 @@ static size_t take_labels(struct dedup *dedup, struct label *label)
 		for (size_t k = 0; box->id && k < box->count; k++) {
 			const size_t row = box->first + k;
 
-			if (box->id[k] != 0) {
+			if (digest128_known(box->id[k])) {
 				label[count++] = (struct label){ box->id[k], (uint32_t)row };
 				continue;
 			}
@@ -174,7 +139,7 @@ static void leave_out_labels(struct dedup *dedup)
 	if (count > 0)
 		qsort(label, count, sizeof(*label), by_id);
 	for (size_t i = 1; i < count; i++)
-		if (label[i].id == label[i - 1].id)
+		if (digest128_equal(label[i].id, label[i - 1].id))
 			dedup->rows[label[i].row].attr &= (uint8_t) ~(unsigned)DUPLICATE_HAS_KEY;
 	mem_free(label);
 }

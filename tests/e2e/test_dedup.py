@@ -457,10 +457,9 @@ def test_labels(run):
     def answer(session):
         name = next(name for name, box in fake.boxes.items() if box is session.box)
         for seq, msg in session._chosen(session.words[2]):
-            if (name, msg.uid) in ids:
-                session.send(b"* %d FETCH (UID %d X-GM-MSGID %d)\r\n" % (seq, msg.uid, ids[name, msg.uid] << 56))
-            else:
-                session.send(b"* %d FETCH (UID %d)\r\n" % (seq, msg.uid))
+            told = b" X-GM-MSGID %d" % (ids[name, msg.uid] << 56) if (name, msg.uid) in ids else b""
+            columns = b"".join(session._item(msg, item) for item in (b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"))
+            session.send(b"* %d FETCH (UID %d%s%s)\r\n" % (seq, msg.uid, columns, told))
         session.ok()
 
     with Fake({"INBOX": notes(2), "Work": [note(1), note(2), note(2)]}, capabilities=CAPABILITIES + " X-GM-EXT-1") as fake:
