@@ -162,7 +162,7 @@ static void play_search(struct buf *out, const struct imap_search *search)
 	play_set(out, " ", &search->set);
 }
 
-static const char *const play_id_names[] = { " id=", " digest=", " emailid=", " guid=" };
+static const char *const play_id_names[] = { " id=", " digest=", " emailid=", " guid=", " gmail=" };
 
 static void play_fetch(struct buf *out, const struct imap_fetch_data *fetch)
 {

@@ -379,7 +379,8 @@ static const struct sample fetch_samples[] = {
 	{ S("* 12 FETCH (X-GUID 5a6b UID 3 X-GM-LABELS (\"\\\\Inbox\" (x) {3}\r\na)b) X-GM-THRID "
 	    "1278455344230334865)"),
 		"FETCH 12 uid=3 guid='5a6b'" },
-	{ S("* 12 FETCH (X-GM-MSGID 1278455344230334865)"), "FETCH 12 id='1278455344230334865'" },
+	{ S("* 12 FETCH (X-GM-MSGID 1278455344230334865)"),
+		"FETCH 12 gmail='1278455344230334865'" },
 	{ S("* 1 FETCH (UID 1 DIGEST.SHA1 44237d4339d2b593fde33e0bbf00cf72c8f8f45e RFC822.SIZE 121)"),
 		"FETCH 1 uid=1 size=121 digest='44237d4339d2b593fde33e0bbf00cf72c8f8f45e'" },
 	{ S("* 1 FETCH (UID 1 DIGEST.SHA1 NIL X-GUID () FLAGS ())"), "FETCH 1 uid=1 flags=''" },
