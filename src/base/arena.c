@@ -1,6 +1,6 @@
 /*
- * Small allocations are cut from blocks that double from 4 to 64 KiB; large ones stand alone, so that growing one gives its old
- * memory back and untouched pages are never paid for.
+ * Small allocations are cut from blocks that double from 4 to 64 KiB, and to 256 KiB where there is much of them: those are mappings of their own (mem.h), and what
+ * one thread frees is of use to another. Large ones stand alone, so that growing one gives its old memory back and untouched pages are never paid for.
  */
 #include "base/arena.h"
 
@@ -10,6 +10,8 @@
 
 #define BLOCK_FIRST (4u << 10)
 #define BLOCK_LAST (64u << 10)
+#define BLOCK_HUGE (256u << 10)
+#define HUGE (1u << 20) /* octets from which blocks are so large */
 #define LARGE \
 	(16u << 10) /* at least this stands alone: a block's unused end is at most a quarter */
 #define PRINT_FIRST 512 /* most texts are shorter and formatted once only */
@@ -79,7 +81,7 @@ static void arena_add_block(struct arena *arena, size_t size)
 	block->size = total - sizeof(*block);
 	arena->blocks = block;
 	arena->used += total;
-	if (arena->next_size < BLOCK_LAST)
+	if (arena->next_size < (arena->used < HUGE ? BLOCK_LAST : BLOCK_HUGE))
 		arena->next_size *= 2;
 }
 

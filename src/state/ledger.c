@@ -365,12 +365,14 @@ static ssize_t load(
 	return rc < 0 ? -1 : (ssize_t)count;
 }
 
-static int by_key(const void *a, const void *b)
+/* Places in what is recorded. */
+static int by_key(const void *a, const void *b, void *context)
 {
-	const struct entry *x = a, *y = b;
-	int order = digest128_compare(x->key, y->key);
+	const uint32_t *x = a, *y = b;
+	const struct entry *was = context;
+	int order = digest128_compare(was[*x].key, was[*y].key);
 
-	return order ? order : (x->uid > y->uid) - (x->uid < y->uid);
+	return order ? order : (*x > *y) - (*x < *y);
 }
 
 static int gone(struct ledger *ledger, const struct ledger_box *box, uint32_t uid, struct err *err)
@@ -380,46 +382,89 @@ static int gone(struct ledger *ledger, const struct ledger_box *box, uint32_t ui
 	return run(ledger->sql[SQL_GONE], err);
 }
 
-/*
- * now: the keys with their place in the list (from 1) for a uid; was: as recorded. Both sorted by key: walked together, the n-th of equal
- * ones is the n-th.
- */
-static int match(struct ledger *ledger, const struct ledger_box *box, const struct entry *now,
-	size_t count, const struct entry *was, size_t recorded, uint32_t *uid_out, struct err *err)
+/* Places in the list, by its keys. */
+static int by_place(const void *a, const void *b, void *context)
+{
+	const uint32_t *x = a, *y = b;
+	const struct digest128 *key = context;
+	int order = digest128_compare(key[*x], key[*y]);
+
+	return order ? order : (*x > *y) - (*x < *y);
+}
+
+/* What is there now and what is recorded, each with its places in the order of keys. */
+struct matching {
+	const struct digest128 *key;
+	struct entry *was;
+	uint32_t *now_order, *was_order;
+	size_t count, recorded;
+};
+
+static uint32_t *places(size_t count)
+{
+	uint32_t *place = mem_array(count + 1, sizeof(*place));
+
+	for (size_t i = 0; i < count; i++)
+		place[i] = (uint32_t)i;
+	return place;
+}
+
+/* Walked together: the n-th of equal ones is the n-th. */
+static int match(struct ledger *ledger, const struct ledger_box *box,
+	const struct matching *matching, uint32_t *uid_out, struct err *err)
 {
 	size_t i = 0, j = 0;
 
-	while (i < count || j < recorded) {
-		int order = i == count      ? 1
-			    : j == recorded ? -1
-					    : digest128_compare(now[i].key, was[j].key);
+	while (i < matching->count || j < matching->recorded) {
+		const uint32_t now = matching->now_order[i];
+		const struct entry *was = &matching->was[matching->was_order[j]];
+		const int order = i == matching->count ? 1
+				  : j == matching->recorded
+					  ? -1
+					  : digest128_compare(matching->key[now], was->key);
 
-		if (order > 0 && gone(ledger, box, was[j].uid, err) < 0)
+		if (order > 0 && gone(ledger, box, was->uid, err) < 0)
 			return -1;
 		if (order == 0)
-			uid_out[now[i].uid - 1] = was[j].uid;
+			uid_out[now] = was->uid;
 		i += order <= 0;
 		j += order >= 0;
 	}
 	return 0;
 }
 
+/* Sorted are places only, for a big mailbox's sake. */
+static int match_all(struct ledger *ledger, const struct ledger_box *box, struct matching *matching,
+	uint32_t *uid_out, struct err *err)
+{
+	const ssize_t recorded = load(ledger, box, &matching->was, err);
+	int rc = -1;
+
+	matching->recorded = recorded < 0 ? 0 : (size_t)recorded;
+	matching->now_order = places(matching->count);
+	matching->was_order = places(matching->recorded);
+	if (recorded >= 0) {
+		qsort_r(matching->now_order, matching->count, sizeof(uint32_t), by_place,
+			(void *)matching->key);
+		qsort_r(matching->was_order, matching->recorded, sizeof(uint32_t), by_key,
+			matching->was);
+		rc = match(ledger, box, matching, uid_out, err);
+	}
+	mem_free(matching->was_order);
+	mem_free(matching->now_order);
+	mem_free(matching->was);
+	return rc;
+}
+
 static int assign(struct ledger *ledger, struct ledger_box *box, const struct digest128 *key,
 	size_t count, uint32_t *uid_out, struct err *err)
 {
-	struct entry *was, *now = mem_array(count + 1, sizeof(*now));
-	ssize_t recorded = load(ledger, box, &was, err);
-	uint32_t before = box->facts.messages, uidnext = box->facts.uidnext;
-	int rc = recorded < 0 ? -1 : 0;
+	struct matching matching = { .key = key, .count = count };
+	const uint32_t before = box->facts.messages, uidnext = box->facts.uidnext;
+	int rc;
 
-	for (size_t i = 0; i < count; i++)
-		now[i] = (struct entry){ .uid = (uint32_t)i + 1, .key = key[i] };
 	memset(uid_out, 0, count * sizeof(*uid_out));
-	if (rc == 0) {
-		qsort(now, count, sizeof(*now), by_key);
-		qsort(was, (size_t)recorded, sizeof(*was), by_key);
-		rc = match(ledger, box, now, count, was, (size_t)recorded, uid_out, err);
-	}
+	rc = match_all(ledger, box, &matching, uid_out, err);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		if (uid_out[i] == 0)
 			rc = put(ledger, box, key[i], &uid_out[i], err);
@@ -427,8 +472,6 @@ static int assign(struct ledger *ledger, struct ledger_box *box, const struct di
 	box->facts.messages = (uint32_t)count;
 	if (rc == 0 && (before != count || uidnext != box->facts.uidnext))
 		rc = set_box(ledger, box, err);
-	mem_free(was);
-	mem_free(now);
 	return rc;
 }
 

@@ -225,7 +225,19 @@ static int compare_entries(const void *a, const void *b)
 	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
-static int assign(struct store_maildir *store, const struct listing *list, const char *mailbox,
+/* What was found is entries from here on: the ledger needs memory too. */
+static void take_found(struct listing *list, struct maildir_look *out)
+{
+	out->entry = mem_array(list->count + 1, sizeof(*out->entry));
+	out->count = list->count;
+	for (size_t i = 0; i < list->count; i++)
+		out->entry[i] = (struct maildir_entry){ .file = list->found[i].file,
+			.in_new = list->found[i].in_new };
+	mem_free(list->found);
+	list->found = NULL;
+}
+
+static int assign(struct store_maildir *store, struct listing *list, const char *mailbox,
 	struct maildir_look *out, struct err *err)
 {
 	struct digest128 *key = mem_array(list->count + 1, sizeof(*key));
@@ -233,17 +245,16 @@ static int assign(struct store_maildir *store, const struct listing *list, const
 	struct digest *digest = digest_new();
 	int rc;
 
-	for (size_t i = 0; i < list->count; i++)
-		key[i] = key_of(digest, list->found[i].file);
-	rc = ledger_assign(store->ledger, mailbox, key, list->count, uid, &out->facts, err);
-	if (rc == 0) {
-		out->entry = mem_array(list->count + 1, sizeof(*out->entry));
-		out->count = list->count;
-		for (size_t i = 0; i < list->count; i++)
-			out->entry[i] = (struct maildir_entry){ list->found[i].file, uid[i],
-				list->found[i].in_new };
+	take_found(list, out);
+	for (size_t i = 0; i < out->count; i++)
+		key[i] = key_of(digest, out->entry[i].file);
+	rc = ledger_assign(store->ledger, mailbox, key, out->count, uid, &out->facts, err);
+	for (size_t i = 0; i < out->count && rc == 0; i++)
+		out->entry[i].uid = uid[i];
+	if (rc == 0 && out->count > 0)
 		qsort(out->entry, out->count, sizeof(*out->entry), compare_entries);
-	}
+	else
+		out->count = 0;
 	digest_free(digest);
 	mem_free(uid);
 	mem_free(key);
