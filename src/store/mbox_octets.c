@@ -60,6 +60,7 @@ static const struct {
 	X(archive_entry_set_filetype) \
 	X(archive_entry_set_pathname) \
 	X(archive_error_string) \
+	X(archive_filter_bytes) \
 	X(archive_read_data_block) \
 	X(archive_read_free) \
 	X(archive_read_new) \
@@ -228,6 +229,26 @@ static int begin_archive(struct mbox_octets *octets, struct err *err)
 	return rc == ARCHIVE_OK || rc == ARCHIVE_WARN ? 1 : damaged(octets, err);
 }
 
+/* gzip and bzip2 end where no other part begins, and leave alone what follows: there may be mail in it, but for zeros, which are padding. */
+static int check_end(struct mbox_octets *octets, struct err *err)
+{
+	uint64_t at = (uint64_t)library.archive_filter_bytes(octets->archive, -1);
+	ssize_t got;
+
+	while ((got = read_file(octets, octets->in, READ_SIZE, at)) > 0) {
+		const struct span part = span_make(octets->in, (size_t)got);
+
+		for (size_t i = 0; i < part.len; i++) {
+			if (part.data[i] != '\0')
+				return err_set(err, ERR_MAILBOX,
+					"%s cannot be decompressed: what stands at octet %llu and behind it is not compressed",
+					octets->shown, (unsigned long long)(at + i));
+		}
+		at += (uint64_t)got;
+	}
+	return got < 0 ? err_set_errno(err, ERR_MAILBOX, "%s cannot be read", octets->shown) : 0;
+}
+
 /* Fills *rest with the next decompressed octets: 1, 0 = end, -1. */
 static int decompress(struct mbox_octets *octets, struct err *err)
 {
@@ -245,7 +266,7 @@ static int decompress(struct mbox_octets *octets, struct err *err)
 		rc = library.archive_read_data_block(octets->archive, &block, &len, &at);
 	while (rc == ARCHIVE_OK && len == 0);
 	if (rc == ARCHIVE_EOF)
-		return 0;
+		return check_end(octets, err);
 	if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
 		return damaged(octets, err);
 	octets->rest = span_make(block, len);

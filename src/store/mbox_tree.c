@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define DEPTH_MAX 32
+#define DEPTH_MAX 64
 #define LEVEL_MAX 230 /* octets of a file name, with room for what is put around it */
 
 static const struct mailbox_style display_style = { .delimiter = '/', .utf8 = true, .prefix = "" };
@@ -61,7 +61,7 @@ char *mbox_tree_path(
 	struct span rest = span_of(name);
 	struct buf path;
 	char *out = NULL;
-	size_t start = 0;
+	size_t start = 0, levels = 0;
 	int rc = 0;
 
 	if (store->single != NULL)
@@ -71,7 +71,8 @@ char *mbox_tree_path(
 		const size_t slash = span_find(rest, '/');
 		const struct span level = span_sub(rest, 0, slash == SIZE_MAX ? rest.len : slash);
 
-		if (level.len == 0)
+		/* what would not be found again when the tree is walked through */
+		if (level.len == 0 || (store->layout != MBOX_LAYOUT_FLAT && ++levels > DEPTH_MAX))
 			rc = -1;
 		else if (!first)
 			rc = buf_add(&path, span_of(between[store->layout]));
@@ -176,6 +177,16 @@ static void add_place(struct walk *walk, const char *name, const char *path)
 	walk->place[walk->count++] = (struct mbox_place){ .name = name, .path = path };
 }
 
+/* Thunderbird's own index says that the file is a mailbox, whatever became of it. */
+static bool has_summary(struct walk *walk, int dir, const char *base)
+{
+	struct stat st;
+
+	return walk->store->layout == MBOX_LAYOUT_THUNDERBIRD &&
+	       os_fstatat(dir, arena_print(walk->arena, "%s.msf", base), &st,
+		       AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Does mail begin there? Empty files count if their name says so. link: O_NOFOLLOW, or 0 to look where it leads. */
 static bool is_mbox(struct walk *walk, int dir, const char *base, const char *path, int link)
 {
@@ -207,7 +218,8 @@ static bool is_mbox(struct walk *walk, int dir, const char *base, const char *pa
 		while (window.len > 0 && (*window.data == '\n' || *window.data == '\r'))
 			window = span_from(window, 1);
 		/* what is called so and is none is told when it is opened */
-		is = span_starts(window, SPAN("From ")) || span_ends(plain, SPAN(".mbox"));
+		is = span_starts(window, SPAN("From ")) || span_ends(plain, SPAN(".mbox")) ||
+		     has_summary(walk, dir, base);
 	} else {
 		is = span_ends(plain, SPAN(".mbox")); /* damaged: to be told when it is opened */
 	}

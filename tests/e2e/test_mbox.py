@@ -291,8 +291,13 @@ def test_hard_limits(dst, user, run, tmp_path):
     mail.mkdir()
     (mail / "good.mbox").write_bytes(FROM + b"Subject: a\n\nx\n")
     (mail / "bad.mbox.gz").write_bytes(gzip.compress(FROM + b"Subject: a\n\nx\n" * 1000)[:60])
+    (mail / "padded.mbox.gz").write_bytes(gzip.compress(FROM + b"Subject: b\n\nx\n") + b"\0" * 512)
+    (mail / "tail.mbox.gz").write_bytes(gzip.compress(FROM + b"Subject: c\n\nx\n\n") + FROM + b"Subject: not compressed\n\nx\n")
+    (mail / "/".join("d%d" % level for level in range(70))).mkdir(parents=True)
     report = copy(run, "mbox:%s" % mail, dst.url(user), code=3)
-    assert report.copied == 1
+    assert report.copied == 2 and report.mailboxes_failed == 2 and "not compressed" in report.result.err and "nested too deep" in report.result.err
+    # nor is anything written where it would not be found again
+    assert "cannot be the name" in run("copy", dst.url(user), "mbox:%s?layout=fs" % (tmp_path / "deep"), "-m", "good", "--into", "/".join("d" * 70)).err
     result = run("copy", "mbox:%s" % (tmp_path / "nothing"), dst.url(user))
     assert result.code == 7 and "No such file" in result.err, result
 

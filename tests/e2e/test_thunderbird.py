@@ -65,6 +65,10 @@ def test_tree(dst, user, run, tmp_path):
     names = sorted(line["name"] for line in run("list", "thunderbird:%s" % profile, "--json", check=0).json if line["type"] == "mailbox")
     assert names == ["Local Folders/Inbox", "Local Folders/Trash", "Local Folders/Work", "Local Folders/Work/Deep/er", "Local Folders/Work/Küche",
                      "imap.example.org/INBOX"]
+    # what its index says to be a mailbox is one, whatever became of it
+    (local / "Broken").write_bytes(b"\0" * 4096)
+    (local / "Broken.msf").write_bytes(b"")
+    assert copy(run, "thunderbird:%s" % local, dst.url(user), code=3).mailboxes["Broken"]["state"] == "failed"
 
 
 def test_maildir_store(dst, user, run, tmp_path):

@@ -105,6 +105,22 @@ static void test_windows(void **state)
 		for (size_t i = 0; i < countof(at); i++)
 			check_window(octets, at[i], size);
 		mbox_octets_close(octets);
+		if (packing == MBOX_GZIP ||
+			packing == MBOX_BZIP2) { /* zeros are padding, other octets may be mail */
+			struct span window;
+			bool last;
+
+			for (int junk = 0; junk < 2; junk++) {
+				assert_int_equal(os_write(fd, junk ? "x" : "\0", 1), 1);
+				octets = mbox_octets_open(fd, (enum mbox_packing)packing,
+					spool_size(out) + 1 + (uint64_t)junk, "the file");
+				assert_int_equal(
+					mbox_octets_window(octets, size - 9, &window, &last, &err),
+					junk ? -1 : 0);
+				mbox_octets_close(octets);
+			}
+			assert_int_equal(err.scope, ERR_MAILBOX);
+		}
 		spool_free(in);
 		spool_free(out);
 		os_close(fd);
