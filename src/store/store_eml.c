@@ -289,7 +289,11 @@ static int subscribe(struct store *base, const char *name, bool wanted, struct e
 
 	if (dir < 0)
 		return -1;
-	const int rc = eml_note(store, dir, "subscribed", wanted ? "1" : NULL, err);
+	/* A directory that stayed, for what else is in it, becomes no mailbox again. */
+	const bool nothing = !wanted &&
+			     faccessat(dir, EML_MANIFEST, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+			     errno == ENOENT;
+	const int rc = nothing ? 0 : eml_note(store, dir, "subscribed", wanted ? "1" : NULL, err);
 	(void)os_close(dir);
 	return rc;
 }

@@ -263,3 +263,14 @@ def test_maildir(tmp_path, run):
     mailbox(run, "delete", place, "Older", "--yes", code=6)
     mailbox(run, "delete", place, "Older", *ALL)
     assert sorted(path.name for path in (tmp_path / "Maildir").glob(".*")) == [".Keep", ".New", ".Older.x"]
+
+
+def test_a_directory_that_stays_is_no_mailbox_again(tmp_path, run):
+    """An eml tree: what else is in the directory stays, and the mailbox is gone all the same."""
+    for name in ("A", "A/B"):
+        (tmp_path / "mail" / name).mkdir(parents=True)
+        (tmp_path / "mail" / name / "1.eml").write_bytes(note(1).body)
+    tree = "eml:%s/mail" % tmp_path
+    run("mailbox", "subscribe", tree, "A", check=0)
+    run("mailbox", "delete", tree, "A", "--yes", "--max-delete", "100%", check=0)
+    assert [row["name"] for row in run("list", "--json", tree, check=0).json if row["type"] == "mailbox"] == ["A/B"]

@@ -304,12 +304,16 @@ static void test_faults(void **state)
 		"unlinkat:%u+:EROFS", "point:%u:kill" };
 	static const char *const places[] = { "maildir:%s/mail", "eml:%s/mail", "mbox:%s/mail",
 		"thunderbird:%s/mail" };
+	const size_t mboxes = 2; /* from here on */
 
 	(void)state;
 	for (size_t kind = 0; kind < countof(places); kind++) {
 		for (size_t i = 0; i < countof(forms); i++) {
 			unsigned missed = 0;
 
+			/* a dot lock that cannot be taken away is waited for, ten seconds each time */
+			if (kind >= mboxes && strncmp(forms[i], "unlinkat", 8) == 0)
+				continue;
 			/* one that is forgiven is not the last */
 			for (unsigned n = 1; missed < 2; n += 1 + n / 3) {
 				char fault[64];
