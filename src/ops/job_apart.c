@@ -67,10 +67,21 @@ static int keep_found_in(struct run *run, struct work *work, uint64_t *kept_out,
 	return rc;
 }
 
+static bool is_any_deletable(const struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		if (run->work[i].deletable.count > 0)
+			return true;
+	return false;
+}
+
 int job_keep_found(struct run *run, struct lane *lane, struct err *err)
 {
-	if (lane_connect(lane, err) < 0)
-		return -1;
+	if (!is_any_deletable(run))
+		return 0;
+	for (unsigned attempt = 0; lane_connect(lane, err) < 0; attempt++)
+		if (job_again(lane, account_name(run->job->src), attempt, err) < 0)
+			return -1;
 	if (!may_be_one(lane) || shows_marks(lane))
 		return 0;
 	for (size_t i = 0; i < run->count; i++) {
@@ -203,10 +214,15 @@ static int look_at_originals(struct probe *probe, struct box *box, struct err *e
 		probe->asked[i] = row != SIZE_MAX && !probe->src_marked[i];
 		any |= probe->asked[i];
 	}
-	for (size_t i = 0; i < probe->count && !any; i++)
+	for (size_t i = 0; i < probe->count && rc == 0 && !any; i++)
 		probe->asked[i] = probe->src_marked[i];
 	snapshot_release(&rows);
-	return rc;
+	for (size_t i = 0; i < probe->count && rc == 0; i++)
+		if (probe->asked[i])
+			return 0;
+	return rc < 0 ? -1
+		      : err_set(err, ERR_MAILBOX,
+				"messages that were to go are gone already: run again for the others");
 }
 
 /* Those that are without a mark get one; where all have one, they lose it. */
@@ -328,14 +344,8 @@ static int probe_work(struct run *run, struct lane *lane, struct work *work, str
 		}
 		if (rc == 0)
 			return 0;
-		if (err->scope == ERR_CONN)
-			lane_disconnect(lane);
-		if (err->scope != ERR_CONN || attempt >= run->settings->retries)
+		if (job_again(lane, work->pair.src->name, attempt, err) < 0)
 			return -1;
-		log_warn("%s: %s; again", work->pair.src->name, err->text);
-		if (clock_sleep(lane_pause_ms(err, attempt + 1)) < 0)
-			return stop_check(err) < 0 ? -1 : err_set(err, ERR_STOPPED, "interrupted");
-		err_clear(err);
 	}
 }
 

@@ -25,20 +25,27 @@ static int remove_in(
 		lane->flags, &remove, err);
 }
 
+int job_again(struct lane *lane, const char *what, unsigned attempt, struct err *err)
+{
+	if (err->scope == ERR_CONN)
+		lane_disconnect(lane);
+	if (err->scope != ERR_CONN || attempt >= lane->run->settings->retries)
+		return -1;
+	log_warn("%s: %s; again", what, err->text);
+	if (clock_sleep(lane_pause_ms(err, attempt + 1)) < 0)
+		return stop_check(err) < 0 ? -1 : err_set(err, ERR_STOPPED, "interrupted");
+	err_clear(err);
+	return 0;
+}
+
 int job_remove(struct run *run, struct lane *lane, const struct removal *removal, struct err *err)
 {
 	for (unsigned attempt = 0;; attempt++) {
 		os_point("remove");
 		if (lane_connect(lane, err) == 0 && remove_in(run, lane, removal, err) == 0)
 			break;
-		if (err->scope == ERR_CONN)
-			lane_disconnect(lane);
-		if (err->scope != ERR_CONN || attempt >= run->settings->retries)
+		if (job_again(lane, removal->mailbox, attempt, err) < 0)
 			return -1;
-		log_warn("%s: %s; again", removal->mailbox, err->text);
-		if (clock_sleep(lane_pause_ms(err, attempt + 1)) < 0)
-			return stop_check(err) < 0 ? -1 : err_set(err, ERR_STOPPED, "interrupted");
-		err_clear(err);
 	}
 	os_point("removed");
 	log_info("%s: %llu messages %s at the %s", removal->mailbox,

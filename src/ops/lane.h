@@ -251,6 +251,9 @@ void job_names_report(struct run *run);
 /* job_delete.c: --delete-source, the last phase. The lane's connections are used, and made again if they are gone. */
 int job_delete_source(struct run *run, struct lane *lane, struct err *err) MUST_CHECK;
 
+/* After the attempt (from 0) that failed with err: 0 when the line broke and another one is worth it, after a pause and with err cleared. what: for the log. */
+int job_again(struct lane *lane, const char *what, unsigned attempt, struct err *err) MUST_CHECK;
+
 /* Removes these messages of a mailbox, or only marks them (--no-expunge). Repeated after a broken line: a UID that is gone already is no error. */
 struct removal {
 	bool at_source;

@@ -607,8 +607,8 @@ static void report_unknown(struct lane *lane, struct pass *pass)
 			(unsigned long long)pass->hidden);
 	}
 	if (box_facts(pass->src_box)->shows_part) {
-		pass->hidden = pass->hidden ? pass->hidden : 1;
-		work->tally.unknown++;
+		work->tally.unknown += pass->hidden == 0;
+		pass->hidden += pass->hidden == 0;
 		report_finding(report, FINDING_UNKNOWN, work->pair.src->name, 0,
 			"the server shows %llu messages, and of a mailbox no more than so many, its newest: whether it holds older ones is not known",
 			(unsigned long long)counted);

@@ -2,6 +2,7 @@
 import pytest
 
 from copying import fill, notes, subjects
+from grid import HOW, IMPATIENT, fault
 from lab import load, witness
 from lab.dovecot import Dovecot
 
@@ -100,3 +101,24 @@ def test_killed_while_it_looks(src, run, user, proxy):
     assert len(marked(src, user)) == 8
     run("copy", src.url(user), door.url(user), *DELETE, check=6)
     assert subjects(src, user) == list(range(1, 13)) and len(marked(src, user)) == 8
+
+
+@pytest.mark.parametrize("side, on, nth", [("dst", "EXAMINE", 1), ("dst", "UID FETCH", 1), ("dst", "EXAMINE", 2), ("dst", "UID FETCH", 2),
+                                           ("src", "SELECT", 1), ("src", "UID STORE", 1), ("src", "UID STORE", 2)])
+def test_faults(src, dst, run, user, proxy, side, on, nth):
+    """At each step of the look: nothing goes that is not proved, the exit code says so, and the next run ends the work."""
+    doors = {"src": proxy(src, log=True), "dst": proxy(dst, log=True)}
+    fill(src, user, {"INBOX": notes(6)})
+    places = doors["src"].url(user), doors["dst"].url(user)
+    run("copy", *places, check=0)
+    for how in HOW:
+        if (how, on) == ("bad", "EXAMINE"):
+            continue                        # a server without it: SELECT does
+        doors[side].set_rules([fault(how, on, nth=nth)], log=True)
+        result = run("copy", *places, *DELETE, *IMPATIENT)
+        assert doors[side].fired(), (how, on, nth)
+        assert result.code in (3, 4) and "complete:" not in result.out.replace("INCOMPLETE:", ""), (how, result)
+        assert subjects(src, user) == subjects(dst, user) == [1, 2, 3, 4, 5, 6], (how, result)
+        doors[side].set_rules([], log=True)
+    run("copy", *places, *DELETE, check=0)
+    assert subjects(src, user) == [] and subjects(dst, user) == [1, 2, 3, 4, 5, 6]
