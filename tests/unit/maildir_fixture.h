@@ -103,7 +103,8 @@ static inline void place_close(struct place *place)
 
 static inline int place_order(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	/* by the numbers in the names: microseconds have five digits now and then */
+	return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* "subject:FLAGS " of each, in the order in which they came; "-" where there is no such directory. */
