@@ -171,6 +171,8 @@ static bool same_destination(
 
 	return (now->has & needed) == needed && record->dst_uidvalidity == now->uidvalidity &&
 	       record->dst_uidnext == now->uidnext && record->dst_messages == now->messages &&
+	       (now->newest[0] == '\0' || record->dst_mailboxid == NULL ||
+		       strcmp(now->newest, record->dst_mailboxid) == 0) &&
 	       (run->settings->flags_on_update != FLAGS_SOURCE ||
 		       (now->highestmodseq != 0 && record->dst_modseq == now->highestmodseq));
 }

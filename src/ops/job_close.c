@@ -45,6 +45,8 @@ static void reconcile(struct work *work, const struct mailbox_info *info)
 	record->dst_modseq = info->highestmodseq;
 	record->dst_uidnext = info->uidnext;
 	record->dst_messages = info->messages;
+	if (info->newest[0] && work->arena)
+		record->dst_mailboxid = arena_strdup(work->arena, info->newest);
 	/* Somebody else was there, or messages will go: look again. */
 	if (work->unequal || info->messages != expected_at_destination(work) ||
 		info->uidvalidity != record->dst_uidvalidity)

@@ -249,17 +249,21 @@ static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, 
 {
 	const struct box_facts *facts = box_facts(box);
 	struct work *work = pass->work;
-	bool other_id = facts->uid_not_sticky ||
-			(mailboxid && facts->mailboxid && strcmp(mailboxid, facts->mailboxid) != 0);
+	bool other_id = facts->uid_not_sticky || !box_is_same(box, mailboxid);
 
 	/* Without UIDVALIDITY no UID means anything tomorrow (rule 2). */
 	if (*recorded == facts->uidvalidity && !other_id && facts->uidvalidity != 0)
 		return 0;
 	if (*recorded == 0 && !(facts->uidvalidity == 0 && work->record.id))
 		return 0;
-	log_warn(
-		"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
-		work->pair.src->name, side, facts->uidvalidity, *recorded);
+	if (*recorded == facts->uidvalidity && !facts->uid_not_sticky && facts->uidvalidity != 0)
+		log_warn(
+			"%s: the mailbox at the %s is another one, or was put back to an earlier state: recorded pairs are dropped, messages are compared again",
+			work->pair.src->name, side);
+	else
+		log_warn(
+			"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
+			work->pair.src->name, side, facts->uidvalidity, *recorded);
 	*recorded = facts->uidvalidity;
 	if (box == pass->dst_box)
 		work->record.doubt = 0; /* it was about UIDs that are no more */

@@ -313,6 +313,46 @@ int manifest_read(
 	return 0;
 }
 
+/* What does not change in a row. */
+static bool name_row(struct manifest *manifest, size_t index, char out[MANIFEST_NEWEST_ROOM])
+{
+	unsigned char sha256[DIGEST_SIZE];
+	struct manifest_row row;
+	char text[64], hex[17];
+
+	if (manifest_read(manifest, index, &row, NULL) < 0)
+		return false;
+	if (!row.has_sha256) {
+		snprintf(text, sizeof(text), "%lld %llu", (long long)row.date.instant,
+			(unsigned long long)row.size);
+		digest_bytes(span_of(text), sha256);
+	}
+	digest_hex(row.has_sha256 ? row.sha256 : sha256, (sizeof(hex) - 1) / 2, hex);
+	snprintf(out, MANIFEST_NEWEST_ROOM, "%lu:%s", (unsigned long)row.uid, hex);
+	return true;
+}
+
+void manifest_newest(struct manifest *manifest, char out[MANIFEST_NEWEST_ROOM])
+{
+	if (manifest->count == 0 || !name_row(manifest, manifest->count - 1, out))
+		out[0] = '\0';
+}
+
+bool manifest_continues(struct manifest *manifest, const char *newest)
+{
+	const struct span text = span_of(newest);
+	char now[MANIFEST_NEWEST_ROOM];
+	uint32_t uid;
+	size_t index;
+
+	if (!span_u32(span_sub(text, 0, span_find(text, ':')), &uid))
+		return true;
+	index = find(manifest, uid);
+	if (index == SIZE_MAX)
+		return uid < manifest->uidnext;
+	return !name_row(manifest, index, now) || span_equal_text(text, now);
+}
+
 const char *manifest_note(const struct manifest *manifest, const char *key)
 {
 	const struct manifest_note *note = find_note(manifest, span_of(key));

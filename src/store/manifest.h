@@ -43,6 +43,7 @@ struct manifest;
 #define MANIFEST_ID_MAX 998 /* a longer Message-ID is not kept: RFC 5322 §2.1.1 */
 #define MANIFEST_WHERE_MAX 4096
 #define MANIFEST_NOTE_MAX 65536
+#define MANIFEST_NEWEST_ROOM 32
 
 struct manifest_row {
 	uint32_t uid;
@@ -91,6 +92,13 @@ size_t manifest_find(const struct manifest *manifest, uint32_t uid); /* SIZE_MAX
 /* The whole row; one after the other is cheap. -1: ERR_MAILBOX, the file cannot be read or is no longer what it was. */
 int manifest_read(struct manifest *manifest, size_t index, struct manifest_row *out,
 	struct err *err) MUST_CHECK;
+/*
+ * Names the newest row, "" if there is none: who kept that name can ask later whether it is still the same record. One that was restored from a backup is not, once it has
+ * given UIDs anew: then neither UIDVALIDITY nor UIDNEXT tells.
+ */
+void manifest_newest(struct manifest *manifest, char out[MANIFEST_NEWEST_ROOM]);
+/* False: the row is another one now, or its UID was never given. A row that was removed since is believed. */
+bool manifest_continues(struct manifest *manifest, const char *newest);
 /* The text kept under a key (letters and digits), or NULL; the manifest's memory, until it is changed. */
 const char *manifest_note(const struct manifest *manifest, const char *key);
 

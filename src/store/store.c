@@ -276,6 +276,14 @@ const char *box_name(const struct box *box)
 	return box->name;
 }
 
+bool box_is_same(struct box *box, const char *mailboxid)
+{
+	if (mailboxid == NULL || box->facts.mailboxid == NULL)
+		return true;
+	return box->store->ops->is_same ? box->store->ops->is_same(box, mailboxid)
+					: strcmp(mailboxid, box->facts.mailboxid) == 0;
+}
+
 int box_scan(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 	struct arena *arena, struct uidset *unknown, struct err *err)
 {

@@ -72,6 +72,7 @@ struct mailbox_info {
 	uint32_t messages, unseen, uidnext, uidvalidity;
 	uint64_t highestmodseq, size;
 	const char *mailboxid; /* NULL where only SELECT is trusted with it (IMAP): see box_facts */
+	char newest[32]; /* of files with a record of ours: as box_facts.mailboxid; else "" */
 	/* the display form of raw, where mailbox_list_rename() gave another name; else NULL */
 	const char *shown;
 };
@@ -189,6 +190,7 @@ struct box_facts {
 	flags_t permanent; /* what can be stored; meaningful with has_permanent */
 	bool has_permanent, any_keyword, read_only, uid_not_sticky;
 	bool shows_part; /* there may be older messages, which this server does not show */
+	/* OBJECTID (RFC 8474); of files with a record of ours its newest message: ask box_is_same() */
 	const char *mailboxid;
 };
 
@@ -197,6 +199,11 @@ struct box *store_open_box(
 void box_close(struct box *box); /* accepts NULL; never expunges */
 const struct box_facts *box_facts(const struct box *box);
 const char *box_name(const struct box *box);
+/*
+ * Whether it is, for all we know, the mailbox that once said this mailboxid (NULL: it said none). One whose files were put back to an earlier state is another: it has given, or will
+ * give, UIDs anew.
+ */
+bool box_is_same(struct box *box, const char *mailboxid);
 
 struct box_scan {
 	const struct uidset *uids; /* NULL = all */

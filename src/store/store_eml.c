@@ -159,6 +159,8 @@ static int fill_info(
 		info->messages = (uint32_t)(rows.count + dir->hidden);
 		info->uidnext = eml_dir_uidnext(dir);
 		info->uidvalidity = eml_dir_uidvalidity(dir);
+		if (dir->manifest)
+			manifest_newest(dir->manifest, info->newest);
 	}
 	if (rc == 0 && (want & STORE_LIST_SIZE)) {
 		info->has |= IMAP_STATUS_SIZE;
@@ -404,6 +406,7 @@ const struct store_ops store_eml_ops = {
 	.open_dir = open_dir,
 	.open_box = eml_box_open,
 	.close_box = eml_box_close,
+	.is_same = eml_box_is_same,
 	.scan = file_box_scan,
 	.search = file_box_search,
 	.change_flags = eml_box_change_flags,

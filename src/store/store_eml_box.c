@@ -142,14 +142,25 @@ static int fill_rows(struct box_eml *box, struct err *err)
 	if (eml_dir_rows(box->dir, box->file.box.store->flags, &box->file.rows, err) < 0)
 		return -1;
 	box->file.used = false;
+	box->newest[0] = '\0';
+	if (box->dir->manifest)
+		manifest_newest(box->dir->manifest, box->newest);
 	*facts = (struct box_facts){
 		.messages = (uint32_t)(box->file.rows.count + box->dir->hidden),
 		.uidvalidity = eml_dir_uidvalidity(box->dir),
 		.uidnext = eml_dir_uidnext(box->dir),
 		.any_keyword = true,
 		.read_only = !box->dir->writable,
+		.mailboxid = box->newest,
 	};
 	return 0;
+}
+
+bool eml_box_is_same(struct box *base, const char *mailboxid)
+{
+	struct manifest *manifest = box_eml_of(base)->dir->manifest;
+
+	return !manifest || manifest_continues(manifest, mailboxid);
 }
 
 /* A writer's manifest is what is there; a reader looks again. */

@@ -98,6 +98,7 @@ struct store_eml {
 struct box_eml {
 	struct file_box file;
 	struct eml_dir *dir;
+	char newest[MANIFEST_NEWEST_ROOM]; /* facts.mailboxid */
 	int fd; /* of the message being read, -1 = none */
 	bool converts;
 	struct unix_eol eol;
@@ -164,6 +165,7 @@ int eml_sync_dir(int fd, const char *shown, struct err *err) MUST_CHECK;
 struct box *eml_box_open(
 	struct store *base, const char *name, enum store_mode mode, struct err *err);
 void eml_box_close(struct box *base);
+bool eml_box_is_same(struct box *base, const char *mailboxid);
 int eml_box_change_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
 int eml_box_remove(

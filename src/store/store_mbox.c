@@ -168,6 +168,8 @@ static void fill_status(struct mbox_file *file, struct mailbox_info *info)
 	info->messages = (uint32_t)(count_of(file) + file->hidden);
 	info->uidvalidity = file->uidvalidity;
 	info->uidnext = file->uidnext;
+	if (file->manifest != NULL)
+		manifest_newest(file->manifest, info->newest);
 }
 
 static void fill_counts(struct mbox_file *file, struct mailbox_info *info)
@@ -365,16 +367,17 @@ static int open_dir(struct store *base, const char *name, struct err *err)
 		.close = close_store, .caps = caps_of, .list = list_store, .status = status_store, \
 		.create = create_store, .remove_mailbox = remove_store,                            \
 		.rename_mailbox = mbox_rename, .open_dir = open_dir, .open_box = mbox_box_open,    \
-		.close_box = mbox_box_close, .scan = file_box_scan, .search = file_box_search,     \
-		.change_flags = mbox_box_flags, .remove = mbox_box_remove,                         \
-		.fetch_has_room = file_box_fetch_has_room, .fetch_ask = file_box_fetch_ask,        \
-		.fetch_ready = file_box_fetch_ready, .fetch_next = file_box_fetch_next,            \
-		.fetch_chunk = file_box_fetch_chunk, .fetch_end = file_box_fetch_end,              \
-		.append_to = mbox_append_to, .append_begin = mbox_append_begin,                    \
-		.append_add = mbox_append_add, .append_end = mbox_append_end,                      \
-		.append_in_message = mbox_append_in_message, .append_cancel = mbox_append_cancel,  \
-		.append_flush = mbox_append_flush, .append_settle = mbox_append_settle,            \
-		.append_drop = mbox_append_drop, .append_outstanding = mbox_append_outstanding,    \
+		.close_box = mbox_box_close, .is_same = mbox_box_is_same, .scan = file_box_scan,   \
+		.search = file_box_search, .change_flags = mbox_box_flags,                         \
+		.remove = mbox_box_remove, .fetch_has_room = file_box_fetch_has_room,              \
+		.fetch_ask = file_box_fetch_ask, .fetch_ready = file_box_fetch_ready,              \
+		.fetch_next = file_box_fetch_next, .fetch_chunk = file_box_fetch_chunk,            \
+		.fetch_end = file_box_fetch_end, .append_to = mbox_append_to,                      \
+		.append_begin = mbox_append_begin, .append_add = mbox_append_add,                  \
+		.append_end = mbox_append_end, .append_in_message = mbox_append_in_message,        \
+		.append_cancel = mbox_append_cancel, .append_flush = mbox_append_flush,            \
+		.append_settle = mbox_append_settle, .append_drop = mbox_append_drop,              \
+		.append_outstanding = mbox_append_outstanding,                                     \
 	}
 
 const struct store_ops store_mbox_ops = MBOX_OPS("mbox");

@@ -9,6 +9,7 @@ struct box_mbox {
 	struct file_box file; /* first */
 	struct mbox_file *mbox;
 	struct mbox_body body;
+	char newest[MANIFEST_NEWEST_ROOM]; /* facts.mailboxid */
 };
 
 static struct box_mbox *box_of(struct box *base)
@@ -193,6 +194,7 @@ static int fill_rows(struct box_mbox *box, struct err *err)
 
 	snapshot_release(rows);
 	snapshot_init(rows, false);
+	box->newest[0] = '\0';
 	if (file->manifest == NULL) {
 		for (size_t i = 0; i < file->finding.count; i++) {
 			const struct mbox_found *found = &file->finding.found[i];
@@ -210,13 +212,22 @@ static int fill_rows(struct box_mbox *box, struct err *err)
 		}
 		file->uidvalidity = manifest_uidvalidity(file->manifest);
 		file->uidnext = manifest_uidnext(file->manifest);
+		manifest_newest(file->manifest, box->newest);
 	}
 	snapshot_finish(rows, file->hidden == 0);
 	facts->messages = (uint32_t)(rows->count + file->hidden);
 	facts->uidvalidity = file->uidvalidity;
 	facts->uidnext = file->uidnext;
 	facts->any_keyword = true;
+	facts->mailboxid = box->newest;
 	return 0;
+}
+
+bool mbox_box_is_same(struct box *base, const char *mailboxid)
+{
+	struct manifest *manifest = box_of(base)->mbox->manifest;
+
+	return manifest == NULL || manifest_continues(manifest, mailboxid);
 }
 
 /* After appends through this store, or when another program has been at the file. */

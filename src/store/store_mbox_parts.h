@@ -231,6 +231,7 @@ void mbox_body_close(struct mbox_body *body);
 struct box *mbox_box_open(
 	struct store *base, const char *name, enum store_mode mode, struct err *err);
 void mbox_box_close(struct box *base);
+bool mbox_box_is_same(struct box *base, const char *mailboxid);
 int mbox_box_flags(struct box *base, const struct uidset *uids, flags_t add, flags_t remove,
 	struct err *err) MUST_CHECK;
 

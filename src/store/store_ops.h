@@ -64,6 +64,7 @@ struct store_ops {
 	struct box *(*open_box)(
 		struct store *store, const char *name, enum store_mode mode, struct err *err);
 	void (*close_box)(struct box *box); /* frees it too */
+	bool (*is_same)(struct box *box, const char *mailboxid); /* NULL: equal texts */
 	int (*scan)(struct box *box, const struct box_scan *scan, struct snapshot *snapshot,
 		struct arena *arena, struct uidset *unknown, struct err *err);
 	int (*search)(struct box *box, const char *expression, struct arena *arena,

@@ -200,6 +200,44 @@ static void test_round(void **state)
 	manifest_close(manifest);
 }
 
+/* Put back to an earlier state, it betrays itself by its newest message, whatever is added then. */
+static void test_put_back(void **state)
+{
+	(void)state;
+	struct manifest_row bare = { .size = 5, .date = { .instant = 7 }, .where = "x" };
+	char newest[MANIFEST_NEWEST_ROOM];
+	struct manifest *manifest = open_as(MANIFEST_WRITE);
+
+	manifest_newest(manifest, newest);
+	assert_string_equal(newest, "");
+	assert_true(manifest_continues(manifest, newest));
+	assert_int_equal(add(manifest, "1.eml", ""), 1);
+	manifest_newest(manifest, newest);
+	assert_string_equal(newest, "1:ab01000000000000");
+	assert_true(manifest_continues(manifest, newest));
+	assert_true(manifest_continues(manifest, "of a server: MAILBOXID"));
+	assert_false(manifest_continues(manifest, "2:ab01000000000000")); /* never given */
+	assert_false(manifest_continues(manifest, "1:ab02000000000000")); /* given anew */
+	assert_int_equal(manifest_add(manifest, &bare), 2);
+	assert_true(manifest_continues(manifest, newest));
+	remove_uid(manifest, 1);
+	assert_true(manifest_continues(manifest, newest));
+	manifest_newest(manifest, newest);
+	commit(manifest);
+	assert_true(manifest_continues(manifest, newest));
+	manifest_set_flags(manifest, 0, flags_parse(flags, SPAN("\\Seen")));
+	manifest_set_where(manifest, 0, "y");
+	commit(manifest);
+	assert_true(manifest_continues(manifest, newest));
+	remove_uid(manifest, 2);
+	bare.size = 6;
+	bare.uid = 3;
+	assert_int_equal(manifest_add(manifest, &bare), 3);
+	newest[0] = '3';
+	assert_false(manifest_continues(manifest, newest));
+	manifest_close(manifest);
+}
+
 static void test_changes(void **state)
 {
 	(void)state;
@@ -648,6 +686,7 @@ int main(int argc, char **argv)
 	(void)argc, (void)argv;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_round, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_put_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_changes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_last_uid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dates, set_up, tear_down),
