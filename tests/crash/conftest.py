@@ -12,4 +12,5 @@ sys.modules["e2e_conftest"] = e2e_conftest
 spec.loader.exec_module(e2e_conftest)
 
 from e2e_conftest import (  # noqa: E402,F401
-    dst, pytest_addoption, pytest_collection_modifyitems, pytest_configure, run, run_new, servers, soak, src, user)
+    dst, pytest_addoption, pytest_collection_modifyitems, pytest_configure, pytest_sessionfinish,
+    pytest_unconfigure, run, run_new, servers, soak, src, user)

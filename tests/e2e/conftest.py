@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from lab.courier import Courier  # noqa: E402
 from lab.cyrus import Cyrus  # noqa: E402
 from lab.dovecot import Dovecot  # noqa: E402
 from lab.proxy import Proxy  # noqa: E402
-from lab.server import DIE_WITH_PARENT  # noqa: E402
+from lab.server import DIE_WITH_PARENT, work_dir  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("MAILHAUL", TOP / "build" / "mailhaul"))
@@ -41,7 +42,11 @@ def pytest_addoption(parser):
     parser.addoption("--soak", action="store_true", help="run the long tests, and the sweeps whole instead of sampled")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
+    if not config.option.basetemp and not hasattr(config, "workerinput") and not config.getoption("--soak"):
+        # The state of a short run is mostly waited for at fsync(): in memory there is nothing to wait for. On the disk with --soak.
+        config.option.basetemp = config.mailhaul_temp = work_dir("tests")
     config.addinivalue_line("markers", "soak: long; only with --soak")
     config.addinivalue_line("markers", "others: needs another server than Dovecot")
     config.addinivalue_line("markers", "threads: several lanes at once; run it with a build that has -Db_sanitize=thread")
@@ -52,6 +57,16 @@ def pytest_configure(config):
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+def pytest_unconfigure(config):
+    # What failed may be looked at until the next run.
+    if hasattr(config, "mailhaul_temp") and not getattr(config, "mailhaul_failed", False):
+        shutil.rmtree(config.mailhaul_temp, ignore_errors=True)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.mailhaul_failed = exitstatus != 0
 
 
 def pytest_collection_modifyitems(config, items):

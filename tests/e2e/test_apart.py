@@ -71,11 +71,10 @@ def test_copies_that_are_gone(src, dst, run, user, proxy):
     fill(src, user, {"INBOX": notes(5)})
     door = proxy(dst, log=True)
     run("copy", src.url(user), door.url(user), check=0)
-    door.set_rules([{"on": "EXAMINE", "do": "delay", "seconds": 1}])
+    door.set_rules([{"on": "EXAMINE", "do": "hold"}])
     process = run.start("copy", src.url(user), door.url(user), "--recopy", *DELETE)
-    while not door.fired():
-        assert process.poll() is None
-    load.expunge(dst, user, "INBOX", "1:2")
+    with door.held():
+        load.expunge(dst, user, "INBOX", "1:2")
     result = run.finish(process)
     assert result.code == 3 and "not at the destination any more" in result.err, result
     assert subjects(src, user) == [1, 2] and subjects(dst, user) == [3, 4, 5] and marked(src, user) == []

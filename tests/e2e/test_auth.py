@@ -6,7 +6,6 @@ import os
 import re
 import ssl
 import tempfile
-import time
 
 import pytest
 
@@ -14,7 +13,7 @@ from copying import both, fill, notes
 from lab import tls
 from lab.dovecot import Dovecot
 from lab.hostile import Fake
-from lab.server import PASSWORD
+from lab.server import PASSWORD, until
 
 ALL = "plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 external oauthbearer xoauth2"
 ADMIN = ("boss", "b0ss pass*word")
@@ -478,10 +477,11 @@ def test_no_secret_and_no_terminal(src, run, user):
 
 def test_a_password_command_that_hangs(src, run, user):
     """It can be interrupted, and takes its child with it."""
-    process = run.start("list", "--pass-cmd=exec sleep 61.5", src.url(user, **{"pass-file": None}))
-    time.sleep(1)
+    ready = run.home / "ready"
+    process = run.start("list", "--pass-cmd=: >%s; exec sleep 61.5" % ready, src.url(user, **{"pass-file": None}))
+    until(ready.exists)
     process.terminate()
-    assert run.finish(process, 10).code == 130
+    assert run.finish(process).code == 130
     assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and _cmdline(pid) == b"sleep\x0061.5\0"]
 
 

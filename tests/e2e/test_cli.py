@@ -20,7 +20,7 @@ from conftest import PROGRAM, TOP
 from lab import corpus, load, tls, witness
 from lab.dovecot import Dovecot
 from lab.hostile import Fake
-from lab.server import free_ports
+from lab.server import free_ports, until
 
 COMMANDS = ["copy", "mirror", "compare", "check", "list", "size", "search", "filter", "dedup", "purge", "trash", "mailbox", "run", "completion",
             "help"]
@@ -509,14 +509,12 @@ def test_interrupted(run, src, user, command, number):
         process = run.start(command, url, *([src.url("x" + user)] if command == "copy" else []))
         accepted = sock.accept()    # kept open: its end would be another reason to stop
         process.send_signal(number)
-        assert run.finish(process, timeout=10).code == 130 and accepted
+        assert run.finish(process).code == 130 and accepted
 
 
 def test_timeout(run, src, user):
     with silent_server() as sock:
-        start = time.monotonic()
         result = run("list", "--timeout=500ms", src.url(user, port=sock.getsockname()[1]), check=4)
-    assert time.monotonic() - start < 10
     assert "greeting" in result.err
 
 
@@ -647,12 +645,13 @@ def test_second_interrupt(run, src, dst, user, proxy):
     assert terminal.wait() == 130
     assert witness.read(src, user).count == 50
     for pause in (0, 0.1):  # two at once may be one; and a tunnel that ignores them is not left behind
-        process = run.start("list", "--tunnel", "trap '' INT TERM; exec sleep 60", src.url(user))
-        time.sleep(0.5)
+        ready = run.home / ("ready%s" % pause)
+        process = run.start("list", "--tunnel", "trap '' INT TERM; : >%s; exec sleep 60" % ready, src.url(user))
+        until(ready.exists)
         process.send_signal(signal.SIGINT)
         time.sleep(pause)
         process.send_signal(signal.SIGINT)
-        assert run.finish(process, timeout=30).code == 130
+        assert run.finish(process).code == 130
 
 
 def test_job(run, src, dst, user):

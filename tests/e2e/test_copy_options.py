@@ -564,7 +564,7 @@ def test_rate_and_bandwidth(src, dst, run, user):
     fill(src, user, {"INBOX": notes(12, size=20_000)})
     began = time.monotonic()
     copy(run, src.url(user), dst.url(user), "--rate", "8", "-j1", "-m", "INBOX")
-    assert 0.5 < time.monotonic() - began < 15
+    assert time.monotonic() - began > 0.5
     began = time.monotonic()
     fill(src, user, {"Two": notes(12, first=20, size=20_000)})
     copy(run, src.url(user), dst.url(user), "--bandwidth", "150k", "-m", "Two")

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import time
 
 import pytest
 
@@ -308,11 +307,8 @@ def test_trash_keeps_nothing(src, run, user):
 def meanwhile(run, door, location, change, *options):
     """Runs until the door has held a command back, changes something, and waits for the end."""
     process = run.start("dedup", location, "--json", *options)
-    end = time.monotonic() + 30
-    while not door.fired():
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
-    change()
+    with door.held():
+        change()
     return run.finish(process)
 
 
@@ -320,7 +316,7 @@ def meanwhile(run, door, location, change, *options):
 def test_changed_meanwhile(box, run, user, proxy, nth, change):
     """What was to stay went, or is about to: its copies stay, without marks. What is not chosen any more stays too, and what arrives in any case."""
     before = held(box, user)
-    door = proxy(box, rules=[{"do": "delay", "on": "SELECT", "nth": nth, "seconds": 0.8}])
+    door = proxy(box, rules=[{"do": "hold", "on": "SELECT", "nth": nth}])
 
     def act():
         client = witness.Client(box, user)
@@ -348,7 +344,7 @@ def test_changed_meanwhile(box, run, user, proxy, nth, change):
 def test_mailbox_made_anew(src, run, user, proxy, nth):
     """The same UIDs in another mailbox of that name are other messages."""
     fill(src, user, {"Work": notes(4) + notes(3), "INBOX": notes(1)})
-    door = proxy(src, rules=[{"do": "delay", "on": "SELECT", "nth": nth, "seconds": 0.8}])
+    door = proxy(src, rules=[{"do": "hold", "on": "SELECT", "nth": nth}])
 
     def act():
         load.delete_mailbox(src, user, "Work")
@@ -385,7 +381,7 @@ def views(servers, tmp_path_factory):
     (place / "All").mkdir()
     (place / "All" / "dovecot-virtual").write_text("INBOX\n  all\n")
     for path in (place, place / "All", *place.parents):
-        if str(path).startswith("/tmp/"):
+        if not path.stat().st_mode & 1:
             path.chmod(0o755)
     return servers(Dovecot, instance="views", settings="""
 protocol imap {

@@ -3,7 +3,6 @@
 Whole with --soak; else the cases marked quick, which still are every command, every kind of fault and both sides.
 """
 import threading
-import time
 
 import pytest
 
@@ -157,7 +156,7 @@ def test_every_nth_octet(attack, soak):
 # The destination's last word.
 
 def test_append_lost(attack):
-    slow = {"on": "APPEND", "do": "delay", "seconds": 2}
+    slow = {"on": "APPEND", "do": "delay", "seconds": 0.5}
     attack([
         Case("answer swallowed, all appends", dst=[{"on": "APPEND", "do": "swallow", "times": 3}], args=("--retries", "5"), codes=(0,)),
         Case("answer swallowed, bare", dst=[{"on": "APPEND", "do": "swallow", "times": 3}], dst_options=BARE, args=("--retries", "5"),
@@ -319,13 +318,9 @@ def test_append_arrives_after_it_was_sent_again(src, user, run):
 def at_command(side, rule, change):
     """A case in which `change(job)` happens while a command is held back."""
     def during(job):
-        proxy = getattr(job, side + "_proxy")
-        for _ in range(200):
-            if proxy.fired():
-                break
-            time.sleep(0.02)
-        change(job)
-    return {side: [dict(rule, do="delay", seconds=2.5)], "during": during}
+        with getattr(job, side + "_proxy").held():
+            change(job)
+    return {side: [dict(rule, do="hold")], "during": during}
 
 
 def renew(server, mailbox):

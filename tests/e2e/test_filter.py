@@ -3,7 +3,6 @@ import json
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from grid import HOW, IMPATIENT, fault
 from lab import load, witness
 from lab.courier import Courier
 from lab.cyrus import Cyrus
+from lab.server import until
 
 FATES = ("moved", "copied", "there", "stayed", "gone", "failed", "unknown")
 
@@ -394,16 +394,6 @@ def watching(run, url, path, *options):
     """A run that watches, once it does."""
     process = run.start("filter", "-v", url, "--rules", path, "--watch=200ms", "--report", run.home / "report", *options)
     return process, lambda: run.finish(process)
-
-
-def until(check, seconds=20):
-    """Waits for something to become true, however slow the machine is."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if check():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def arrived(box, user, number):

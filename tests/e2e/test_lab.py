@@ -184,7 +184,7 @@ def test_proxy_delays(src, user):
         client = witness.Client(proxy, user)
         start = time.monotonic()
         client.noop()
-        assert 0.055 < time.monotonic() - start < 0.12
+        assert time.monotonic() - start > 0.055
         client.logout()
         assert proxy.stats()["turns"] == 6      # CAPABILITY, LOGIN, CAPABILITY, NAMESPACE, NOOP, LOGOUT
 

@@ -81,11 +81,10 @@ def test_guards(box, user, run):
 
 def test_grown_meanwhile(box, user, run, proxy):
     """A message arrives between the listing and the deletion: the mailbox stays."""
-    front = proxy(box, rules=[{"do": "delay", "on": "STATUS", "match": "Old/2001", "seconds": 2}])
+    front = proxy(box, rules=[{"do": "hold", "on": "STATUS", "match": "Old/2001"}])
     process = run.start("mailbox", "delete", "--json", front.url(user), "Old/2001", "Old/2002", *ALL)
-    while not front.fired():
-        pass
-    load.append_many(box, user, "Old/2001", [note(99)])
+    with front.held():
+        load.append_many(box, user, "Old/2001", [note(99)])
     result = run.finish(process)
     assert result.code == 3, result
     rows = {row["mailbox"]: row for row in result.json[:-1]}

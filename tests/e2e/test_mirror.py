@@ -490,14 +490,9 @@ def test_delete_mailboxes_only_when_all_is_well(src, run, user):
 def test_mail_delivered_into_a_doomed_mailbox(src, dst, run, user, proxy):
     fill(src, user, {"INBOX": notes(3)})
     fill(dst, user, {"INBOX": notes(3), "Gone": []})
-    door = proxy(dst, rules=[{"on": "STATUS", "match": "Gone", "do": "delay", "seconds": 1.5}], log=True)
+    door = proxy(dst, rules=[{"on": "STATUS", "match": "Gone", "do": "hold"}], log=True)
 
-    def deliver():
-        while not door.fired():
-            time.sleep(0.02)
-        load.append_many(dst, user, "Gone", notes(1, 900))
-    thread = threading.Thread(target=deliver)
-    thread.start()
+    thread = when_fired(door, lambda: load.append_many(dst, user, "Gone", notes(1, 900)))
     report = mirror(run, src.url(user), door.url(user), "--delete-mailboxes", code=3)
     thread.join()
     assert report.mailboxes_deleted == 0 and count(dst, user, "Gone") == 1 and "changed meanwhile" in report.result.err
@@ -524,9 +519,8 @@ def test_delete_source_mailboxes_keeps_what_is_not_empty(src, dst, run, user):
 def when_fired(door, change):
     """Does something while a command is held back."""
     def wait():
-        while not door.fired():
-            time.sleep(0.02)
-        change()
+        with door.held():
+            change()
     thread = threading.Thread(target=wait)
     thread.start()
     return thread
@@ -535,7 +529,7 @@ def when_fired(door, change):
 def test_mail_delivered_before_the_deletion(src, dst, run, user, proxy):
     """What arrives at the destination between the scan and the deletion is no one's to delete."""
     extra_five(src, dst, user)
-    door = proxy(dst, rules=[{"on": "UID STORE", "do": "delay", "seconds": 1.5}])
+    door = proxy(dst, rules=[{"on": "UID STORE", "do": "hold"}])
     thread = when_fired(door, lambda: load.append_many(dst, user, "INBOX", notes(2, 900)))
     assert mirror(run, src.url(user), door.url(user)).deleted_extra == 5
     thread.join()
@@ -546,7 +540,7 @@ def test_mail_delivered_before_the_deletion(src, dst, run, user, proxy):
 
 def test_extra_mail_expunged_before_the_deletion(src, dst, run, user, proxy):
     extra_five(src, dst, user)
-    door = proxy(dst, rules=[{"on": "UID STORE", "do": "delay", "seconds": 1.5}])
+    door = proxy(dst, rules=[{"on": "UID STORE", "do": "hold"}])
     thread = when_fired(door, lambda: load.expunge(dst, user, "INBOX", "41,43"))
     mirror(run, src.url(user), door.url(user))
     thread.join()
@@ -557,7 +551,7 @@ def test_destination_replaced_before_the_deletion(src, dst, run, user, proxy):
     """New UIDVALIDITY, and other messages under the extra ones' UIDs."""
     fill(src, user, {"Box": notes(40)})
     fill(dst, user, {"Box": notes(40) + notes(5, 500)})
-    door = proxy(dst, rules=[{"on": "SELECT", "nth": 2, "do": "delay", "seconds": 1.5}])
+    door = proxy(dst, rules=[{"on": "SELECT", "nth": 2, "do": "hold"}])
 
     def replace():
         load.delete_mailbox(dst, user, "Box")
@@ -578,7 +572,7 @@ def test_mail_that_moves_at_the_source(src, dst, run, user, proxy, early, late):
     mirror(run, src.url(user), dst.url(user))
     load.append_many(src, user, early, notes(1, 300))
     load.append_many(src, user, late, notes(1, 301))
-    door = proxy(src, rules=[{"on": "EXAMINE", "match": late, "do": "delay", "seconds": 1.5}])
+    door = proxy(src, rules=[{"on": "EXAMINE", "match": late, "do": "hold"}])
 
     def move():
         client = load.Client(src, user)
@@ -601,7 +595,7 @@ def test_mail_that_moves_to_a_new_mailbox(src, dst, run, user, proxy):
     dst.add_user(user)
     mirror(run, src.url(user), dst.url(user))
     load.append_many(src, user, "A", notes(1, 300))
-    door = proxy(src, rules=[{"on": "EXAMINE", "match": "A", "do": "delay", "seconds": 1.5}])
+    door = proxy(src, rules=[{"on": "EXAMINE", "match": "A", "do": "hold"}])
 
     def move():
         load.append_many(src, user, "New", [], create=True)

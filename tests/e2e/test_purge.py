@@ -1,7 +1,6 @@
 """purge: exactly what the plan chose goes, and whatever goes wrong, nothing else."""
 import json
 import signal
-import time
 
 import pytest
 
@@ -28,14 +27,6 @@ def adds_up(result):
     for key in ("found", "selected", "done", "vanished", "spared"):
         assert end[key] == sum(line[key] for line in lines), (key, result)
     assert (end["verdict"] in ("complete", "dry-run")) == (end["exit_code"] == 0), result
-
-
-def wait_for(door, command, number=1):
-    """Until the client has sent it."""
-    end = time.monotonic() + 30
-    while len(door.commands(command)) < number:
-        assert time.monotonic() < end, door.commands()
-        time.sleep(0.05)
 
 
 def test_selected(src, run, user):
@@ -110,12 +101,12 @@ def test_without_uidplus(src, run, user, proxy):
 def test_between_plan_and_removal(src, run, user, proxy):
     """What arrives stays, what is flagged is spared, what goes by another hand is told."""
     fill(src, user, {"INBOX": notes(20)})
-    door = proxy(src, rules=[{"on": "SELECT", "do": "delay", "seconds": 3}])
+    door = proxy(src, rules=[{"on": "SELECT", "do": "hold"}])
     process = run.start("purge", door.url(user), "-m", "INBOX", "--no-flag", "\\Flagged", "--yes", "--json", *ALL)
-    wait_for(door, "SELECT")
-    load.append_many(src, user, "INBOX", notes(3, 500))
-    load.store(src, user, "INBOX", "4", "+", ["\\Flagged"])
-    load.expunge(src, user, "INBOX", "6:7")
+    with door.held():
+        load.append_many(src, user, "INBOX", notes(3, 500))
+        load.store(src, user, "INBOX", "4", "+", ["\\Flagged"])
+        load.expunge(src, user, "INBOX", "6:7")
     result = run.finish(process)
     end = result.json[-1]
     assert result.code == 0 and (end["done"], end["vanished"], end["spared"]) == (17, 2, 1), result
@@ -124,11 +115,11 @@ def test_between_plan_and_removal(src, run, user, proxy):
 
 def test_arrives_during_removal(src, run, user, proxy):
     fill(src, user, {"INBOX": notes(20)})
-    door = proxy(src, rules=[{"on": "UID EXPUNGE", "do": "delay", "seconds": 2}])
+    door = proxy(src, rules=[{"on": "UID EXPUNGE", "do": "hold"}])
     process = run.start("purge", door.url(user), "-m", "INBOX", "--yes", "--json", *ALL)
-    wait_for(door, "UID EXPUNGE")
-    load.append_many(src, user, "INBOX", notes(2, 500))
-    load.store(src, user, "INBOX", "21", "+", ["\\Deleted"])      # marked by somebody else: not ours
+    with door.held():
+        load.append_many(src, user, "INBOX", notes(2, 500))
+        load.store(src, user, "INBOX", "21", "+", ["\\Deleted"])      # marked by somebody else: not ours
     result = run.finish(process)
     assert result.code == 0 and result.json[-1]["done"] == 20, result
     assert subjects(src, user) == [500, 501]

@@ -324,16 +324,15 @@ def test_killed(box, user, run, proxy, hide, point):
 
 def test_changed_meanwhile(box, user, run, proxy):
     """What is taken off the list while the run is at work stays, and what comes to be marked later does too."""
-    front = proxy(box, rules=[{"do": "delay", "on": "SELECT", "seconds": 2}])
+    front = proxy(box, rules=[{"do": "hold", "on": "SELECT"}])
     process = run.start("trash", "--json", front.url(user), "-j", "1", "-m", "INBOX")
-    while not front.fired():
-        pass
-    load.store(box, user, "INBOX", "11", "-", ["\\Deleted"])
-    load.store(box, user, "INBOX", "1", "+", ["\\Deleted"])
-    client = witness.Client(box, user)
-    client.ask("SELECT", b"INBOX")
-    client.ask("UID EXPUNGE", b"12")
-    client.logout()
+    with front.held():
+        load.store(box, user, "INBOX", "11", "-", ["\\Deleted"])
+        load.store(box, user, "INBOX", "1", "+", ["\\Deleted"])
+        client = witness.Client(box, user)
+        client.ask("SELECT", b"INBOX")
+        client.ask("UID EXPUNGE", b"12")
+        client.logout()
     result = run.finish(process)
     end = result.json[-1]
     assert (end["selected"], end["done"], end["spared"] + end["vanished"]) == (7, 5, 2), result

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from copying import both, note, notes
+from copying import both, count, note, notes
 from lab import load, witness
 from lab.dovecot import Dovecot
-from lab.server import PASSWORD
+from lab.server import PASSWORD, until
 from test_secrets import hits, left_behind
 
 
@@ -158,7 +158,7 @@ def test_interrupted(src, dst, run, names, jobs):
     path = users_file(run, *("%s:%s" % (escape(name), PASSWORD) for name in people))
     options = ["copy", "--json", "--users", path, where(src), where(dst), "-j%d" % jobs]
     process = run.start(*options, "--rate=60")
-    time.sleep(3)
+    until(lambda: count(dst, people[0]))
     process.send_signal(signal.SIGINT)
     result = run.finish(process)
     assert result.code == 130, result

@@ -33,6 +33,7 @@ A rule is a dict. Rules on commands count over all connections and fire once, or
                     stall                 don't pass it on, never answer, stay connected
                     inject                pass it on, but send `text` (whole lines) to the client first
                     delay                 hold it back for `seconds`
+                    hold                  hold it back until release(); see held()
 Rules on octets, for each connection or only for number `connection` (from 1):
     do              cut                   direction "c2s" or "s2c", after `bytes`
                     stall                 the same, but silently stay connected
@@ -40,6 +41,7 @@ Rules on octets, for each connection or only for number `connection` (from 1):
 """
 import asyncio
 import collections
+import contextlib
 import json
 import re
 import socket
@@ -112,6 +114,21 @@ class Proxy:
     def allow(self):
         """Lets clients in again after refuse_after."""
         self._send({"allow": True})
+        self._receive()
+
+    @contextlib.contextmanager
+    def held(self):
+        """What is done within happens while a command is held back, and that one goes on afterwards."""
+        from .server import until   # the process itself is started outside the package
+        until(self.fired)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def release(self):
+        """Lets the commands go on that are held back, if there are any."""
+        self._send({"release": True})
         self._receive()
 
     def hang_up(self):
@@ -485,6 +502,9 @@ class ClientSide:
             command.kept = True
         elif do == "inject":
             self.relay.server_side.inject(rule["text"].encode("latin-1"))
+        elif do == "hold":
+            self.waiting = True
+            hub.held.append(self)
         elif do == "delay":
             self.waiting = True
             hub.loop.call_later(rule["seconds"], self._go_on)
@@ -660,6 +680,7 @@ class Hub:
         self.options = {}
         self.relays = set()
         self.all = []
+        self.held = []
         self.shut = False
         self.limit_refused = 0
         self.cpu_before = time.process_time()
@@ -787,6 +808,10 @@ class Hub:
             return self.stats()
         if "allow" in message:
             self.shut = False
+        elif "release" in message:
+            held, self.held = self.held, []
+            for side in held:
+                side._go_on()
         elif "hang_up" in message:
             for relay in list(self.relays):
                 relay.cut()

@@ -54,6 +54,16 @@ def free_ports(count):
 DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
 
+def until(check, seconds=60):
+    """Waits for something to become true, however slow the machine is, and returns it."""
+    end = time.monotonic() + seconds
+    while not (found := check()):
+        if time.monotonic() > end:
+            raise AssertionError("not within %d s" % seconds)
+        time.sleep(0.02)
+    return found
+
+
 def descendants(pid):
     """All live processes below pid, from /proc."""
     children = {}
