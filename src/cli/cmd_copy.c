@@ -43,6 +43,22 @@ static int take_file_keys(struct copy *copy, struct err *err)
 	return 0;
 }
 
+/* What is deleted at the one would be mail of the other. */
+static int refuse_nested(const struct copy *copy, struct err *err)
+{
+	const struct settings *settings = &copy->cli->settings;
+	const bool inside = account_holds(copy->src, copy->dst);
+
+	if (!settings_extra(settings) && !settings->delete_mailboxes)
+		return 0;
+	if (!inside && !account_holds(copy->dst, copy->src))
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"the %s (%s) lies in the %s (%s): what is deleted at the destination would be mail of the source",
+		inside ? "destination" : "source", account_name(inside ? copy->dst : copy->src),
+		inside ? "source" : "destination", account_name(inside ? copy->src : copy->dst));
+}
+
 static int open_accounts(struct copy *copy, struct err *err)
 {
 	copy->src = cli_account(copy->cli, 0, "src", err);
@@ -57,7 +73,7 @@ static int open_accounts(struct copy *copy, struct err *err)
 	if (account_same(copy->src, copy->dst))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"source and destination are the same account: %s", account_name(copy->src));
-	if (take_file_keys(copy, err) < 0)
+	if (refuse_nested(copy, err) < 0 || take_file_keys(copy, err) < 0)
 		return -1;
 	if (copy->cli->settings.delete_mailboxes && account_mailbox(copy->src) &&
 		!account_mailbox(copy->dst))

@@ -505,6 +505,7 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 		return err_set_kind(err, ERR_ACCOUNT, ERR_KIND_UNSUPPORTED,
 			"the source does not tell what is subscribed: leave out --subscribed");
 	report_left_out(run, &first->src.list);
+	job_leave_out_destination(run, lane, &first->src.list);
 	style = store_style(lane->dst);
 	job_names_known(&first->dst.list, first->records, first->record_count, &style);
 	store_use_names(lane->dst, run->dst_list);

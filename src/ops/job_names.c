@@ -2,6 +2,7 @@
 #include "ops/lane.h"
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "mail/mailbox_name.h"
 
 void job_fail_mailbox(struct run *run, struct work *work, const char *text)
@@ -12,6 +13,27 @@ void job_fail_mailbox(struct run *run, struct work *work, const char *text)
 	work->text = arena_strdup(work->arena, text);
 	report_finding(
 		run->job->report, FINDING_MAILBOX_FAILED, work->pair.src->name, 0, "%s", text);
+}
+
+void job_leave_out_destination(struct run *run, struct lane *lane, struct mailbox_list *list)
+{
+	const char *path = account_path(run->job->dst), *first = NULL;
+	const size_t count = list->count;
+	size_t kept = 0;
+
+	if (!path || !account_holds(run->job->src, run->job->dst))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!store_mailbox_is_in(lane->src, &list->mailbox[i], path))
+			list->mailbox[kept++] = list->mailbox[i];
+		else if (!first)
+			first = list->mailbox[i].name;
+	}
+	list->count = kept;
+	if (first)
+		log_warn(
+			"the destination lies in the source: %zu mailboxes there are not copied into it again (%s…)",
+			count - kept, first);
 }
 
 /* Recorded, not listed under its name, and there is one of the recorded UIDVALIDITY under the name that a refusal leads to: that is it. */

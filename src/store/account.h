@@ -140,6 +140,8 @@ bool account_password_in_location(const struct account *account);
 bool account_depends_on_user(const struct account *account);
 /* True when both texts name the same account: copying onto itself is refused. */
 bool account_same(const struct account *a, const struct account *b);
+/* Files: inner lies below outer, which takes mail of inner's kind there for its own. */
+bool account_holds(const struct account *outer, const struct account *inner);
 /*
  * Fills options for imap_open(), reading files and running commands for secrets (once, kept). What it points at belongs to the account.
  * fresh_token: run token-cmd or read token-file again. Errors: ERR_LOCAL kind USAGE or AUTH.

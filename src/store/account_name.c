@@ -195,3 +195,27 @@ void account_wipe_argument(char *argument)
 	memmove(argument + at + stars, argument + at + len, total - at - len);
 	secret_wipe(argument + total - (len - stars), len - stars);
 }
+
+/* Whether mail of the one kind is found by who looks for the other one. */
+static bool kind_finds(const char *outer, const char *inner)
+{
+	const bool eml = strcmp(inner, "eml") == 0, maildir = strcmp(inner, "maildir") == 0;
+
+	if (strcmp(outer, "eml") == 0) /* all files are messages, where we did not write them */
+		return true;
+	if (strcmp(outer, "maildir") == 0)
+		return maildir;
+	return !eml && (!maildir || strcmp(outer, "thunderbird") == 0);
+}
+
+bool account_holds(const struct account *outer, const struct account *inner)
+{
+	if (outer->location.kind != LOCATION_FILE || inner->location.kind != LOCATION_FILE ||
+		!kind_finds(outer->location.scheme, inner->location.scheme))
+		return false;
+
+	const char *above = strchr(outer->identity, ':') + 1;
+	const char *below = strchr(inner->identity, ':') + 1;
+	const size_t len = strcmp(above, "/") == 0 ? 0 : strlen(above);
+	return strncmp(above, below, len) == 0 && below[len] == '/' && below[len + 1] != '\0';
+}

@@ -181,6 +181,9 @@ const struct mailbox_info *mailbox_list_find(const struct mailbox_list *list, co
 int store_quota(struct store *store, uint64_t *used_out, uint64_t *limit_out,
 	struct err *err) MUST_CHECK; /* octets; limit 0 = none */
 
+/* Files: the mailbox is kept below this path, or in the very file. False also where that cannot be told. */
+bool store_mailbox_is_in(struct store *store, const struct mailbox_info *mailbox, const char *path);
+
 enum store_mode { STORE_READ, STORE_WRITE }; /* EXAMINE, SELECT */
 
 struct box_facts {

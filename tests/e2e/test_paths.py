@@ -52,6 +52,15 @@ def tree(scheme, path):
     return path / ("B" + ext)
 
 
+def numbers(top):
+    """The messages below a directory, by their Message-IDs, in whatever files they are."""
+    found = []
+    for path in top.rglob("*"):
+        if path.is_file() and "mailhaul" not in path.name:
+            found += [int(line[13:].split(b"@")[0]) for line in path.read_bytes().splitlines() if line.startswith(b"Message-ID: <")]
+    return sorted(found)
+
+
 @pytest.fixture
 def good(tmp_path):
     maildir(tmp_path / "good", 1, 2)
@@ -145,3 +154,19 @@ def test_destination_that_takes_nothing(run, good, tmp_path, scheme):
     result = bound(run, "copy", good, "%s:%s" % (scheme, tmp_path / "out/deep/er"))
     assert result.code == 7 and "Permission denied" in result.err, result
     os.chmod(tmp_path / "out", 0o700)
+
+
+@pytest.mark.parametrize("scheme", STORES)
+def test_one_place_in_the_other(run, tmp_path, scheme):
+    """The destination in the source is no part of it: else each run would copy it into itself. Where mail is deleted, neither may lie in the other."""
+    tree(scheme, tmp_path / "out")
+    outer, inner = "%s:%s" % (scheme, tmp_path / "out"), "%s:%s/.C" % (scheme, tmp_path / "out")
+    inner = inner if scheme == "maildir" else inner.replace(".C", "C")
+    for _ in range(2):
+        assert run("copy", outer, inner).code == 0
+        before = numbers(tmp_path / "out")
+        assert before == ([1, 1, 2, 2] if scheme == "maildir" else [0, 0, 1, 1])
+    for words in ((outer, inner), (inner, outer)):
+        result = run("mirror", "--yes", "--delete-mailboxes", "--max-delete=100%", *words)
+        assert result.code == 2 and "lies in the" in result.err, result
+    assert numbers(tmp_path / "out") == before

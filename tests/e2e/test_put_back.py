@@ -4,16 +4,7 @@ import shutil
 import pytest
 
 from copying import copy
-from test_paths import MESSAGE, maildir
-
-
-def numbers(top):
-    """The messages below a directory, by their Message-IDs, in whatever files they are."""
-    found = []
-    for path in top.rglob("*"):
-        if path.is_file() and "mailhaul" not in path.name:
-            found += [int(line[13:].split(b"@")[0]) for line in path.read_bytes().splitlines() if line.startswith(b"Message-ID: <")]
-    return sorted(found)
+from test_paths import MESSAGE, maildir, numbers
 
 
 @pytest.mark.parametrize("scheme, others", [("mbox", 1), ("eml", 2), ("thunderbird", 3)])

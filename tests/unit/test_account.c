@@ -338,6 +338,38 @@ static void the_same_account_is_known_again(void **state)
 	}
 }
 
+static void a_place_in_another_is_known(void **state)
+{
+	static const struct {
+		const char *outer, *inner;
+		bool holds;
+	} rows[] = {
+		{ "mbox:/tmp", "mbox:/tmp/../tmp/a", true },
+		{ "mbox:/", "thunderbird:/a/b", true },
+		{ "mbox:/tmp", "mbox:/tmp", false },
+		{ "mbox:/tmp/a", "mbox:/tmp/ab", false },
+		{ "mbox:/tmp/a", "mbox:/tmp", false },
+		{ "mbox:/tmp", "maildir:/tmp/a", false },
+		{ "thunderbird:/tmp", "maildir:/tmp/a", true },
+		{ "thunderbird:/tmp", "eml:/tmp/a", false },
+		{ "maildir:/tmp", "maildir:/tmp/.a", true },
+		{ "maildir:/tmp", "eml:/tmp/a", false },
+		{ "eml:/tmp", "mbox:/tmp/a", true },
+		{ "eml:/tmp", "imaps://u@h", false },
+		{ "imaps://u@h", "eml:/tmp", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct account *outer = open_it(rows[i].outer), *inner = open_it(rows[i].inner);
+
+		if (account_holds(outer, inner) != rows[i].holds)
+			fail_msg("%s, %s", rows[i].outer, rows[i].inner);
+		account_free(outer);
+		account_free(inner);
+	}
+}
+
 static void pop3_accounts_have_their_options(void **state)
 {
 	static const struct {
@@ -636,6 +668,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_go_together_is_refused),
 		cmocka_unit_test(names_are_harmless_and_identities_plain),
 		cmocka_unit_test(the_same_account_is_known_again),
+		cmocka_unit_test(a_place_in_another_is_known),
 		cmocka_unit_test(pop3_accounts_have_their_options),
 		cmocka_unit_test(a_password_in_the_location_is_taken),
 		cmocka_unit_test(a_line_of_users_is_the_nearest),
