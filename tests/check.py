@@ -41,6 +41,8 @@ BUILDS = {
     "build-check-fuzz-quick": ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true", "-Dprogram=false", "-Doptimization=0"],
 }
 CLANG = {"build-check-clang", "build-check-fuzz", "build-check-fuzz-quick"}
+# Linked by the linker that users have. The others, more than a hundred programs, by one that takes a quarter of the time.
+RELEASES = {"build-check-clang", "build-check-gcc"}
 
 
 class Counts:
@@ -93,7 +95,9 @@ def build(directory, targets=("all",)):
     """Configures and compiles; True when that worked."""
     place, options = TOP / directory, BUILDS[directory]
     env = {"CC": "clang" if directory in CLANG else "gcc"}
-    mark, want = place / "check-options", " ".join([env["CC"], *options])
+    if directory not in RELEASES and shutil.which("ld.gold"):
+        env["CC_LD"] = "gold"
+    mark, want = place / "check-options", " ".join([*env.values(), *options])
     files, there = place / "check-files", listing()
     if (place / "build.ninja").exists() and mark.exists() and mark.read_text() == want:
         argv = None if files.exists() and files.read_text() == there else ["meson", "setup", "--reconfigure", directory]
