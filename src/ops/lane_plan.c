@@ -286,7 +286,8 @@ static int forget_if_strange(struct lane *lane, struct pass *pass, struct err *e
 	for (int i = 0; i < count; i++) {
 		size_t row = snapshot_find(&pass->src, sample[i].src_uid);
 
-		if (row == SIZE_MAX || pass->src.size[row] == UINT32_MAX)
+		if (row == SIZE_MAX || pass->src.size[row] == UINT32_MAX ||
+			(pass->src.attr[row] & SNAPSHOT_SIZE_ROUGH))
 			continue;
 		seen++;
 		same += pass->src.size[row] == sample[i].size;

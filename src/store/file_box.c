@@ -324,8 +324,10 @@ static void add_row(struct file_scan *scan, size_t from, const struct header_fac
 	out->instant[row] = rows->instant[from];
 	out->zone[row] = rows->zone[from];
 	out->size[row] = rows->size[from];
-	if (facts == NULL)
+	if (facts == NULL) {
+		out->attr[row] |= rows->attr[from] & SNAPSHOT_SIZE_ROUGH;
 		return;
+	}
 	out->size[row] = facts->size < UINT32_MAX ? (uint32_t)facts->size : UINT32_MAX;
 	if (out->digest != NULL) {
 		out->digest[row] = facts->header;

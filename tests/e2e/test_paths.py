@@ -170,3 +170,14 @@ def test_one_place_in_the_other(run, tmp_path, scheme):
         result = run("mirror", "--yes", "--delete-mailboxes", "--max-delete=100%", *words)
         assert result.code == 2 and "lies in the" in result.err, result
     assert numbers(tmp_path / "out") == before
+
+
+def test_sizes_of_others(run, tmp_path):
+    """Files of others tell no exact sizes: what was recorded when they were read is no proof that this is another mailbox."""
+    maildir(tmp_path / "in", *range(5))
+    place, target = "maildir:%s" % (tmp_path / "in"), "mbox:%s" % (tmp_path / "out")
+    assert run("copy", place, target).code == 0
+    shutil.rmtree(run.state)
+    assert "(0 by record, 5 by digest" in run("copy", place, target).out
+    result = run("copy", place, target)
+    assert "(5 by record" in result.out and result.err == "", result
