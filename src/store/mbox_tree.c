@@ -325,6 +325,15 @@ static int walk_entry(struct walk *walk, int dir, const char *path, const char *
 	return rc;
 }
 
+/* KMail's folders below NAME are in `.NAME.directory`. */
+static bool is_of_kmail(int dir, const char *base)
+{
+	struct stat st;
+
+	return base[0] == '.' && span_ends(span_of(base), SPAN(".directory")) &&
+	       os_fstatat(dir, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* Takes over the descriptor. */
 static int walk_dir(struct walk *walk, int dir, const char *path, const char *levels,
 	unsigned depth, struct err *err)
@@ -339,8 +348,14 @@ static int walk_dir(struct walk *walk, int dir, const char *path, const char *le
 			walk->store->root_path, path);
 	}
 	while (rc == 0 && (errno = 0, entry = readdir(stream)) != NULL) {
-		if (entry->d_name[0] != '.')
+		if (is_of_kmail(dir, entry->d_name)) {
+			log_warn(
+				"%s/%s%s%s is left out: folders of KMail's that are below another are a location of their own",
+				walk->store->root_path, path, path[0] ? "/" : "", entry->d_name);
+			walk->store->refused++;
+		} else if (entry->d_name[0] != '.') {
 			rc = walk_entry(walk, dir, path, levels, entry->d_name, depth, err);
+		}
 	}
 	if (rc == 0 && errno != 0 && entry == NULL)
 		rc = err_set_errno(err, ERR_LOCAL, "cannot read the directory %s/%s",

@@ -289,6 +289,11 @@ static int subscribe(struct store *base, const char *name, bool wanted, struct e
 	const int dir = store->root < 0 ? err_set(err, ERR_MAILBOX, "there is no mailbox %s", name)
 					: eml_open_dir(store, name, false, err);
 
+	/* The mark is in the directory, and gone with it. */
+	if (dir < 0 && !wanted && errno == ENOENT && store->root >= 0) {
+		err_clear(err);
+		return 0;
+	}
 	if (dir < 0)
 		return -1;
 	/* A directory that stayed, for what else is in it, becomes no mailbox again. */

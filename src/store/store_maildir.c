@@ -57,9 +57,17 @@ static int find_layout(struct store_maildir *store, struct arena *arena, struct 
 		store->style.layout = strcmp(layout, "fs") == 0 ? MAILDIR_FS : MAILDIR_PLUSPLUS;
 	else if (plusplus.count == has_root(&plusplus) && fs.count > has_root(&fs))
 		store->style.layout = MAILDIR_FS;
-	else if (fs.count > has_root(&fs))
+	else
+		store->left_out = fs.count - has_root(&fs);
+	if (store->left_out > 0)
 		log_warn("%s: nested directories with mail are left out: layout=fs would read them",
 			store->path);
+	if (store->style.layout == MAILDIR_FS && fs.dotted > 0) {
+		store->left_out = fs.dotted;
+		log_warn(
+			"%s: directories of mail whose names begin with a dot are left out (%zu; %s): a Maildir++ in this tree is a location of its own",
+			store->path, fs.dotted, fs.first_dotted);
+	}
 	folders = store->style.layout == MAILDIR_FS ? fs.count : plusplus.count;
 	find_inbox(store, store->style.layout == MAILDIR_FS ? &fs : &plusplus);
 	if (folders > 0 || store->root < 0)

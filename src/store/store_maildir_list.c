@@ -124,7 +124,7 @@ int maildir_store_list(struct store *base, unsigned want, struct arena *arena,
 	if (maildir_tree_read(store->root, store->style.layout, arena, &tree, err) < 0 ||
 		maildir_subscriptions_read(store, arena, &subscribed, err) < 0)
 		return -1;
-	out->refused = tree.refused;
+	out->refused = tree.refused + store->left_out;
 	out->subscriptions_unknown = !subscribed.exists && !store->may_create;
 	out->mailbox = arena_array(arena, tree.count + 1, sizeof(*out->mailbox));
 	names = map_new(arena);

@@ -28,6 +28,7 @@ struct store_maildir {
 	const char *path; /* of the root */
 	int root; /* descriptor; -1: a destination that is not there yet */
 	struct maildir_style style;
+	size_t left_out; /* folders of the other layout */
 	const char *inbox; /* path of INBOX below the root, "" = the root itself */
 	bool may_create;
 	struct owner owner;
@@ -61,6 +62,9 @@ struct maildir_tree { /* memory of the arena given */
 	size_t count, room;
 	size_t refused; /* symbolic links that may lead to mail, and what cannot be looked into */
 	size_t others; /* entries of the root that are not part of a Maildir */
+	/* fs: directories whose names begin with a dot and that hold Maildirs; the first of them */
+	size_t dotted;
+	const char *first_dotted;
 };
 
 /* Folders of this layout. The root is among them if it has messages itself. */

@@ -386,6 +386,15 @@ static void parse_courier(struct span text, struct maildir_subscriptions *out, s
 	}
 }
 
+/* A folder of that name, in the fs layout of others: they keep subscriptions elsewhere. */
+static bool is_folder(const struct store_maildir *store)
+{
+	struct stat st;
+
+	return os_fstatat(store->root, SUBSCRIPTIONS, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
 int maildir_subscriptions_read(struct store_maildir *store, struct arena *arena,
 	struct maildir_subscriptions *out, struct err *err)
 {
@@ -393,7 +402,7 @@ int maildir_subscriptions_read(struct store_maildir *store, struct arena *arena,
 	int rc;
 
 	*out = (struct maildir_subscriptions){ 0 };
-	if (store->root < 0)
+	if (store->root < 0 || is_folder(store))
 		return 0;
 	rc = maildir_read_text(store->root, SUBSCRIPTIONS, arena, &text, err);
 	if (rc > 0)
@@ -457,6 +466,9 @@ int maildir_store_subscribe(struct store *base, const char *name, bool subscribe
 
 	if (store->root < 0)
 		err_set(err, ERR_MAILBOX, "mailbox %s does not exist", name);
+	else if (is_folder(store))
+		err_set_kind(err, ERR_MAILBOX, ERR_KIND_UNSUPPORTED,
+			"a folder stands where the list of subscriptions would be");
 	else if (maildir_path_of(store, name, arena, &path, &changed, err) == 0)
 		rc = put_subscriptions(
 			store, maildir_server_name(store, path, arena), subscribe, arena, err);

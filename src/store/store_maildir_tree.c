@@ -10,6 +10,7 @@
 
 #define DEPTH_MAX 64
 #define FOLDERS_MAX 1000000
+#define DOTTED_DEPTH 4
 
 int maildir_open_below(int dir, const char *path)
 {
@@ -91,6 +92,36 @@ struct walk {
 
 static int walk_dir(struct walk *walk, int dir, const char *path, unsigned depth, struct err *err);
 
+/* There is mail in it, or below. */
+static bool holds_mail(int dir, const char *name, unsigned depth)
+{
+	const int fd = maildir_open_below(dir, name);
+	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	bool found = stream != NULL && is_dir(fd, "cur");
+	const struct dirent *entry;
+
+	while (stream != NULL && !found && depth > 0 && (entry = readdir(stream)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+			found = holds_mail(fd, entry->d_name, depth - 1);
+	}
+	if (stream != NULL)
+		(void)closedir(stream);
+	else if (fd >= 0)
+		(void)os_close(fd);
+	return found;
+}
+
+/* The folders of a Maildir++ that stands in the tree, or KMail's `.NAME.directory`: none of this layout's. */
+static void note_dotted(struct walk *walk, int dir, const char *name, const char *path)
+{
+	if (!holds_mail(dir, name, DOTTED_DEPTH))
+		return;
+	if (walk->tree->dotted++ == 0)
+		walk->tree->first_dotted = arena_print(walk->arena, "%s%s", path, name);
+}
+
 /* What an entry of a directory is: 1 = a directory to look into, 0 = something else. */
 static int judge_entry(struct walk *walk, int dir, const struct dirent *entry, const char *path)
 {
@@ -98,6 +129,8 @@ static int judge_entry(struct walk *walk, int dir, const struct dirent *entry, c
 	unsigned char type = entry->d_type;
 	struct stat st;
 
+	if (dot && walk->layout == MAILDIR_FS && type != DT_REG)
+		note_dotted(walk, dir, entry->d_name, path);
 	if (dot != (walk->layout == MAILDIR_PLUSPLUS))
 		return 0;
 	if (type == DT_UNKNOWN && os_fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)

@@ -181,3 +181,27 @@ def test_sizes_of_others(run, tmp_path):
     assert "(0 by record, 5 by digest" in run("copy", place, target).out
     result = run("copy", place, target)
     assert "(5 by record" in result.out and result.err == "", result
+
+
+def test_mail_of_another_layout(run, tmp_path):
+    """Accounts beside each other that are Maildir++ each, directories in a Maildir++, and KMail's folders: what is left out is said, and nothing is complete."""
+    for account, number in (("home", 1), ("work", 2)):
+        maildir(tmp_path / "Mail" / account, number)
+        maildir(tmp_path / "Mail" / account / ".Sent", number + 10)
+    maildir(tmp_path / "both", 1)
+    maildir(tmp_path / "both/.Sent", 2)
+    maildir(tmp_path / "both/Archive/2020", 3)
+    maildir(tmp_path / "kmail/inbox", 1)
+    maildir(tmp_path / "kmail/.inbox.directory/sub", 2)
+    (tmp_path / "old/.inbox.directory").mkdir(parents=True)
+    (tmp_path / "old/inbox").write_bytes(FROM + MESSAGE % (1, 1, 1) + b"\n")
+    for place, there in (("maildir:Mail", [1, 2]), ("maildir:both", [1, 2]), ("maildir:kmail", [1]), ("mbox:old", [1])):
+        scheme, name = place.split(":")
+        result = run("copy", "%s:%s" % (scheme, tmp_path / name), "eml:%s" % (tmp_path / "out" / name))
+        assert result.code == 3 and "left out" in result.err, result
+        assert numbers(tmp_path / "out" / name) == there
+    assert run("copy", "maildir:%s?layout=maildir++" % (tmp_path / "both"), "eml:%s" % (tmp_path / "out/both")).code == 0
+    # As a destination all of them are as good as ever; a folder may stand where another layout has its list of subscriptions.
+    maildir(tmp_path / "Mail/subscriptions", 5)
+    for place, code in (("maildir:%s" % (tmp_path / "Mail"), 1), ("mbox:%s" % (tmp_path / "old"), 0)):
+        assert run("copy", "eml:%s" % (tmp_path / "out/both"), place).code == code
