@@ -26,15 +26,12 @@ struct copy {
 static int take_file_keys(struct copy *copy, struct err *err)
 {
 	struct settings *settings = &copy->cli->settings;
-	const char *headers = account_get(copy->dst, ACCOUNT_HEADERS_ONLY);
-	const char *parts = account_get(copy->dst, ACCOUNT_ATTACHMENTS);
-
-	if (headers && strchr("yYtT1", headers[0]))
+	copy->part = account_part(copy->dst);
+	if (copy->part && strcmp(copy->part, "header") == 0)
 		settings->headers_only = true;
-	if (headers && strcasecmp(headers, "on") == 0)
-		settings->headers_only = true;
-	if (parts && strcmp(parts, "only") == 0)
-		copy->part = "attachments";
+	else if (copy->part && settings->headers_only)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"--headers-only with attachments=only: a header has no attachments");
 	else if (settings->headers_only)
 		copy->part = "header";
 	if (settings->delete_source && copy->part)

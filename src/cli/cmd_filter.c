@@ -135,6 +135,11 @@ static int check_place(struct filter *filter, struct account *place, struct err 
 	if (strcmp(account_scheme(place), "pop3") == 0)
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"%s: POP3 can only be read: no rule can lead there", account_name(place));
+	/* A move would leave nothing but that part of the message, anywhere. */
+	if (account_part(place))
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s keeps only a part of each message (%s): rules lead to whole messages",
+			account_name(place), account_part(place));
 	if (account_same(filter->account, place))
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
 			"%s is the account itself: write its mailboxes as they are",

@@ -136,6 +136,19 @@ static void print_options(struct arena *arena)
 		print_own(commands[i], arena);
 }
 
+/* Most keys are of all servers, and some of everything. */
+static void print_kinds(unsigned kinds)
+{
+	char text[ACCOUNT_KINDS_TEXT];
+
+	if ((kinds & ACCOUNT_KIND_SERVERS) == ACCOUNT_KIND_SERVERS)
+		return;
+	account_kinds_text(kinds, text);
+	print("For ");
+	print_text(text);
+	print(".\n");
+}
+
 static void print_keys(struct arena *arena)
 {
 	for (size_t i = 0; i < ACCOUNT_KEYS; i++) {
@@ -153,6 +166,7 @@ static void print_keys(struct arena *arena)
 		print_text(key.value);
 		print("\\fR\n");
 		print_explanation(&key, arena);
+		print_kinds(account_keys[i].kinds);
 	}
 }
 

@@ -234,7 +234,7 @@ static const struct option content[] = {
 static const struct option files[] = {
 	{ "layout", "HOW", "maildir++|fs|flat|thunderbird", "short for --dst-layout",
 		DST_KEY(ACCOUNT_LAYOUT), NULL, OPTION_TEXT, 0, false },
-	{ "variant", "KIND", "mboxo|mboxrd|mboxcl|mboxcl2|mboxrd,status",
+	{ "variant", "KIND", "mboxrd|mboxrd,status",
 		"short for --dst-variant (of a source: --src-variant)", DST_KEY(ACCOUNT_VARIANT),
 		NULL, OPTION_TEXT, 0, false },
 	{ "ext", "EXTENSION", NULL, "short for --dst-ext (of a source: --src-ext)",

@@ -138,6 +138,24 @@ static int fill_config(struct account *account, const struct account_request *re
 	return account_values_join(out, &inner.values, NULL, err);
 }
 
+/*
+ * What keeps only a part of each message, asked of a place where nothing is kept: somebody believes that it copies only a part. The configuration may say it, for
+ * it speaks of whatever the account is used for.
+ */
+static int check_part_keys(
+	const struct account *account, const struct account_values *values, struct err *err)
+{
+	const char *headers = values->value[ACCOUNT_HEADERS_ONLY];
+	const char *parts = values->value[ACCOUNT_ATTACHMENTS];
+
+	if (headers && account_value_bool(headers) && !account_is_target(account))
+		return usage(err, "headers-only: is for the destination of copy and mirror");
+	if (parts && strcmp(parts, "only") == 0 &&
+		(account->read_only || strcmp(account->role, "src") == 0))
+		return usage(err, "attachments=only: is for a destination, and this is only read");
+	return 0;
+}
+
 /* A name's query was read before its kind was known. */
 static int check_layers(const struct account *account, const struct layers *layers, struct err *err)
 {
@@ -148,7 +166,9 @@ static int check_layers(const struct account *account, const struct layers *laye
 
 	for (size_t i = 0; i < PLACES; i++) {
 		if (account_values_check(&layers->values[i], layers->has_password[i],
-			    account->location.kind, NULL, err) < 0)
+			    account->location.scheme, NULL, err) < 0 ||
+			(i != PLACE_CONFIG &&
+				check_part_keys(account, &layers->values[i], err) < 0))
 			return err_wrap(
 				err, "%s%s%s", account->role, *account->role ? " " : "", places[i]);
 	}
@@ -366,6 +386,16 @@ static int check_server(const struct account *account, struct err *err)
 	return check_user(account, err);
 }
 
+static int check_parts(const struct account *account, struct err *err)
+{
+	const char *headers = get(account, ACCOUNT_HEADERS_ONLY), *part = account_part(account);
+
+	if (part && strcmp(part, "attachments") == 0 && headers && account_value_bool(headers))
+		return usage(
+			err, "headers-only with attachments=only: a header has no attachments");
+	return 0;
+}
+
 static int fill(struct account *account, const struct account_request *request, struct err *err)
 {
 	struct layers layers = { 0 };
@@ -387,6 +417,8 @@ static int fill(struct account *account, const struct account_request *request, 
 		return -1;
 	merge(account, &layers);
 	merge_line(account, request, &layers);
+	if (check_parts(account, err) < 0)
+		return -1;
 	if (account->location.kind == LOCATION_FILE) {
 		account_name_fill(account);
 		return 0;
@@ -462,6 +494,16 @@ const char *account_scheme(const struct account *account)
 const char *account_get(const struct account *account, enum account_key key)
 {
 	return account->values.value[key];
+}
+
+const char *account_part(const struct account *account)
+{
+	const char *headers = get(account, ACCOUNT_HEADERS_ONLY);
+	const char *parts = get(account, ACCOUNT_ATTACHMENTS);
+
+	if (parts && strcmp(parts, "only") == 0)
+		return "attachments";
+	return headers && account_value_bool(headers) ? "header" : NULL;
 }
 
 const char *account_path(const struct account *account)

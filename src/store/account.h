@@ -78,16 +78,35 @@ enum account_key_type {
 	KEY_LIST
 };
 
+/* What a location can be, as bits. */
+enum account_kind {
+	ACCOUNT_KIND_IMAP = 1 << 0,
+	ACCOUNT_KIND_POP3 = 1 << 1,
+	ACCOUNT_KIND_MAILDIR = 1 << 2,
+	ACCOUNT_KIND_MBOX = 1 << 3,
+	ACCOUNT_KIND_THUNDERBIRD = 1 << 4,
+	ACCOUNT_KIND_EML = 1 << 5,
+	ACCOUNT_KIND_ARCHIVE = 1 << 6,
+	ACCOUNT_KIND_MANIFEST = 1 << 7,
+	ACCOUNT_KIND_SERVERS = ACCOUNT_KIND_IMAP | ACCOUNT_KIND_POP3,
+	ACCOUNT_KIND_FILES = ACCOUNT_KIND_MAILDIR | ACCOUNT_KIND_MBOX | ACCOUNT_KIND_THUNDERBIRD |
+			     ACCOUNT_KIND_EML
+};
+
 struct account_key_info {
 	const char *name; /* "pass-file" */
 	enum account_key_type type;
 	const char *choices; /* "implicit|starttls|none" */
 	const char *value; /* how help names the value: "FILE" */
 	const char *help;
-	bool imap, file; /* which kinds of location it belongs to */
+	unsigned kinds; /* enum account_kind bits: which locations know it */
 };
 
 extern const struct account_key_info account_keys[ACCOUNT_KEYS];
+
+#define ACCOUNT_KINDS_TEXT 80
+/* For messages and the manual: "servers", "files", or "mbox: and thunderbird:". */
+void account_kinds_text(unsigned kinds, char out[ACCOUNT_KINDS_TEXT]);
 
 struct account_values { /* one place's values, NULL = not given; borrowed texts */
 	const char *value[ACCOUNT_KEYS];
@@ -122,6 +141,8 @@ bool account_is_nobody(
 const char *account_scheme(const struct account *account);
 /* NULL = not given and no default */
 const char *account_get(const struct account *account, enum account_key key);
+/* Does it keep less of a message than is copied to it, and what: "header", "attachments"; NULL = it keeps all. */
+const char *account_part(const struct account *account);
 /* for people and logs, harmless, no secret, no query */
 const char *account_name(const struct account *account);
 /* What identifies the account for the journal: "imap://user@host:port" in lower case host, "maildir:/real/path". */

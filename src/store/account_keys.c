@@ -3,95 +3,144 @@
 
 #include <string.h>
 
-#define FOR_IMAP .imap = true
-#define FOR_FILE .file = true
-#define FOR_ALL .imap = true, .file = true
+#define FOR_IMAP ACCOUNT_KIND_IMAP
+#define FOR_SERVER ACCOUNT_KIND_SERVERS
+#define FOR_MBOX (ACCOUNT_KIND_MBOX | ACCOUNT_KIND_THUNDERBIRD)
+#define FOR_EML ACCOUNT_KIND_EML
+#define FOR_FILE ACCOUNT_KIND_FILES
+#define FOR_ALL (ACCOUNT_KIND_SERVERS | ACCOUNT_KIND_FILES | ACCOUNT_KIND_ARCHIVE)
 #define NEAR_MAX 40 /* longer words are not guessed at */
 
 const struct account_key_info account_keys[ACCOUNT_KEYS] = {
 	[ACCOUNT_HOST] = { "host", KEY_TEXT, NULL, "HOST", "host name or address of the server",
-		FOR_IMAP },
-	[ACCOUNT_PORT] = { "port", KEY_NUMBER, NULL, "N", "port, if not the usual one", FOR_IMAP },
-	[ACCOUNT_USER] = { "user", KEY_TEXT, NULL, "USER", "user name", FOR_IMAP },
+		FOR_SERVER },
+	[ACCOUNT_PORT] = { "port", KEY_NUMBER, NULL, "N", "port, if not the usual one",
+		FOR_SERVER },
+	[ACCOUNT_USER] = { "user", KEY_TEXT, NULL, "USER", "user name", FOR_SERVER },
 	[ACCOUNT_AUTH] = { "auth", KEY_LIST, NULL, "MECHANISM,...",
-		"login mechanisms allowed, the first that fits is taken", FOR_IMAP },
+		"login mechanisms allowed, the first that fits is taken", FOR_SERVER },
 	[ACCOUNT_ADMIN] = { "admin", KEY_TEXT, NULL, "USER",
-		"log in as this administrator on the user's behalf", FOR_IMAP },
+		"log in as this administrator on the user's behalf", FOR_SERVER },
 	[ACCOUNT_PASS_FILE] = { "pass-file", KEY_FILE, NULL, "FILE",
-		"the password is the first line of FILE", FOR_IMAP },
+		"the password is the first line of FILE", FOR_SERVER },
 	[ACCOUNT_PASS_CMD] = { "pass-cmd", KEY_COMMAND, NULL, "COMMAND",
-		"the password is the first line COMMAND prints", FOR_IMAP },
+		"the password is the first line COMMAND prints", FOR_SERVER },
 	[ACCOUNT_PASS_ENV] = { "pass-env", KEY_TEXT, NULL, "NAME",
-		"the password is in the environment variable NAME", FOR_IMAP },
+		"the password is in the environment variable NAME", FOR_SERVER },
 	[ACCOUNT_TOKEN_FILE] = { "token-file", KEY_FILE, NULL, "FILE",
-		"the OAuth access token is the first line of FILE", FOR_IMAP },
+		"the OAuth access token is the first line of FILE", FOR_SERVER },
 	[ACCOUNT_TOKEN_CMD] = { "token-cmd", KEY_COMMAND, NULL, "COMMAND",
 		"the OAuth access token is the first line COMMAND prints; run again when it "
 		"expires",
-		FOR_IMAP },
+		FOR_SERVER },
 	[ACCOUNT_OAUTH] = { "oauth", KEY_TEXT, NULL, "PROVIDER",
-		"built-in OAuth login (not there yet: use token-cmd)", FOR_IMAP },
+		"built-in OAuth login (not there yet: use token-cmd)", FOR_SERVER },
 	[ACCOUNT_TLS] = { "tls", KEY_CHOICE, "implicit|starttls|none", "HOW",
-		"encryption; none sends everything in clear text", FOR_IMAP },
+		"encryption; none sends everything in clear text", FOR_SERVER },
 	[ACCOUNT_TLS_VERIFY] = { "tls-verify", KEY_BOOL, NULL, "yes|no",
-		"check the server's certificate (default: yes)", FOR_IMAP },
+		"check the server's certificate (default: yes)", FOR_SERVER },
 	[ACCOUNT_TLS_MIN] = { "tls-min", KEY_CHOICE, "1.0|1.1|1.2|1.3", "VERSION",
-		"lowest TLS version (default: 1.2)", FOR_IMAP },
+		"lowest TLS version (default: 1.2)", FOR_SERVER },
 	[ACCOUNT_TLS_MAX] = { "tls-max", KEY_CHOICE, "1.0|1.1|1.2|1.3", "VERSION",
-		"highest TLS version", FOR_IMAP },
+		"highest TLS version", FOR_SERVER },
 	[ACCOUNT_TLS_CIPHERS] = { "tls-ciphers", KEY_TEXT, NULL, "LIST",
-		"ciphers up to TLS 1.2, as OpenSSL writes them", FOR_IMAP },
+		"ciphers up to TLS 1.2, as OpenSSL writes them", FOR_SERVER },
 	[ACCOUNT_TLS_CIPHERSUITES] = { "tls-ciphersuites", KEY_TEXT, NULL, "LIST",
-		"ciphers of TLS 1.3, as OpenSSL writes them", FOR_IMAP },
+		"ciphers of TLS 1.3, as OpenSSL writes them", FOR_SERVER },
 	[ACCOUNT_TLS_PIN] = { "tls-pin", KEY_LIST, NULL, "sha256$HEX,...",
-		"public keys of which the server must have one", FOR_IMAP },
+		"public keys of which the server must have one", FOR_SERVER },
 	[ACCOUNT_CA_FILE] = { "ca-file", KEY_FILE, NULL, "FILE",
-		"trusted certificates instead of the system's", FOR_IMAP },
+		"trusted certificates instead of the system's", FOR_SERVER },
 	[ACCOUNT_CA_PATH] = { "ca-path", KEY_FILE, NULL, "DIR", "directory of trusted certificates",
-		FOR_IMAP },
+		FOR_SERVER },
 	[ACCOUNT_SNI] = { "sni", KEY_TEXT, NULL, "NAME", "server name to send, if not the host",
-		FOR_IMAP },
+		FOR_SERVER },
 	[ACCOUNT_CLIENT_CERT] = { "client-cert", KEY_FILE, NULL, "FILE", "client certificate (PEM)",
-		FOR_IMAP },
+		FOR_SERVER },
 	[ACCOUNT_CLIENT_KEY] = { "client-key", KEY_FILE, NULL, "FILE",
-		"private key of the client certificate (PEM)", FOR_IMAP },
+		"private key of the client certificate (PEM)", FOR_SERVER },
 	[ACCOUNT_CLIENT_KEY_PASS_FILE] = { "client-key-pass-file", KEY_FILE, NULL, "FILE",
-		"pass phrase of the client key", FOR_IMAP },
+		"pass phrase of the client key", FOR_SERVER },
 	[ACCOUNT_CLIENT_KEY_PASS_CMD] = { "client-key-pass-cmd", KEY_COMMAND, NULL, "COMMAND",
-		"prints the pass phrase of the client key", FOR_IMAP },
+		"prints the pass phrase of the client key", FOR_SERVER },
 	[ACCOUNT_PROXY] = { "proxy", KEY_TEXT, NULL, "URL",
-		"socks5://, socks5h:// or http://[USER@]HOST[:PORT]", FOR_IMAP },
+		"socks5://, socks5h:// or http://[USER@]HOST[:PORT]", FOR_SERVER },
 	[ACCOUNT_PROXY_PASS_FILE] = { "proxy-pass-file", KEY_FILE, NULL, "FILE",
-		"password of the proxy", FOR_IMAP },
+		"password of the proxy", FOR_SERVER },
 	[ACCOUNT_PROXY_PASS_CMD] = { "proxy-pass-cmd", KEY_COMMAND, NULL, "COMMAND",
-		"prints the password of the proxy", FOR_IMAP },
+		"prints the password of the proxy", FOR_SERVER },
 	[ACCOUNT_TUNNEL] = { "tunnel", KEY_COMMAND, NULL, "COMMAND",
-		"a command that speaks IMAP (or POP3) on its standard streams", FOR_IMAP },
+		"a command that speaks IMAP (or POP3) on its standard streams", FOR_SERVER },
 	[ACCOUNT_COMPRESS] = { "compress", KEY_CHOICE, "auto|yes|no", "HOW",
 		"compress the connection; auto = where it pays", FOR_IMAP },
 	[ACCOUNT_TIMEOUT] = { "timeout", KEY_DURATION, NULL, "TIME",
-		"longest silence of the server (default: 60s)", FOR_ALL },
+		"longest silence of the server (default: 60s)", FOR_SERVER },
 	[ACCOUNT_CONNECTIONS] = { "connections", KEY_NUMBER, NULL, "N",
 		"most connections at a time", FOR_ALL },
 	[ACCOUNT_NAMESPACE] = { "namespace", KEY_TEXT, NULL, "PREFIX",
 		"prefix of mailbox names instead of the server's; none = no prefix", FOR_IMAP },
 	[ACCOUNT_QUIRK] = { "quirk", KEY_LIST, NULL, "disable=CAPABILITY,...",
-		"what the server announces and cannot do", FOR_IMAP },
+		"what the server announces and cannot do", FOR_SERVER },
 	[ACCOUNT_LAYOUT] = { "layout", KEY_CHOICE, "maildir++|fs|flat|thunderbird", "HOW",
-		"how nested folders lie on the disk", FOR_FILE },
+		"how nested folders lie on the disk: maildir++ or fs of maildir:, flat, fs or thunderbird of mbox:",
+		ACCOUNT_KIND_MAILDIR | ACCOUNT_KIND_MBOX },
 	[ACCOUNT_VARIANT] = { "variant", KEY_CHOICE, "mboxo|mboxrd|mboxcl|mboxcl2|mboxrd,status",
-		"KIND", "dialect of mbox", FOR_FILE },
-	[ACCOUNT_EXT] = { "ext", KEY_TEXT, NULL, "EXTENSION", "extension of message files",
-		FOR_FILE },
+		"KIND",
+		"dialect of mbox; mboxrd and mboxrd,status can be written, the others only read",
+		FOR_MBOX },
+	[ACCOUNT_EXT] = { "ext", KEY_TEXT, NULL, "EXTENSION",
+		"extension of the files: of messages in eml:, of mailboxes in mbox:",
+		ACCOUNT_KIND_EML | ACCOUNT_KIND_MBOX },
 	[ACCOUNT_NAME_BY] = { "name-by", KEY_TEXT, NULL, "uid|number|subject",
-		"what message files are named by", FOR_FILE },
+		"what message files are named by", FOR_EML },
 	[ACCOUNT_ATTACHMENTS] = { "attachments", KEY_TEXT, NULL, "no|also|only",
-		"what becomes of attachments", FOR_FILE },
+		"what becomes of attachments", FOR_EML },
 	[ACCOUNT_HEADERS_ONLY] = { "headers-only", KEY_BOOL, NULL, "yes|no",
-		"keep the headers only", FOR_FILE },
+		"of a destination: keep the headers only", FOR_FILE },
 	[ACCOUNT_OWNER] = { "owner", KEY_TEXT, NULL, "USER[:GROUP]", "whose the files shall be",
 		FOR_FILE },
 };
+
+static const struct {
+	const char *scheme;
+	enum account_kind kind;
+} kinds[] = {
+	{ "imap", ACCOUNT_KIND_IMAP },
+	{ "pop3", ACCOUNT_KIND_POP3 },
+	{ "maildir", ACCOUNT_KIND_MAILDIR },
+	{ "mbox", ACCOUNT_KIND_MBOX },
+	{ "thunderbird", ACCOUNT_KIND_THUNDERBIRD },
+	{ "eml", ACCOUNT_KIND_EML },
+	{ "archive", ACCOUNT_KIND_ARCHIVE },
+	{ "manifest", ACCOUNT_KIND_MANIFEST },
+};
+
+unsigned account_kind_of(const char *scheme)
+{
+	for (size_t i = 0; scheme && i < countof(kinds); i++)
+		if (strcmp(kinds[i].scheme, scheme) == 0)
+			return kinds[i].kind;
+	return 0;
+}
+
+void account_kinds_text(unsigned bits, char out[ACCOUNT_KINDS_TEXT])
+{
+	size_t at = 0;
+
+	snprintf(out, ACCOUNT_KINDS_TEXT, bits == ACCOUNT_KIND_FILES ? "files" : "servers");
+	if (bits == ACCOUNT_KIND_SERVERS || bits == ACCOUNT_KIND_FILES)
+		return;
+	for (size_t i = 0; i < countof(kinds); i++) {
+		if (!(bits & kinds[i].kind))
+			continue;
+		bits &= ~(unsigned)kinds[i].kind;
+		at += (size_t)snprintf(out + at, ACCOUNT_KINDS_TEXT - at, "%s%s:",
+			at == 0     ? ""
+			: bits != 0 ? ", "
+				    : " and ",
+			kinds[i].scheme);
+	}
+}
 
 bool account_key_find(struct span name, enum account_key *out)
 {

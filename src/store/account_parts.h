@@ -27,12 +27,14 @@ int account_key_unknown(struct span name, struct err *err); /* "unknown key …,
 
 /* Is it a value this key can have? The text names the key, and the value only where that can be no secret. */
 int account_value_check(enum account_key key, const char *value, struct err *err) MUST_CHECK;
+/* The bit of a location's scheme; 0 for NULL: what a name stands for is not known yet. */
+unsigned account_kind_of(const char *scheme);
 /*
- * Values of one place taken together: secrets named twice, keys that this kind of location has not (kind LOCATION_NAME: not known yet).
+ * Values of one place taken together: secrets named twice, keys and values that this kind of location does not know (scheme NULL: not known yet).
  * *key_out, where not NULL, is the key to blame.
  */
-int account_values_check(const struct account_values *values, bool has_password,
-	enum location_kind kind, enum account_key *key_out, struct err *err) MUST_CHECK;
+int account_values_check(const struct account_values *values, bool has_password, const char *scheme,
+	enum account_key *key_out, struct err *err) MUST_CHECK;
 /* Adds the values of more; both naming a key, or a secret, is an error. */
 int account_values_join(struct account_values *values, const struct account_values *more,
 	enum account_key *key_out, struct err *err) MUST_CHECK;

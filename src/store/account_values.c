@@ -347,14 +347,14 @@ static int values_twice(const char *first, enum account_key key, struct err *err
 }
 
 /* APOP is POP3's and PREAUTH is IMAP's (RFC 1939 §7, RFC 3501 §7.1.4). */
-static int values_check_auth(struct span value, enum location_kind kind, struct err *err)
+static int values_check_auth(struct span value, unsigned kind, struct err *err)
 {
 	enum location_kind only;
 	struct span word;
 
 	while (account_list_next(&value, &word)) {
-		if (!mechanism_known(word, &only) || only == LOCATION_NAME || only == kind ||
-			kind == LOCATION_NAME)
+		if (!mechanism_known(word, &only) || only == LOCATION_NAME ||
+			kind == (only == LOCATION_POP3 ? ACCOUNT_KIND_POP3 : ACCOUNT_KIND_IMAP))
 			continue;
 		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "auth: %.*s is for %s only",
 			(int)word.len, word.data, only == LOCATION_POP3 ? "POP3" : "IMAP");
@@ -362,36 +362,69 @@ static int values_check_auth(struct span value, enum location_kind kind, struct 
 	return 0;
 }
 
-int account_values_check(const struct account_values *values, bool has_password,
-	enum location_kind kind, enum account_key *key_out, struct err *err)
+/* A key that would change nothing here: whoever gave it believes that it does. */
+static int check_known(enum account_key key, const char *scheme, struct err *err)
+{
+	char kinds[ACCOUNT_KINDS_TEXT];
+
+	if (account_keys[key].kinds & account_kind_of(scheme))
+		return 0;
+	account_kinds_text(account_keys[key].kinds, kinds);
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"%s: is for %s only, %s: has no such key", account_keys[key].name, kinds, scheme);
+}
+
+/* Of the layouts each kind has its own. */
+static int check_layout(const char *layout, const char *scheme, struct err *err)
+{
+	const bool maildir = account_kind_of(scheme) == ACCOUNT_KIND_MAILDIR;
+	const char *choices = maildir ? "maildir++|fs" : "flat|fs|thunderbird";
+
+	if (word_among(span_of(layout), choices))
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE, "layout: %s: has no %s: one of %s",
+		scheme, layout, choices);
+}
+
+/* What depends on the kind of location. */
+static int values_check_kind(const struct account_values *values, const char *scheme,
+	enum account_key *key_out, struct err *err)
+{
+	for (size_t i = 0; i < ACCOUNT_KEYS; i++) {
+		*key_out = (enum account_key)i;
+		if (values->value[i] && check_known(*key_out, scheme, err) < 0)
+			return -1;
+	}
+	*key_out = ACCOUNT_LAYOUT;
+	if (values->value[ACCOUNT_LAYOUT] &&
+		check_layout(values->value[ACCOUNT_LAYOUT], scheme, err) < 0)
+		return -1;
+	*key_out = ACCOUNT_AUTH;
+	return values->value[ACCOUNT_AUTH] ? values_check_auth(span_of(values->value[ACCOUNT_AUTH]),
+						     account_kind_of(scheme), err)
+					   : 0;
+}
+
+int account_values_check(const struct account_values *values, bool has_password, const char *scheme,
+	enum account_key *key_out, struct err *err)
 {
 	const char *first[GROUP_NONE + 1] = {
 		[GROUP_LOGIN] = has_password ? "the password in the location" : NULL
 	};
+	enum account_key unused;
 
+	key_out = key_out ? key_out : &unused;
 	for (size_t i = 0; i < ACCOUNT_KEYS; i++) {
-		const enum account_key key = (enum account_key)i;
-		const enum account_group group = account_key_group(key);
+		const enum account_group group = account_key_group((enum account_key)i);
 
-		if (!values->value[key])
+		if (!values->value[i] || group == GROUP_NONE)
 			continue;
-		if (key_out)
-			*key_out = key;
-		if (kind == LOCATION_FILE ? !account_keys[key].file
-					  : kind != LOCATION_NAME && !account_keys[key].imap)
-			return value_wrong(key,
-				kind == LOCATION_FILE ? "is for servers only" : "is for files only",
-				err);
-		if (group != GROUP_NONE && first[group])
-			return values_twice(first[group], key, err);
-		if (group != GROUP_NONE)
-			first[group] = account_keys[key].name;
+		*key_out = (enum account_key)i;
+		if (first[group])
+			return values_twice(first[group], *key_out, err);
+		first[group] = account_keys[i].name;
 	}
-	if (!values->value[ACCOUNT_AUTH])
-		return 0;
-	if (key_out)
-		*key_out = ACCOUNT_AUTH;
-	return values_check_auth(span_of(values->value[ACCOUNT_AUTH]), kind, err);
+	return scheme ? values_check_kind(values, scheme, key_out, err) : 0;
 }
 
 int account_values_join(struct account_values *values, const struct account_values *more,

@@ -373,11 +373,11 @@ static int check_entry(struct reading *reading, const struct entry *entry)
 			all.value[ACCOUNT_TLS] = NULL; /* said twice, and the same */
 	}
 	if (rc == 0)
-		rc = account_values_check(&entry->values, false, location.kind, &key, &why);
+		rc = account_values_check(&entry->values, false, location.scheme, &key, &why);
 	if (rc == 0)
 		rc = account_values_join(&all, &entry->values, &key, &why);
 	if (rc == 0)
-		rc = account_values_check(&all, false, location.kind, &key, &why);
+		rc = account_values_check(&all, false, location.scheme, &key, &why);
 	if (rc < 0)
 		(void)at_line(reading,
 			entry->value_line[key] > 0 ? entry->value_line[key] : entry->line, &why);

@@ -568,7 +568,7 @@ static int check_place(struct parser *parser)
 	if (location->implicit_tls)
 		location->values.value[ACCOUNT_TLS] = "implicit";
 	return account_values_check(
-		&location->values, location->password != NULL, location->kind, NULL, parser->err);
+		&location->values, location->password != NULL, location->scheme, NULL, parser->err);
 }
 
 int location_parse(const char *text, const char *user, struct arena *arena, struct location *out,

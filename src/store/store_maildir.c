@@ -44,6 +44,21 @@ static void find_inbox(struct store_maildir *store, const struct maildir_tree *t
 	}
 }
 
+/* A layout in which folders that are there are no folders, and nothing else is one. */
+static int take_layout(struct store_maildir *store, const char *layout,
+	const struct maildir_tree *plusplus, const struct maildir_tree *fs, struct err *err)
+{
+	const bool is_fs = strcmp(layout, "fs") == 0;
+	const struct maildir_tree *mine = is_fs ? fs : plusplus, *other = is_fs ? plusplus : fs;
+
+	store->style.layout = is_fs ? MAILDIR_FS : MAILDIR_PLUSPLUS;
+	if (other->count == has_root(other) || mine->count > has_root(mine))
+		return 0;
+	return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+		"layout: the folders of %s are of layout=%s: %s would not see them", store->path,
+		is_fs ? "maildir++" : "fs", is_fs ? "fs" : "maildir++");
+}
+
 static int find_layout(struct store_maildir *store, struct arena *arena, struct err *err)
 {
 	const char *layout = account_get(store->store.account, ACCOUNT_LAYOUT);
@@ -53,12 +68,14 @@ static int find_layout(struct store_maildir *store, struct arena *arena, struct 
 	if (maildir_tree_read(store->root, MAILDIR_PLUSPLUS, arena, &plusplus, err) < 0 ||
 		maildir_tree_read(store->root, MAILDIR_FS, arena, &fs, err) < 0)
 		return -1;
-	if (layout != NULL)
-		store->style.layout = strcmp(layout, "fs") == 0 ? MAILDIR_FS : MAILDIR_PLUSPLUS;
-	else if (plusplus.count == has_root(&plusplus) && fs.count > has_root(&fs))
+	if (layout != NULL) {
+		if (take_layout(store, layout, &plusplus, &fs, err) < 0)
+			return -1;
+	} else if (plusplus.count == has_root(&plusplus) && fs.count > has_root(&fs)) {
 		store->style.layout = MAILDIR_FS;
-	else
+	} else {
 		store->left_out = fs.count - has_root(&fs);
+	}
 	if (store->left_out > 0)
 		log_warn("%s: nested directories with mail are left out: layout=fs would read them",
 			store->path);

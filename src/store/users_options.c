@@ -130,8 +130,7 @@ const char *users_options(struct users_line *line, struct span text, struct user
 		const struct user_side *side = &out->side[i];
 		struct err err = ERR_INIT;
 
-		if (account_values_check(
-			    &side->values, side->secret != NULL, LOCATION_NAME, NULL, &err) < 0)
+		if (account_values_check(&side->values, side->secret != NULL, NULL, NULL, &err) < 0)
 			return arena_strdup(line->arena, err.text);
 	}
 	return NULL;

@@ -263,7 +263,7 @@ def test_raw_octets_stay(user, run, tmp_path):
 
 
 @pytest.mark.parametrize("query,text", [("ext=.eml", "without a dot"), ("name-by=date", "uid, number or subject"),
-                                        ("attachments=yes", "no, also or only"), ("owner=nobody-of-this-name", "USER[:GROUP]")])
+                                        ("attachments=yes", "no, also or only"), ("layout=fs", "no such key"), ("owner=nobody-of-this-name", "USER[:GROUP]")])
 def test_bad_keys(user, run, tmp_path, query, text):
     result = run("list", "eml:%s?%s" % (tmp_path, query))
     assert result.code == 2 and text in result.err, result

@@ -61,6 +61,8 @@ def test_there_and_back(src, dst, run, user, tmp_path, layout):
     again = copy(run, src.url(user), place)
     assert (again.copied, again.there, again.flags_changed) == (0, first.copied, 0)
     assert files(tmp_path / "mail") == before and not [path for path in before if os.path.dirname(path).endswith("/tmp")]
+    wrong = place[:-len(layout)] + ("maildir++" if layout == "fs" else "fs")
+    assert "would not see them" in run("copy", wrong, dst.url(user), check=2).err
     back = copy(run, place, dst.url(user))
     assert back.copied == first.copied
     assert both(src, dst, user) == []

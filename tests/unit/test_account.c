@@ -52,7 +52,7 @@ static void the_table_is_whole(void **state)
 		assert_non_null(account_keys[i].name);
 		assert_non_null(account_keys[i].value);
 		assert_non_null(account_keys[i].help);
-		assert_true(account_keys[i].imap || account_keys[i].file);
+		assert_true(account_keys[i].kinds != 0);
 		assert_int_equal(
 			account_keys[i].type == KEY_CHOICE, account_keys[i].choices != NULL);
 		assert_true(account_key_find(span_of(account_keys[i].name), &key));
@@ -126,11 +126,11 @@ static void values_are_checked(void **state)
 
 static void the_nearest_wins(void **state)
 {
-	struct config *config =
-		config_of("[account w]\nlocation = "
-			  "imaps://anna@old.example/Deep?timeout=1m\nconnections = 3\n"
-			  "pass-file = /c\n[account bare]\nhost = Bare.Example\nuser = "
-			  "%u\npass-file = /p/%u\n[account d]\nlocation = maildir:/tmp/%u\n");
+	struct config *config = config_of(
+		"[account w]\nlocation = "
+		"imaps://anna@old.example/Deep?timeout=1m\nconnections = 3\n"
+		"pass-file = /c\n[account bare]\nhost = Bare.Example\nuser = "
+		"%u\npass-file = /p/%u\n[account d]\nlocation = maildir:/tmp/%u\n[account e]\nlocation = eml:/e?headers-only=yes\nattachments = also\n");
 	const struct account_values options = {
 		.value = { [ACCOUNT_TIMEOUT] = "3m", [ACCOUNT_TLS] = "starttls" }
 	};
@@ -178,6 +178,12 @@ static void the_nearest_wins(void **state)
 	account = account_new(&file, &err);
 	assert_non_null(account);
 	assert_string_equal(account_path(account), "/tmp/anna");
+	account_free(account);
+
+	/* What the configuration says of the destination is no mistake where it is a source. */
+	account = open_with("e", NULL, config, &err);
+	assert_non_null(account);
+	assert_string_equal(account_part(account), "header");
 	account_free(account);
 
 	err = ERR_INIT;
@@ -238,12 +244,17 @@ static void what_does_not_go_together_is_refused(void **state)
 		{ "imaps://u@h?oauth=google", "use token-cmd" },
 		{ "imaps://u@h?admin=root&auth=login,cram-md5", "another's behalf" },
 		{ "work", "no account work" },
+		{ "maildir:/x?headers-only=yes", "the destination of copy" },
+		{ "eml:/x?attachments=only", "only read" },
 	};
 	const struct account_values both = {
 		.value = { [ACCOUNT_PASS_FILE] = "a", [ACCOUNT_TOKEN_FILE] = "b" }
 	};
 	const struct account_values bad = { .value = { [ACCOUNT_TLS] = "ssl" } };
 	const struct account_values tls = { .value = { [ACCOUNT_TLS] = "none" } };
+	const struct account_values eml = { .value = { [ACCOUNT_NAME_BY] = "uid" } };
+	const struct account_request two = { .role = "dst",
+		.location = "eml:/x?headers-only=on&attachments=only" };
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -263,6 +274,10 @@ static void what_does_not_go_together_is_refused(void **state)
 	assert_non_null(strstr(err.text, "one of implicit"));
 	assert_null(open_with("maildir:/x", &tls, NULL, &err));
 	assert_non_null(strstr(err.text, "servers only"));
+	assert_null(open_with("mbox:/x", &eml, NULL, &err));
+	assert_non_null(strstr(err.text, "src options: name-by: is for eml: only, mbox: has"));
+	assert_null(account_new(&two, &err));
+	assert_non_null(strstr(err.text, "a header has no attachments"));
 	account_free(open_it("imaps://u@h?admin=root&auth=login,plain"));
 	account_free(open_it("imaps://h?auth=external"));
 }
