@@ -187,8 +187,8 @@ static const char *unknowns(const struct shown *shown, const struct comparison_o
 
 	add_part(shown->arena, &text, other->unknown_boxes, "mailbox", "mailboxes");
 	add_part(shown->arena, &text, other->total.unknown, "message", "messages");
-	add_part(shown->arena, &text, other->left_out[0] + other->left_out[1],
-		"mailbox whose name is none", "mailboxes whose names are none");
+	add_part(shown->arena, &text, other->left_out[0] + other->left_out[1], "mailbox left out",
+		"mailboxes left out");
 	return *text ? text : "some mailboxes";
 }
 

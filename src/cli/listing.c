@@ -56,6 +56,21 @@ static void plant(struct listing *listing)
 	}
 }
 
+/* What only holds others has a row, and is there. */
+static void look_for_named(struct listing *listing, const struct select *select,
+	const struct mailbox_list *list, const char *root)
+{
+	const char *name;
+
+	select_warn(select, list);
+	for (size_t at = 0; (name = select_missing(select, list, root, &at)) != NULL;) {
+		if (mailbox_list_find(list, name))
+			continue;
+		listing->missing++;
+		log_error("mailbox %s: %s", name, select_missing_text(name, list));
+	}
+}
+
 static int choose(
 	struct listing *listing, const struct mailbox_list *list, const char *root, struct err *err)
 {
@@ -63,7 +78,7 @@ static int choose(
 
 	if (!select)
 		return -1;
-	select_warn(select, list);
+	look_for_named(listing, select, list, root);
 	listing->row = arena_array(listing->arena, list->count + 1, sizeof(*listing->row));
 	for (size_t i = 0; i < list->count; i++)
 		if (is_listed(select, &list->mailbox[i], root))
@@ -89,6 +104,7 @@ int listing_read(struct listing *listing, const char *root, struct err *err)
 	}
 	if (store_list(listing->store, want, listing->arena, &list, err) < 0)
 		return -1;
+	listing->refused = list.refused;
 	if (list.refused > 0)
 		log_warn("%zu names of the server's list are no names and were left out",
 			list.refused);
@@ -177,7 +193,7 @@ void listing_largest(struct listing *listing, uint64_t count)
 
 struct listing_total listing_total(const struct listing *listing)
 {
-	struct listing_total total = { .unknown = listing->refused };
+	struct listing_total total = { .unknown = listing->refused + listing->missing };
 
 	for (size_t i = 0; i < listing->count; i++) {
 		const struct listing_row *row = &listing->row[i];

@@ -23,6 +23,7 @@ struct listing {
 	struct listing_row *row;
 	size_t count;
 	size_t refused; /* names that could not be understood: they may hold mail */
+	size_t missing; /* named and not there */
 	bool counts, sizes; /* what was asked for */
 };
 

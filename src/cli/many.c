@@ -56,6 +56,7 @@ static struct cli cli_of(const struct many *many, struct arena *arena, const str
 	one.arena = arena;
 	one.user = user;
 	one.shared = &many->shared;
+	one.settings.mailboxes_optional = true;
 	if (user->map_file)
 		one.settings.map_file = user->map_file;
 	if (user->root)

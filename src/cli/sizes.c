@@ -143,7 +143,7 @@ static int add_up(struct sizes *sizes, struct size_row *row, struct walk *walk, 
 		row->error = arena_strdup(sizes->arena, row->error);
 		pthread_mutex_unlock(&sizes->lock);
 	} else if (row->unknown > 0) {
-		row->error = "mailboxes with names that are none are not in it";
+		row->error = "mailboxes are missing in it";
 	}
 	mem_free(measured);
 	return rc;

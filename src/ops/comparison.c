@@ -43,7 +43,7 @@ static void relax(struct settings *settings)
 
 static bool is_trusted(const struct mailbox_list *list)
 {
-	return list->refused == 0 && !(list->count == 1 && list->inbox_unseen);
+	return !(list->count == 1 && list->inbox_unseen);
 }
 
 /* A side that cannot search is not asked: then what is extra there cannot be told either. */
@@ -92,7 +92,7 @@ static void *open_side(void *argument)
 	if (open_once(side) < 0)
 		return NULL;
 	count = walk_count(side->walk);
-	side->trusted = is_trusted(walk_list(side->walk));
+	side->trusted = is_trusted(walk_list(side->walk)) && walk_left_out(side->walk) == 0;
 	side->part_mailboxes = walk_list(side->walk)->part_mailboxes;
 	side->part_messages = walk_list(side->walk)->part_messages;
 	/* What the first's part leaves out is not asked about; what another's does may be there. */

@@ -58,7 +58,7 @@ struct comparison_other {
 	struct compare_result total;
 	uint64_t missing_boxes, extra_boxes, unknown_boxes, differing_boxes;
 	size_t left_out
-		[2]; /* mailboxes that the first's, and its listing left out: names that are none */
+		[2]; /* mailboxes that the first's, and its listing left out: names that are none, or that were asked for and are not there */
 	enum comparison_state state;
 	const char *text; /* why it could not be compared at all, or NULL */
 	int code; /* the exit code of what went wrong; 0 = nothing did. What differs is not in it. */

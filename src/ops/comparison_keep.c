@@ -166,8 +166,8 @@ static void keep_left_out(const struct side *side)
 	const size_t count = side->walk ? walk_left_out(side->walk) : 0;
 	char text[96];
 
-	(void)snprintf(
-		text, sizeof(text), "%zu mailboxes with names that are none were left out", count);
+	(void)snprintf(text, sizeof(text),
+		"%zu mailboxes were left out: names that are none, or not there", count);
 	if (count > 0)
 		keep_text(side, text);
 }

@@ -120,6 +120,29 @@ static int pair_mailboxes(struct run *run, struct first *first, struct err *err)
 	return rc;
 }
 
+/*
+ * Mailboxes that were named and are not there. A mirror that deletes mailboxes is told so that one is gone, and further targets (--into) are of the same
+ * source: there it is no news.
+ */
+static void report_missing(struct run *run, const struct mailbox_list *list)
+{
+	const char *name;
+
+	select_warn(run->select, list);
+	if (run->settings->delete_mailboxes || run->job->round > 0)
+		return;
+	for (size_t at = 0;
+		(name = select_missing(run->select, list, account_mailbox(run->job->src), &at));) {
+		const struct report_mailbox line = { .src = name,
+			.dst = name,
+			.state = REPORT_FAILED,
+			.text = select_missing_text(name, list) };
+
+		report_finding(run->job->report, FINDING_MAILBOX_FAILED, name, 0, "%s", line.text);
+		report_mailbox(run->job->report, &line);
+	}
+}
+
 /* What a listing left out may hold mail: it is said, and the run is not complete. */
 static void report_left_out(struct run *run, const struct mailbox_list *list)
 {
@@ -135,7 +158,7 @@ static void report_left_out(struct run *run, const struct mailbox_list *list)
 		report_finding(run->job->report, FINDING_MAILBOX_FAILED, "", 0,
 			"%zu mailboxes of the source were left out: their names are none, or they cannot be opened",
 			list->refused);
-	select_warn(run->select, list);
+	report_missing(run, list);
 	if (list->foreign)
 		log_info("%zu mailboxes of other users or shared ones are left out", list->foreign);
 }
@@ -222,6 +245,34 @@ static int by_size(const void *a, const void *b)
 	return (x->src.messages < y->src.messages) - (x->src.messages > y->src.messages);
 }
 
+/*
+ * A file holds one mailbox. Whoever copies several into it wants all of them, and the first one, whichever that is, is not what he wants: nothing is begun. Mailboxes
+ * that --no-empty leaves out are none of them.
+ */
+static int check_one_box(const struct run *run, const struct lane *lane, struct err *err)
+{
+	const char *target = NULL;
+
+	if (!(store_caps(lane->dst) & STORE_CAP_ONE_BOX))
+		return 0;
+	if (run->job->more || run->job->round > 0)
+		return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+			"%s is one file, and holds one mailbox: --into can name only one",
+			account_name(run->job->dst));
+	for (size_t i = 0; i < run->count; i++) {
+		const struct work *work = &run->work[i];
+
+		if (work->state == WORK_DONE)
+			continue;
+		if (target && strcmp(target, work->pair.dst) != 0)
+			return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+				"%s is one file, and holds one mailbox: choose one with --mailbox, let copy --into NAME put all into it, or name a directory, which gets a file for each (%s and %s are two)",
+				account_name(run->job->dst), target, work->pair.dst);
+		target = work->pair.dst;
+	}
+	return 0;
+}
+
 static int make_work(struct run *run, struct first *first, struct err *err)
 {
 	uint64_t messages = 0;
@@ -273,6 +324,19 @@ static bool is_moved(const struct mailbox_style *style, const struct store_prepa
 	moved = strcmp(mailbox_display(style, span_of(one->raw), arena), one->name) != 0;
 	arena_free(arena);
 	return moved;
+}
+
+/* A header is no copy of its message: where the first of them come to be beside whole messages, that may not be meant. */
+static void report_beside(struct run *run)
+{
+	for (size_t i = 0; i < run->count && run->settings->headers_only; i++) {
+		const struct work *work = &run->work[i];
+
+		if (work->record.id == 0 && work->dst.messages > 0)
+			report_finding(run->job->report, FINDING_NOTE, work->pair.src->name, 0,
+				"the destination holds %u messages there already: where they are whole, their headers come beside them, for a header is not its message",
+				(unsigned)work->dst.messages);
+	}
 }
 
 /* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
@@ -431,6 +495,7 @@ static void report_works(struct run *run)
 			.state = states[work->state],
 			.tally = work->tally,
 			.text = work->text,
+			.again = run->job->round > 0,
 		};
 
 		if (line.state == REPORT_DONE && work->tally.unknown)
@@ -511,7 +576,10 @@ static int begin(struct run *run, struct lane *lane, struct first *first, struct
 	store_use_names(lane->dst, run->dst_list);
 	if (pair_mailboxes(run, first, err) < 0)
 		return -1;
-	return make_work(run, first, err);
+	if (make_work(run, first, err) < 0)
+		return -1;
+	report_beside(run);
+	return check_one_box(run, lane, err);
 }
 
 static int finish(struct run *run, struct lane *lane, struct err *err)

@@ -293,12 +293,25 @@ static void keep_row(struct report *report, const struct report_mailbox *mailbox
 	};
 }
 
+/* Copies into a second mailbox are copies; what there is to be copied is there once. */
+static void add_mailbox(struct report *report, const struct report_mailbox *mailbox)
+{
+	struct tally tally = mailbox->tally;
+
+	if (mailbox->again) {
+		tally.found = 0;
+		memset(tally.skipped, 0, sizeof(tally.skipped));
+	}
+	tally_add(&report->total, &tally);
+	report->mailboxes += !mailbox->again;
+	if (!mailbox->again || mailbox->state != REPORT_UNCHANGED)
+		report->by_state[mailbox->state]++;
+}
+
 void report_mailbox(struct report *report, const struct report_mailbox *mailbox)
 {
 	pthread_mutex_lock(&report->lock);
-	report->mailboxes++;
-	report->by_state[mailbox->state]++;
-	tally_add(&report->total, &mailbox->tally);
+	add_mailbox(report, mailbox);
 	if (mailbox->state == REPORT_FAILED || mailbox->state == REPORT_UNKNOWN)
 		report->codes[3] = true;
 	if (worth_a_row(mailbox))
@@ -520,8 +533,9 @@ static void print_totals(const struct report *report, struct arena *arena, doubl
 	const struct tally *total = &report->total;
 
 	if (report->options.users)
-		printf("%s of %s users\n", text_count(arena, report->users_done),
-			text_count(arena, report->options.users));
+		printf("%s of %s user%s\n", text_count(arena, report->users_done),
+			text_count(arena, report->options.users),
+			report->options.users == 1 ? "" : "s");
 	printf("%s message%s in %s mailbox%s (%s of them unchanged since the last run)\n",
 		text_count(arena, total->found), total->found == 1 ? "" : "s",
 		text_count(arena, report->mailboxes), report->mailboxes == 1 ? "" : "es",
@@ -618,8 +632,9 @@ static void print_verdict(const struct report *report)
 		puts("dry run: nothing was changed");
 	} else if (is_complete(report)) {
 		if (report->options.users)
-			printf("complete: every selected message of %llu users is at the destination",
-				(unsigned long long)report->options.users);
+			printf("complete: every selected message of %llu user%s is at the destination",
+				(unsigned long long)report->options.users,
+				report->options.users == 1 ? "" : "s");
 		else
 			fputs("complete: every selected message is at the destination", stdout);
 		if (report->options.part)
@@ -631,10 +646,11 @@ static void print_verdict(const struct report *report)
 	} else {
 		fputs("INCOMPLETE: ", stdout);
 		if (report->options.users)
-			printf("%llu of %llu users failed or were left out: ",
+			printf("%llu of %llu user%s failed or were left out: ",
 				(unsigned long long)(report->options.users - report->users_done +
 						     report->users_failed),
-				(unsigned long long)report->options.users);
+				(unsigned long long)report->options.users,
+				report->options.users == 1 ? "" : "s");
 		print_misses(report);
 	}
 }

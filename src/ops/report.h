@@ -43,6 +43,7 @@ struct report_mailbox { /* one line of the report */
 	enum report_state state;
 	struct tally tally;
 	const char *text; /* why it failed, or NULL */
+	bool again; /* a further target of a source mailbox: what it holds is counted already */
 };
 
 enum finding { /* what "finding" says in JSON */

@@ -81,7 +81,8 @@ void user_rows_print(const struct user_rows *rows, struct arena *arena)
 	for (size_t i = 0; i < rows->count; i++)
 		print_row(&rows->row[i], width, arena);
 	if (rows->unchanged > 0)
-		printf("(and %s users with nothing to do)\n", text_count(arena, rows->unchanged));
+		printf("(and %s user%s with nothing to do)\n", text_count(arena, rows->unchanged),
+			rows->unchanged == 1 ? "" : "s");
 	if (rows->left_out > 0)
 		printf("(and %s more users)\n", text_count(arena, rows->left_out));
 	putchar('\n');

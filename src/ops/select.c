@@ -312,6 +312,11 @@ bool select_mailbox(const struct select *select, const struct mailbox_info *mail
 	return true;
 }
 
+static bool can_be_opened(const struct mailbox_info *mailbox)
+{
+	return !mailbox->noselect && !mailbox->nonexistent;
+}
+
 static bool matches_any(const struct globs *globs, size_t at, const struct text_list *list,
 	const struct mailbox_list *mailboxes)
 {
@@ -320,10 +325,19 @@ static bool matches_any(const struct globs *globs, size_t at, const struct text_
 	for (size_t i = 0; i < mailboxes->count; i++) {
 		const char *name = mailboxes->mailbox[i].name;
 
-		if (is_named(&named, name) || glob_match(globs->item[at], span_of(name)))
+		if (can_be_opened(&mailboxes->mailbox[i]) &&
+			(is_named(&named, name) || glob_match(globs->item[at], span_of(name))))
 			return true;
 	}
 	return false;
+}
+
+/* It can only mean one mailbox. */
+static bool is_plain(const char *pattern)
+{
+	if (span_starts(span_of(pattern), SPAN("[[]")))
+		pattern += strlen("[[]");
+	return pattern[strcspn(pattern, "*?[")] == '\0';
 }
 
 void select_warn(const struct select *select, const struct mailbox_list *mailboxes)
@@ -331,11 +345,49 @@ void select_warn(const struct select *select, const struct mailbox_list *mailbox
 	char shown[TEXT_SHOWN];
 
 	for (size_t i = 0; i < select->include.count; i++) {
-		if (matches_any(&select->include, i, &select->settings->mailboxes, mailboxes))
+		if ((is_plain(select->include.item[i]) && !select->settings->mailboxes_optional) ||
+			matches_any(&select->include, i, &select->settings->mailboxes, mailboxes))
 			continue;
 		text_shown(span_of(select->settings->mailboxes.item[i]), shown);
 		log_warn("-m %s: there is no such mailbox", shown);
 	}
+}
+
+static bool is_root_there(const char *root, const struct mailbox_list *mailboxes)
+{
+	for (size_t i = 0; i < mailboxes->count; i++)
+		if (can_be_opened(&mailboxes->mailbox[i]) &&
+			mailbox_below(root, mailboxes->mailbox[i].name))
+			return true;
+	return false;
+}
+
+const char *select_missing(const struct select *select, const struct mailbox_list *mailboxes,
+	const char *root, size_t *at)
+{
+	const struct text_list *named = &select->settings->mailboxes;
+
+	if (select->settings->mailboxes_optional)
+		return NULL;
+	while (*at < select->include.count) {
+		const size_t i = (*at)++;
+
+		if (is_plain(select->include.item[i]) &&
+			!matches_any(&select->include, i, named, mailboxes))
+			return named->item[i];
+	}
+	if (*at > select->include.count)
+		return NULL;
+	(*at)++;
+	return root && !is_root_there(root, mailboxes) ? root : NULL;
+}
+
+const char *select_missing_text(const char *name, const struct mailbox_list *mailboxes)
+{
+	if (is_root_there(name, mailboxes))
+		return "it holds no messages itself: add /** to take what is below it";
+	return strchr(name, ',') ? "there is no such mailbox: several are named by an -m each"
+				 : "there is no such mailbox";
 }
 
 /* What the flag conditions say about each set, found out once. */

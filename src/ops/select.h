@@ -35,8 +35,18 @@ void select_free(struct select *select);
 bool select_mailbox(const struct select *select, const struct mailbox_info *mailbox, bool gmail);
 /* The place of the first --mailbox that takes this name, among them; their number when none does. */
 size_t select_rank(const struct select *select, const char *name);
-/* Says which of --mailbox match none of these: a name mistyped, or several with commas as older programs took them, is not taken for "nothing to do". */
+/* Says which patterns of --mailbox (with mailboxes_optional: and which names) match none of these. */
 void select_warn(const struct select *select, const struct mailbox_list *mailboxes);
+/*
+ * What was asked for by its name, by --mailbox without *, ? and [, or as the root of the location (NULL = none), and holds no message because it is not among these: one a
+ * call, NULL behind the last. A name mistyped, or several with commas as older programs took them, is not taken for "nothing to do": the run is not complete.
+ *
+ *	for (size_t at = 0; (name = select_missing(select, list, root, &at)); …)
+ */
+const char *select_missing(const struct select *select, const struct mailbox_list *mailboxes,
+	const char *root, size_t *at);
+/* Why: "there is no such mailbox", or what is below it. */
+const char *select_missing_text(const char *name, const struct mailbox_list *mailboxes);
 /* The SEARCH expression to send, or NULL: "SENTSINCE 1-Feb-2024 (UNSEEN FROM x)". */
 const char *select_search(const struct select *select);
 /* What the open mailbox answered about these rows. Memory of the arena given; no set overlaps another. */

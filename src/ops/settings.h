@@ -45,6 +45,7 @@ struct settings {
 	/* globs and expressions, in the order given */
 	struct text_list mailboxes, include_regex, exclude, exclude_regex;
 	bool subscribed, all_mail;
+	bool mailboxes_optional; /* --users: not every account has each mailbox that --mailbox names */
 
 	/* which messages; instants are midnight UTC of the day */
 	int64_t since, before, sent_since, sent_before; /* DATE_UNKNOWN = not given */

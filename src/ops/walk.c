@@ -22,6 +22,7 @@ struct walk {
 	struct select *own_select;
 	const struct select *select;
 	struct mailbox_list list;
+	size_t missing; /* mailboxes that were named and are not there */
 	struct walk_place *place; /* in the order of the list */
 	size_t count;
 	struct store *first; /* kept between walks; NULL after it broke */
@@ -112,6 +113,18 @@ static int open_first(struct walk *walk, struct err *err)
 	return 0;
 }
 
+static void look_for_named(struct walk *walk, const char *root)
+{
+	const char *name;
+
+	select_warn(walk->select, &walk->list);
+	for (size_t at = 0;
+		(name = select_missing(walk->select, &walk->list, root, &at)) != NULL;) {
+		walk->missing++;
+		log_error("mailbox %s: %s", name, select_missing_text(name, &walk->list));
+	}
+}
+
 static void choose(struct walk *walk)
 {
 	const char *root = account_mailbox(walk->request.account);
@@ -120,7 +133,7 @@ static void choose(struct walk *walk)
 	uint64_t messages = 0;
 
 	if (walk->own_select)
-		select_warn(walk->select, &walk->list);
+		look_for_named(walk, root);
 	walk->place = arena_array(walk->arena, walk->list.count + 1, sizeof(*walk->place));
 	for (size_t i = 0; i < walk->list.count; i++) {
 		const struct mailbox_info *info = &walk->list.mailbox[i];
@@ -184,7 +197,7 @@ struct walk_place *walk_place(struct walk *walk, size_t index)
 
 size_t walk_left_out(const struct walk *walk)
 {
-	return walk->list.refused;
+	return walk->list.refused + walk->missing;
 }
 
 const struct mailbox_list *walk_list(const struct walk *walk)

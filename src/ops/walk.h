@@ -51,7 +51,7 @@ struct walk_visit {
 	unsigned attempt; /* from 1: a visit begins anew after a broken connection */
 };
 
-/* What a listing left out (names that are none): walk_left_out() > 0, and the command must not call its result complete. NULL: nothing is known. */
+/* What a listing left out (names that are none), or lacks though it was named (select_missing()): walk_left_out() > 0, and the command must not call its result complete. NULL: nothing is known. */
 struct walk *walk_open(const struct walk_request *request, struct err *err);
 void walk_free(struct walk *walk);
 size_t walk_count(const struct walk *walk);

@@ -47,6 +47,7 @@ enum store_cap {
 	STORE_CAP_COMPRESS = 65536, /* store_compress() would change something */
 	/* what is marked as deleted shows so in the mailbox itself, to whoever reads it, whatever way he came */
 	STORE_CAP_MARKS = 262144,
+	STORE_CAP_ONE_BOX = 524288, /* one file, which holds one mailbox */
 	STORE_CAP_MOVE = 131072, /* box_move() is one step for each message (RFC 6851) */
 };
 

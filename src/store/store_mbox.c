@@ -82,6 +82,19 @@ static void take_path(struct store_mbox *store, const char *path)
 				: arena_text(store->arena, span_make(path, (size_t)(slash - path)));
 }
 
+/* What says how the files of a tree are called or lie says nothing of one file. */
+static int check_single(const struct account *account, struct err *err)
+{
+	const enum account_key keys[] = { ACCOUNT_LAYOUT, ACCOUNT_EXT };
+
+	for (size_t i = 0; i < countof(keys); i++)
+		if (account_get(account, keys[i]) != NULL)
+			return err_set_kind(err, ERR_LOCAL, ERR_KIND_USAGE,
+				"%s: %s is one mbox file: it is for a directory of them",
+				account_keys[keys[i]].name, account_path(account));
+	return 0;
+}
+
 static bool is_profile(int root)
 {
 	struct stat st;
@@ -126,6 +139,8 @@ static int open_store(struct store *base, const struct store_request *request, s
 	if (owner_find(account_get(account, ACCOUNT_OWNER), &store->owner, err) < 0)
 		return -1;
 	take_path(store, account_path(account));
+	if (store->single != NULL && check_single(account, err) < 0)
+		return -1;
 	store->ledger = account_ledger(account, request->state_dir, err);
 	if (store->ledger == NULL || mbox_tree_root(store, false, err) < 0)
 		return -1;
@@ -149,8 +164,8 @@ static void close_store(struct store *base)
 
 static unsigned caps_of(const struct store *base)
 {
-	(void)base;
-	return STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
+	return (((const struct store_mbox *)base)->single != NULL ? STORE_CAP_ONE_BOX : 0) |
+	       STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
 	       STORE_CAP_REMOVE_ONE | STORE_CAP_WRITE | STORE_CAP_STREAMS | STORE_CAP_RAW |
 	       STORE_CAP_FILES | STORE_CAP_SEARCH;
 }

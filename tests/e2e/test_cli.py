@@ -275,7 +275,8 @@ def test_list_selects(run, src, user):
         return [row["name"] for row in rows if row["type"] == "mailbox"]
     assert names() == ["INBOX", "Archive", "Archive/2024", "Other"]
     assert names("-m", "Archive/**") == ["Archive", "Archive/2024"]
-    assert "-m Imbox: there is no such mailbox" in run("list", "-m", "Imbox", src.url(user), check=0).err
+    assert "mailbox Imbox: there is no such mailbox" in run("list", "-m", "Imbox", src.url(user), check=3).err
+    assert "-m Im*: there is no such mailbox" in run("list", "-m", "Im*", src.url(user), check=0).err
     assert names("-x", "Archive/**") == ["INBOX", "Other"]
     assert names("--include-regex", "^O") == ["Other"]
     assert names(location="/Archive") == ["Archive", "Archive/2024"]

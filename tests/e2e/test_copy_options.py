@@ -42,7 +42,7 @@ def tree(src):
     (["--exclude-regex", "(?i)^(archive|lists)"], "Küche Trash"),
     (["--subscribed"], "Archive Archive/2022 Archive/2023 Archive/2023/Q1 Lists/a Küche"),
     (["--subscribed", "-m", "Lists/**"], "Lists/a"),
-    (["-m", "Nothing"], ""),
+    (["-m", "Nothing*"], ""),
 ], ids=" ".join)
 def test_which_mailboxes(src, dst, tree, run, user, options, expected):
     report = copy(run, src.url(tree), dst.url(user), *options)
@@ -238,6 +238,18 @@ def test_map_file(src, dst, tree, run, user):
     _, there = renamed(src, dst, tree, run, user, "--map", path)
     assert there == {"Old/Archive", "Old/Archive/2022", "Old/Archive/2023", "Old/Archive/2023/Q1", "Lists/b-und-a", "Lists/b",
                      "Kitchen", "INBOX/Bin"}
+
+
+def test_a_name_that_is_not_there(src, dst, tree, run, user):
+    """A slip of the keyboard is not "nothing to do": the rest is done, and the run is not complete."""
+    report = copy(run, src.url(tree), dst.url(user), "-m", "Kuche", "-m", "Lists/*", "-m", "None*", code=3)
+    assert report.copied == 2 and "Kuche: there is no such mailbox" in report.result.err
+    for command in (("copy", src.url(tree).replace("?", "/Kuche?"), dst.url(user)), ("size", "-m", "Kuche", src.url(tree)),
+                    ("search", "-m", "Kuche", src.url(tree)), ("mirror", "--yes", "-m", "Kuche", src.url(tree), dst.url(user)),
+                    ("compare", "-m", "Kuche", "-m", "Lists/*", src.url(tree), dst.url(user))):
+        assert "Kuche: there is no such mailbox" in run(*command, check=3).err
+    copy(run, src.url(tree), dst.url(user), "-m", "None*")
+    run("mirror", "--yes", "--delete-mailboxes", "-m", "Kuche", src.url(tree), dst.url(user), check=0)
 
 
 def test_two_sources_onto_one_target(src, dst, tree, run, user):

@@ -135,7 +135,7 @@ def account():
     bill = Message(b"From: shop@example.org\r\nTo: anna@old.example\r\nSubject: invoice 7\r\nDate: Thu, 01 Jun 2023 12:00:00 +0000\r\n\r\nx\r\n",
                    date="01-Jun-2023 12:00:00 +0000")
     return {"INBOX": [*notes(12, flags=("\\Seen",)), note(20, flags=("\\Deleted",)), bill], "Junk": notes(2, 30), "Lists/1998": notes(1, 40),
-            "Lists/2020": notes(1, 41), "Trash": notes(1, 50), "Sent": notes(1, 60), "Projects/X": notes(2, 70)}
+            "Lists/2020": notes(1, 41), "Trash": notes(1, 50), "Sent": notes(1, 60), "Projects/X": notes(2, 70), "Archive": notes(1, 80)}
 
 
 # What the last command of a block should have brought about: (words of the block, server, what its account holds then).

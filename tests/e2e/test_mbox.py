@@ -204,6 +204,10 @@ def test_one_file(src, dst, user, run, run_new, tmp_path):
     assert copy(run, src.url(user), place, "-m", "INBOX").copied == 0
     result = run("copy", src.url(user), place, "-m", "Work")
     assert result.code == 3 and "one file" in result.err.replace("a file is one mailbox", "one file"), result
+    for into in ((), ("--into", "A", "--into", "B")):
+        result = run("copy", src.url(user), "mbox:%s" % (tmp_path / "whole.mbox"), *into)
+        assert result.code == 2 and "--into" in result.err and not (tmp_path / "whole.mbox").exists(), result
+    assert "a directory of them" in run("list", place + "?ext=mbox.gz", check=2).err
     back(run_new, place, dst, user)
     assert same(src, dst, user) and len(boxes(dst, user)) == 3
     assert copy(run, src.url(user), "mbox:%s" % (tmp_path / "all.mbox.gz"), "--into", "All").copied == 5

@@ -137,6 +137,7 @@ def test_several_destinations(fake, dst, run, user, proxy):
         result = run("copy", server.url(), target, "--json", *into, *options, check=code)
         rows = {line["destination"]: line for line in result.json if line["type"] == "mailbox"}
         assert list(rows) == ["One", "Two/Deep"], result
+        assert result.json[-1]["found"] == rows["One"]["found"] and result.json[-1]["mailboxes"] == 1, result
         return rows["One"], rows["Two/Deep"]
 
     door = proxy(dst, log=True)

@@ -364,7 +364,8 @@ def test_whole_file_first(src, dst, run, names):
     fill(src, people)
     good = ["%s:%s" % (escape(name), PASSWORD) for name in people]
     for bad, text in (("x:y:z", ":4: 3 fields"), (good[0], ":4: the same accounts as in line 1"),
-                      ("x:y:src-tls=wrong", ":4: tls: one of"), ("x:y:map=/none", ":4: --map: cannot open /none")):
+                      ("x:y:src-tls=wrong", ":4: tls: one of"),
+                      ("x:y:dst-ext=eml", ":4: dst users file: ext: is for mbox: and eml: only"), ("x:y:map=/none", ":4: --map: cannot open /none")):
         result = run("copy", "--users", users_file(run, *good, bad), where(src), where(dst), check=2)
         assert text in result.err, result
     for source, text in ((where(src, "fixed"), "is the same for every user"), ("-", "the line names none")):
@@ -377,6 +378,7 @@ def test_list_and_check(src, run, names):
     people = names(3)
     fill(src, people)
     path = users_file(run, *("%s:%s" % (escape(name), PASSWORD if i else "wrong") for i, name in enumerate(people)))
+    assert "-m None: there is no such mailbox" in run("list", "-m", "INBOX", "-m", "None", "--users", path, where(src), check=5).err
     result = run("list", "--stats", "--users", path, where(src), check=5)
     assert "%s:\n" % people[1] in result.out and "%s:\n" % people[2] in result.out
     result = run("list", "--json", "--users", path, where(src), check=5)

@@ -129,6 +129,46 @@ static void test_rank(void **state)
 	select_free(select);
 }
 
+/* What can only mean one mailbox has to be there. */
+static void test_missing(void **state)
+{
+	struct mailbox_info infos[] = { { .name = "INBOX" }, { .name = "Work" },
+		{ .name = "Top", .noselect = true }, { .name = "Top/A" }, { .name = "a[b" } };
+	const struct mailbox_list list = { .mailbox = infos, .count = countof(infos) };
+	const char *const expected[] = { "Wrok", "[Gmail]/x", "INBOX,Work", "Top", "work" };
+	const char *const roots[] = { NULL, "inbox", "Top", "Top/A" };
+	struct settings s = defaults();
+	struct select *select;
+	size_t at = 0;
+
+	(void)state;
+	s.mailboxes = (struct text_list)LIST("inbox", "Wrok", "Work", "W?x", "[Gmail]/x", "Z*",
+		"INBOX,Work", "Top", "a[b", "work", "Top/**");
+	select = make(&s);
+	for (size_t i = 0; i < countof(expected); i++)
+		assert_string_equal(select_missing(select, &list, NULL, &at), expected[i]);
+	assert_null(select_missing(select, &list, NULL, &at));
+	assert_null(select_missing(select, &list, NULL, &at));
+	s.mailboxes_optional = true;
+	at = 0;
+	assert_null(select_missing(select, &list, "Nowhere", &at));
+	select_free(select);
+
+	s = defaults();
+	select = make(&s);
+	for (size_t i = 0; i < countof(roots); i++) {
+		at = 0;
+		assert_null(select_missing(select, &list, roots[i], &at));
+	}
+	at = 0;
+	assert_string_equal(select_missing(select, &list, "To", &at), "To");
+	assert_null(select_missing(select, &list, "To", &at));
+	select_free(select);
+	assert_non_null(strstr(select_missing_text("Top", &list), "/**"));
+	assert_non_null(strstr(select_missing_text("a,b", &list), "an -m each"));
+	assert_string_equal(select_missing_text("Wrok", &list), "there is no such mailbox");
+}
+
 static void test_subscribed_and_gmail(void **state)
 {
 	struct settings s = defaults();
@@ -464,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_brackets),
 		cmocka_unit_test(test_rank),
+		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_subscribed_and_gmail),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_search),
