@@ -13,9 +13,9 @@ from copying import note
 from e2e_conftest import Runner
 from lab import load, witness
 from lab.faulty import summary
-from test_crash import sampled, side_by_side
+from test_crash import kills, side_by_side
 
-KILLS = 4    # of each system call, when sampled
+KILLS = 3    # at each step and each system call that changes something, when sampled
 NUMBERS = itertools.count(1)
 TWIN = note(50)
 MAIL = {"INBOX": [note(i) for i in range(1, 8)] + [TWIN], "Work": [note(i) for i in range(20, 24)]}
@@ -156,10 +156,6 @@ class Lab:
 @pytest.mark.parametrize("kind", [Imap, Maildir, Mbox, Eml])
 def test_killed_while_deleting(dst, tmp_path, soak, kind):
     lab = Lab(dst, tmp_path, kind)
-    faults = []
-    for name, count in sorted(lab.counts.items()):
-        if name == "point" or not name.startswith("point") and name != "any":
-            faults += ["%s:%d:kill" % (name, n) for n in sampled(count, count if soak else 12 if name == "point" else KILLS)]
-    killed = []
+    faults, killed = list(kills(lab.counts, soak, KILLS, ("point.remove", "point.delete", "point.mbox"))), []
     side_by_side(lambda fault: killed.append(lab.check(fault)), faults)
     assert sum(killed) > len(faults) * 3 // 4 > 15, "only %d of %d were killed" % (sum(killed), len(faults))

@@ -8,9 +8,9 @@ import pytest
 from e2e_conftest import Runner
 from lab import corpus, load, witness
 from lab.faulty import summary
-from test_crash import NUMBERS, account, sampled, side_by_side
+from test_crash import NUMBERS, account, kills, sampled, side_by_side
 
-KILLS = 4   # of each system call, when sampled
+KILLS = 3   # at each step and each system call that changes something, when sampled
 LETTERS = {"S": "\\seen", "R": "\\answered", "F": "\\flagged", "T": "\\deleted", "D": "\\draft"}
 FAILURES = ("write:{}+:ENOSPC", "write:{}:EIO", "write:{}:short", "fsync:{}:EIO", "fsync:{}+:ENOSPC", "renameat:{}:EIO", "renameat:{}+:ENOSPC",
             "openat:{}:EMFILE", "openat:{}:EACCES", "mkdirat:{}:ENOSPC", "futimens:{}:EPERM", "fstatat:{}:EIO", "close:{}:EIO",
@@ -82,10 +82,7 @@ def lab(src, tmp_path_factory):
 
 
 def test_killed_anywhere(lab, soak):
-    names = [name for name in lab.counts if name != "any" and (name == "point" or not name.startswith("point"))]
-    faults = ["%s:%d:kill" % (name, n) for name in names
-              for n in sampled(lab.counts[name], lab.counts[name] if soak else 3 * KILLS if name == "point" else KILLS)]
-    side_by_side(lambda fault: lab.check(fault, True), faults)
+    side_by_side(lambda fault: lab.check(fault, True), list(kills(lab.counts, soak, KILLS, "point.maildir")))
 
 
 def test_failed_anywhere(lab, soak):

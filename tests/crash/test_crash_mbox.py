@@ -10,9 +10,10 @@ from copying import copy
 from e2e_conftest import PROGRAM, Runner
 from lab import corpus, load, witness
 from lab.faulty import end_of, must_be_honest, summary
-from test_crash import sampled, side_by_side
+from test_crash import kills, sampled, side_by_side
 
-KILLS = {"": (2, 8), "?ext=mbox.gz": (1, 4)}    # of each system call and of the points, when sampled: packed files share all but the writing
+KILLS = {"": 2, "?ext=mbox.gz": 1}    # at each step and each system call that changes something, when sampled
+WRITING = ("point.mbox", "write", "pwrite", "fsync", "ftruncate", "openat", "renameat", "unlinkat")    # in all else packed files are as others
 NUMBERS = itertools.count(1)
 THEIRS = b"From them@example.org Thu Jan  1 00:00:07 1970\nSubject: theirs\nMessage-ID: <theirs@example.org>\n\nwhole\n\n"
 
@@ -56,6 +57,7 @@ class Lab:
         result = self.copy(run, mail, env={"MAILHAUL_FAULT_COUNT": str(path)})
         assert result.code == 0, summary(result)
         assert self.diff(mail, run) == []
+        self.whole = mail
         if not path.exists():
             pytest.skip("%s was built without -Dfaults=true" % PROGRAM)
         return {name: int(count) for name, count in (line.rsplit(None, 1) for line in path.read_text().splitlines())}
@@ -89,15 +91,13 @@ def kill(lab, fault, forget=False):
     lab.converge(run, mail, first, fault)
 
 
-def kills(lab, soak):
-    for name, count in sorted(lab.counts.items()):
-        if name == "point" or not name.startswith("point") and name != "any":
-            most = count if soak else KILLS[lab.query][name == "point"]
-            yield from ("%s:%d:kill" % (name, n) for n in sampled(count, most))
+def places(lab, soak):
+    faults = kills(lab.counts, soak, KILLS[lab.query], "point.mbox")
+    return [fault for fault in faults if soak or not lab.query or fault.startswith(WRITING)]
 
 
 def test_killed_anywhere(lab, soak):
-    faults = list(kills(lab, soak))
+    faults = places(lab, soak)
     assert lab.counts["point.mbox-written"] >= 2
     lab.killed = 0
     side_by_side(lambda fault: kill(lab, fault), faults)
@@ -105,7 +105,7 @@ def test_killed_anywhere(lab, soak):
 
 
 def test_killed_anywhere_and_the_state_is_gone(lab, soak):
-    faults = [fault for fault in kills(lab, soak) if fault.startswith(("point", "pwrite", "fsync"))]
+    faults = [fault for fault in places(lab, soak) if fault.startswith(("point", "pwrite", "fsync"))]
     side_by_side(lambda fault: kill(lab, fault, True), faults if soak else faults[::2])
 
 
@@ -115,7 +115,7 @@ def test_system_calls_fail(lab, soak):
     for name, errno in (("pwrite", "ENOSPC"), ("pwrite", "EIO"), ("write", "ENOSPC"), ("fsync", "EIO"), ("ftruncate", "EIO"), ("openat", "ENOSPC"),
                         ("openat", "EMFILE"), ("fstat", "EIO"), ("unlinkat", "EIO"), ("pread", "EIO"), ("fcntl", "EDEADLK")):
         count = lab.counts.get(name, 0)
-        for i, n in enumerate(sampled(count, count if soak else KILLS[lab.query][0])):
+        for i, n in enumerate(sampled(count, count if soak else KILLS[lab.query])):
             both = ["%s:%d:%s" % (name, n, errno), "%s:%d+:%s" % (name, n, errno)]
             faults += both if soak else both[i % 2:][:1]
 
@@ -131,20 +131,18 @@ def test_system_calls_fail(lab, soak):
 
 
 @pytest.mark.parametrize("torn", [0, 1, 7, 45, 46, 100, 4000, -1, -3])
-def test_others_after_the_crash(src, dst, tmp_path, torn):
+@pytest.mark.parametrize("lab", [""], indirect=True)
+def test_others_after_the_crash(lab, torn):
     """A group that broke off after so many octets, behind which a delivery agent put its own message: that one is never cut off."""
-    lab = Lab(src, dst, tmp_path, "")
     mail, run = lab.victim()
     lab.copy(run, mail, "-m", "Empty")
-    whole, other = lab.victim()
-    assert lab.copy(other, whole).code == 0
     first = lab.copy(run, mail, env={"MAILHAUL_FAULT": "point.mbox-announced:1:kill"})
     assert first.code == -signal.SIGKILL
     for name in ("INBOX", "Work"):
         place = mail / (name + ".mbox")
         if place.exists() and (mail / (".%s.mbox.mailhaul" % name)).exists() and b"@append" in (mail / (".%s.mbox.mailhaul" % name)).read_bytes():
             break
-    text = (whole / (name + ".mbox")).read_bytes()
+    text = (lab.whole / (name + ".mbox")).read_bytes()
     place.write_bytes((text[:torn] if torn >= 0 else text[:len(text) + torn]) + THEIRS)
     for lock in mail.glob("*.lock"):
         lock.unlink()
@@ -159,9 +157,12 @@ def test_others_after_the_crash(src, dst, tmp_path, torn):
     assert end_of(lab.copy(run, mail))["copied"] == 0
 
 
-@pytest.mark.parametrize("fault", ["point.mbox-replaced:1:kill", "renameat:1:kill", "fsync:1:kill", "fsync:2:kill", "fsync:3:kill", "write:2:kill",
-                                   "write:3:kill", "write:4:kill", "renameat:1:EIO", "write:2+:ENOSPC", "fsync:1+:EIO"])
-@pytest.mark.parametrize("query", ["", "?ext=mbox.xz"])
+REMOVING = ("point.mbox-replaced:1:kill", "renameat:1:kill", "fsync:1:kill", "fsync:2:kill", "fsync:3:kill", "write:2:kill", "write:3:kill",
+            "write:4:kill", "renameat:1:EIO", "write:2+:ENOSPC", "fsync:1+:EIO")
+
+
+@pytest.mark.parametrize("fault, query", [(fault, "") for fault in REMOVING] + [
+    pytest.param(fault, "?ext=mbox.xz", marks=[] if fault.startswith(("point", "write:3", "write:2+")) else [pytest.mark.soak]) for fault in REMOVING])
 def test_removing(src, dst, run, run_new, tmp_path, fault, query):
     """A mirror that is stopped while it writes a file anew without what went from the source."""
     number = next(NUMBERS)
