@@ -134,63 +134,156 @@ static bool is_marked(const struct probe *probe, const struct snapshot *rows, si
 	return flags_has(probe->lane->flags, rows->flags[row], SPAN("\\Deleted"));
 }
 
-static int scan_copies(
-	struct probe *probe, const struct uidset *uids, struct snapshot *rows, struct err *err)
+static int scan_copies(struct probe *probe, const struct uidset *uids, bool digests,
+	struct snapshot *rows, struct err *err)
 {
-	const struct box_scan scan = { .uids = uids };
+	struct box_scan scan = { .uids = uids, .digests = digests };
 	struct work *work = probe->work;
 	struct box *box = store_open_box(probe->lane->dst, work->pair.dst, STORE_READ, err);
 	struct uidset unread = { 0 };
 	int rc = box ? walk_check_uids(box, work->record.dst_uidvalidity, err) : -1;
 
+	lane_scan_fields(probe->run->settings, &scan);
 	if (rc == 0)
 		rc = box_scan(box, &scan, rows, probe->arena, &unread, err);
 	box_close(box);
 	return rc < 0 ? err_wrap(err, "looking at the copies before their originals go") : 0;
 }
 
-static void say_gone(const struct probe *probe, uint64_t gone)
+/*
+ * What a record alone says is there: a server that was put back to an earlier state gives UIDs anew under the old UIDVALIDITY, and then a record tells of other
+ * messages than those that bear its UIDs now. Content options make other headers of them.
+ */
+static void find_unseen(struct probe *probe, struct uidset *out)
 {
+	const struct work *work = probe->work;
+	const struct uidset *uids = &work->deletable;
+
+	for (uint64_t i = 0; i < uidset_size(uids) && !settings_transform(probe->run->settings);
+		i++) {
+		const uint32_t uid = uidset_at(uids, i);
+
+		if (!uidset_has(&work->stored, uid))
+			uidset_add(out, probe->arena, uid, uid);
+	}
+}
+
+static int scan_unseen(
+	struct probe *probe, const struct uidset *uids, struct snapshot *rows, struct err *err)
+{
+	struct box_scan scan = { .uids = uids, .digests = true };
+	struct uidset unread = { 0 };
+	struct work *work = probe->work;
+	struct box *box;
+	int rc;
+
+	if (uids->count == 0)
+		return 0;
+	lane_scan_fields(probe->run->settings, &scan);
+	box = store_open_box(probe->lane->src, work->pair.src->name, STORE_READ, err);
+	rc = box ? walk_check_uids(box, work->record.src_uidvalidity, err) : -1;
+	if (rc == 0)
+		rc = box_scan(box, &scan, rows, probe->arena, &unread, err);
+	box_close(box);
+	return rc < 0 ? err_wrap(err, "looking at the originals before they go") : 0;
+}
+
+static bool is_copy(const struct snapshot *originals, uint32_t src_uid,
+	const struct snapshot *copies, size_t copy)
+{
+	const size_t row = snapshot_find(originals, src_uid);
+
+	return row != SIZE_MAX && (originals->attr[row] & SNAPSHOT_HAS_DIGEST) &&
+	       (copies->attr[copy] & SNAPSHOT_HAS_DIGEST) &&
+	       digest128_compare(originals->digest[row], copies->digest[copy]) == 0;
+}
+
+static int say_kept(struct probe *probe, uint64_t gone, uint64_t others, struct err *err)
+{
+	struct report *report = probe->run->job->report;
+	const char *name = probe->work->pair.src->name;
+
 	if (gone > 0)
-		report_finding(probe->run->job->report, FINDING_UNKNOWN,
-			probe->work->pair.src->name, 0,
+		report_finding(report, FINDING_UNKNOWN, name, 0,
 			"%llu messages stay at the source: their copies are not at the destination any more",
 			(unsigned long long)gone);
+	if (others == 0)
+		return 0;
+	report_finding(report, FINDING_UNKNOWN, name, 0,
+		"%llu messages stay at the source: in the place of their copies the destination has other messages, as if a mailbox had been put back to an earlier state; the records are dropped: run again",
+		(unsigned long long)others);
+	return journal_forget_pairs(probe->run->journal, probe->work->record.id, err);
+}
+
+struct copies { /* of what may be deleted */
+	struct journal_pairs pairs;
+	struct uidset unseen;
+	struct snapshot originals, rows;
+};
+
+static int read_copies(struct probe *probe, struct copies *copies, struct err *err)
+{
+	const struct journal_pairs *pairs = &copies->pairs;
+	struct work *work = probe->work;
+	struct uidset uids = { 0 };
+
+	if (journal_pairs(probe->run->journal, work->record.id, probe->arena, &copies->pairs, err) <
+		0)
+		return -1;
+	for (size_t i = 0; i < pairs->count; i++)
+		if (pairs->dst_uid[i] && uidset_has(&work->deletable, pairs->src_uid[i]))
+			uidset_add(&uids, probe->arena, pairs->dst_uid[i], pairs->dst_uid[i]);
+	find_unseen(probe, &copies->unseen);
+	if (copies->unseen.count > 0)
+		snapshot_want_digests(&copies->rows);
+	return scan_copies(probe, &uids, copies->unseen.count > 0, &copies->rows, err) < 0
+		       ? -1
+		       : scan_unseen(probe, &copies->unseen, &copies->originals, err);
+}
+
+static void judge_copies(
+	struct probe *probe, const struct copies *copies, struct uidset *sure, struct uidset *there)
+{
+	const struct journal_pairs *pairs = &copies->pairs;
+	struct work *work = probe->work;
+
+	for (size_t i = 0; i < pairs->count; i++) {
+		const uint32_t uid = pairs->src_uid[i];
+		const size_t row = pairs->dst_uid[i] && uidset_has(&work->deletable, uid)
+					   ? snapshot_find(&copies->rows, pairs->dst_uid[i])
+					   : SIZE_MAX;
+
+		if (row == SIZE_MAX)
+			continue;
+		uidset_add(there, probe->arena, uid, uid);
+		if (uidset_has(&copies->unseen, uid) &&
+			!is_copy(&copies->originals, uid, &copies->rows, row))
+			continue;
+		uidset_add(sure, work->arena, uid, uid);
+		add_to_sample(probe, uid, pairs->dst_uid[i], is_marked(probe, &copies->rows, row));
+	}
 }
 
 /* Whose copy is there at this moment stays deletable: the question may have waited for hours. */
 static int look_at_copies(struct probe *probe, struct err *err)
 {
 	struct work *work = probe->work;
-	struct journal_pairs pairs;
-	struct uidset uids = { 0 }, sure = { 0 };
-	struct snapshot rows;
-	int rc = journal_pairs(probe->run->journal, work->record.id, probe->arena, &pairs, err);
+	struct copies copies = { .unseen = { 0 } };
+	struct uidset sure = { 0 }, there = { 0 };
+	int rc;
 
-	snapshot_init(&rows, false);
-	for (size_t i = 0; i < pairs.count && rc == 0; i++)
-		if (pairs.dst_uid[i] && uidset_has(&work->deletable, pairs.src_uid[i]))
-			uidset_add(&uids, probe->arena, pairs.dst_uid[i], pairs.dst_uid[i]);
-	if (rc == 0)
-		rc = scan_copies(probe, &uids, &rows, err);
-	for (size_t i = 0; i < pairs.count && rc == 0; i++) {
-		const size_t row =
-			pairs.dst_uid[i] && uidset_has(&work->deletable, pairs.src_uid[i])
-				? snapshot_find(&rows, pairs.dst_uid[i])
-				: SIZE_MAX;
-
-		if (row == SIZE_MAX)
-			continue;
-		uidset_add(&sure, work->arena, pairs.src_uid[i], pairs.src_uid[i]);
-		add_to_sample(
-			probe, pairs.src_uid[i], pairs.dst_uid[i], is_marked(probe, &rows, row));
+	snapshot_init(&copies.rows, false);
+	snapshot_init(&copies.originals, true);
+	rc = read_copies(probe, &copies, err);
+	if (rc == 0) {
+		judge_copies(probe, &copies, &sure, &there);
+		rc = say_kept(probe, uidset_size(&work->deletable) - uidset_size(&there),
+			uidset_size(&there) - uidset_size(&sure), err);
+		work->deletable = sure;
 	}
-	snapshot_release(&rows);
-	if (rc < 0)
-		return -1;
-	say_gone(probe, uidset_size(&work->deletable) - uidset_size(&sure));
-	work->deletable = sure;
-	return 0;
+	snapshot_release(&copies.rows);
+	snapshot_release(&copies.originals);
+	return rc;
 }
 
 /* ---- where marks show ---- */
@@ -260,7 +353,7 @@ static int see_change(struct probe *probe, bool *shown_out, struct err *err)
 	for (size_t i = 0; i < probe->count; i++)
 		uidset_add(&uids, probe->arena, probe->dst_uid[i], probe->dst_uid[i]);
 	snapshot_init(&rows, false);
-	rc = scan_copies(probe, &uids, &rows, err);
+	rc = scan_copies(probe, &uids, false, &rows, err);
 	for (size_t i = 0; i < probe->count && rc == 0; i++) {
 		const size_t row = snapshot_find(&rows, probe->dst_uid[i]);
 

@@ -241,6 +241,8 @@ int job_settle_doubt(struct run *run, struct lane *lane, struct work *work, bool
 /* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
 void job_fail_mailbox(struct run *run, struct work *work, const char *text);
 /* Gives those of earlier runs their names, before the pairs are made. */
+/* The header fields that --match digests; NULL = the usual ones. */
+void lane_scan_fields(const struct settings *settings, struct box_scan *scan);
 /* Of a listing of the source: leaves out what is kept in the destination, which lies in the source. */
 void job_leave_out_destination(struct run *run, struct lane *lane, struct mailbox_list *list);
 void job_names_known(struct mailbox_list *list, const struct journal_mailbox *records, size_t count,

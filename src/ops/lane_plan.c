@@ -31,8 +31,7 @@ static bool wants_sizes(const struct settings *settings)
 	return settings->larger || settings->smaller || settings->max_size;
 }
 
-/* The header fields that --match digests; NULL = the usual ones. */
-static void scan_fields(const struct settings *settings, struct box_scan *scan)
+void lane_scan_fields(const struct settings *settings, struct box_scan *scan)
 {
 	static const char *const message_id[] = { "Message-ID" };
 
@@ -67,7 +66,7 @@ static int scan_all(struct side_scan *side)
 		.dates = side->is_src &&
 			 (settings->since != DATE_UNKNOWN || settings->before != DATE_UNKNOWN) };
 
-	scan_fields(settings, &scan);
+	lane_scan_fields(settings, &scan);
 	if (side->is_src) {
 		scan.tick = tick;
 		scan.tick_context = side->lane->run->job->meter;
@@ -400,7 +399,7 @@ static int scan_more(struct lane *lane, struct pass *pass, struct box *box,
 	if (uids->count == 0)
 		return 0;
 	if (!content)
-		scan_fields(lane->run->settings, &scan);
+		lane_scan_fields(lane->run->settings, &scan);
 	snapshot_init(&more, !content);
 	if (content)
 		snapshot_want_content(&more);

@@ -1,9 +1,12 @@
 """A place that was put back to an earlier state, from a backup: UIDs are given anew there, and what was recorded of them is about other messages."""
+import os
 import shutil
+import subprocess
 
 import pytest
 
-from copying import copy
+from copying import copy, count, notes, subjects
+from lab import load
 from test_paths import MESSAGE, maildir, numbers
 
 
@@ -28,3 +31,25 @@ def test_tree(run, tmp_path, scheme, others):
     assert (again.copied, again.there, again.deleted_at_destination) == (2, 6, 0)
     assert numbers(tmp_path / "tree") == numbers(tmp_path / "there") == [*range(6), 7, 8, *range(20, 20 + others)]
     assert copy(run, a, tree).copied == copy(run, tree, there).copied == 0
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_server(src, dst, run, user, tmp_path, side):
+    """A server that was rolled back keeps its UIDVALIDITY: --delete-source does not take new mail for what a record says of its UID, and the run after it ends the work."""
+    load.append_many(src, user, "INBOX", notes(4))
+    copy(run, src.url(user), dst.url(user))
+    server = src if side == "source" else dst
+    home = os.path.join(server.dir, "home", user)
+    subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
+    load.append_many(src, user, "INBOX", notes(2, first=10))
+    copy(run, src.url(user), dst.url(user))
+    os.rename(home, tmp_path / "later")
+    subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+    load.append_many(server, user, "INBOX", notes(2, first=20))
+    options = ("--delete-source", "--yes", "--max-delete=100%")
+    report = copy(run, src.url(user), dst.url(user), *options, code=3)
+    assert report.deleted_at_source == 4 and "put back to an earlier state" in report.findings[0]["text"]
+    report = copy(run, src.url(user), dst.url(user), *options)
+    assert (report.copied, report.deleted_at_source) == (2, 2)
+    assert count(src, user) == 0
+    assert sorted(subjects(dst, user)) == [1, 2, 3, 4, 10, 11, 20, 21]
