@@ -279,6 +279,8 @@ def test_headers_only(src, user, run, tmp_path):
     result = run("copy", src.url(user), "eml:%s?headers-only=yes" % (tmp_path / "mail"))
     assert result.code in (0, 1) and result.out.endswith("of each only the header\n"), result
     assert len(files(tmp_path / "mail")) == 2
+    copy(run, src.url(user), "eml:%s" % (tmp_path / "whole"))
+    assert "headers come beside them" in run("copy", "--headers-only", src.url(user), "eml:%s" % (tmp_path / "whole"), check=0).err
     # The record of headers does not stand for messages.
     report = copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"), "--delete-source", "--yes", "--max-delete=100%")
     assert report.copied == report.deleted_at_source == 2

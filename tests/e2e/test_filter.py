@@ -108,7 +108,9 @@ def test_terminal(box, user, run, rules):
     ("Subject | ok | INBOX | X\nSubject | ( | INBOX | X", "line 2: "), ("Subject | x | INBOX | a//b", "line 1: "),
     ("Subject | x | INBOX | host:X", "no RemoteServer line"), ("[a]\nsubject = x", "line 1: the rule has neither"),
     ("RemoteServer: gone\nSubject | x | INBOX | gone:X", "no account gone"),
-    ("RemoteServer: p = pop3s://u@h.example\nSubject | x | INBOX | p:X", "POP3 can only be read")])
+    ("RemoteServer: p = pop3s://u@h.example\nSubject | x | INBOX | p:X", "POP3 can only be read"),
+    ("RemoteServer: p = eml:/x?attachments=only\nSubject | x | INBOX | p:X", "only a part of each message"),
+    ("RemoteServer: p = eml:/x?headers-only=yes\nSubject | x | INBOX | p:X", "only a part of each message")])
 def test_rules_are_checked(box, user, run, rules, text, complaint):
     assert complaint in run("filter", "-n", box.url(user), "--rules", rules(text), check=2).err
 
