@@ -192,8 +192,9 @@ static bool same_destination(
 	const unsigned needed =
 		IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
 
-	return (now->has & needed) == needed && record->dst_uidvalidity == now->uidvalidity &&
-	       record->dst_uidnext == now->uidnext && record->dst_messages == now->messages &&
+	return (now->has & needed) == needed && !now->unclear &&
+	       record->dst_uidvalidity == now->uidvalidity && record->dst_uidnext == now->uidnext &&
+	       record->dst_messages == now->messages &&
 	       (now->newest[0] == '\0' || record->dst_mailboxid == NULL ||
 		       strcmp(now->newest, record->dst_mailboxid) == 0) &&
 	       (run->settings->flags_on_update != FLAGS_SOURCE ||
@@ -339,6 +340,27 @@ static void report_beside(struct run *run)
 	}
 }
 
+/*
+ * What is to be done about a subscription. Files keep what the source says: a mirror's also that it was ended, and any that said nothing yet. On a server they are
+ * their user's, who may have made more of them.
+ */
+static void want_subscription(const struct run *run, const struct lane *lane,
+	const struct first *first, const struct work *work, struct store_preparation *out)
+{
+	const struct mailbox_info *existing = work->pair.existing;
+	const bool said = !first->src.list.subscriptions_unknown;
+	const unsigned caps = store_caps(lane->dst);
+
+	if (run->settings->no_subscribe || !(caps & STORE_CAP_SUBSCRIBE))
+		return;
+	/* Where the source keeps no subscriptions, what is made is subscribed: many mail programs show nothing else. */
+	if (said ? work->src.subscribed : out->create)
+		out->subscribe = out->create || (existing && !existing->subscribed);
+	else if (said && existing && existing->subscribed && (caps & STORE_CAP_FILES))
+		out->unsubscribe = settings_extra(run->settings) ||
+				   (first->dst.list.subscriptions_unknown && !run->shared);
+}
+
 /* Mailboxes that are missing at the destination, and subscriptions: asked for all at once. */
 static int prepare_destination(
 	struct run *run, struct lane *lane, struct first *first, struct err *err)
@@ -351,26 +373,19 @@ static int prepare_destination(
 
 	for (size_t i = 0; i < run->count; i++) {
 		struct work *work = &run->work[i];
-		const struct mailbox_info *existing = work->pair.existing;
-		bool create = !existing && work->state == WORK_WAITING;
-		/* Where the source keeps no subscriptions, what is made is subscribed: many mail programs show nothing else. */
-		const bool wanted =
-			first->src.list.subscriptions_unknown ? create : work->src.subscribed;
-		bool subscribe = !run->settings->no_subscribe && wanted &&
-				 (store_caps(lane->dst) & STORE_CAP_SUBSCRIBE) &&
-				 (create || (existing && !existing->subscribed));
+		struct store_preparation *one = &list[count];
 
-		if (!create && !subscribe)
-			continue;
-		list[count] = (struct store_preparation){
+		*one = (struct store_preparation){
 			.name = work->pair.dst,
-			.create = create,
-			.subscribe = subscribe,
+			.create = !work->pair.existing && work->state == WORK_WAITING,
 			.use = work->src.use,
 			.ours = work->record.id != 0,
 		};
+		want_subscription(run, lane, first, work, one);
+		if (!one->create && !one->subscribe && !one->unsubscribe)
+			continue;
 		of[count++] = work;
-		created |= create;
+		created |= one->create;
 	}
 	if (count == 0 || run->settings->dry_run)
 		return 0;
@@ -384,7 +399,10 @@ static int prepare_destination(
 		}
 		if (list[i].err.scope != ERR_NONE) {
 			report_finding(run->job->report, FINDING_NOT_SUBSCRIBED,
-				of[i]->pair.src->name, 0, "not subscribed: %s", list[i].err.text);
+				of[i]->pair.src->name, 0,
+				list[i].subscribe ? "not subscribed: %s"
+						  : "it is not recorded as not subscribed: %s",
+				list[i].err.text);
 		} else if (list[i].changed && !is_moved(&style, &list[i])) {
 			report_finding(run->job->report, FINDING_NAME_CHANGED,
 				of[i]->pair.src->name, 0,
@@ -616,8 +634,10 @@ static int run_copy(struct run *run, struct first *first, struct err *err)
 
 	lane_init(&lanes[0], run, 0);
 	rc = begin(run, &lanes[0], first, err);
-	if (rc == 0)
+	if (rc == 0) {
+		run->shared = shares_targets(run, first);
 		rc = prepare_destination(run, &lanes[0], first, err);
+	}
 	if (rc > 0)
 		rc = refresh_destination(run, &lanes[0], first->arena, &fresh, err);
 	if (rc == 0) {
@@ -627,7 +647,6 @@ static int run_copy(struct run *run, struct first *first, struct err *err)
 	if (rc == 0) {
 		count = job_choose_lanes(run, &lanes[0]);
 		count = count ? count : 1;
-		run->shared = shares_targets(run, first);
 		chain_works(run);
 		count = job_work_lanes(run, lanes, count);
 		rc = finish(run, &lanes[0], err);

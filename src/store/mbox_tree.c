@@ -393,9 +393,10 @@ static int list_single(struct walk *walk, struct err *err)
 		.owner = UINT32_MAX,
 		.group = UINT32_MAX };
 	struct stat st;
-	const char *name;
+	const char *name, *subscribed;
 	struct manifest *manifest;
 
+	store->single_subscribed = -1;
 	if (os_fstatat(store->root, store->single, &st, 0) < 0)
 		return errno == ENOENT
 			       ? 0
@@ -407,6 +408,9 @@ static int list_single(struct walk *walk, struct err *err)
 			return -1;
 		if (manifest_note(manifest, "mailbox") != NULL)
 			name = arena_strdup(walk->arena, manifest_note(manifest, "mailbox"));
+		subscribed = manifest_note(manifest, MBOX_SUBSCRIBED);
+		if (subscribed != NULL)
+			store->single_subscribed = strcmp(subscribed, "0") != 0;
 		manifest_close(manifest);
 	}
 	add_place(walk, name, store->single);

@@ -149,8 +149,8 @@ static int prepare_each(
 		err_clear(&one->err);
 		one->created = one->create && store_create(store, one->name, one->use,
 						      &one->changed, &one->err) == 0;
-		if (one->create == one->created && one->subscribe)
-			(void)!store_subscribe(store, one->name, true, &one->err);
+		if (one->create == one->created && (one->subscribe || one->unsubscribe))
+			(void)!store_subscribe(store, one->name, one->subscribe, &one->err);
 		if (one->err.scope >= ERR_CONN) {
 			*err = one->err;
 			return -1;

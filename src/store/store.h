@@ -68,6 +68,7 @@ struct mailbox_info {
 	const char *name; /* display */
 	const char *raw; /* the server's own */
 	bool noselect, noinferiors, has_children, subscribed, nonexistent;
+	bool unclear; /* files: among its messages stands what cannot be read; that the numbers are the same proves nothing */
 	enum store_use use;
 	unsigned has; /* enum imap_status_item bits of what follows */
 	uint32_t messages, unseen, uidnext, uidvalidity;
@@ -154,6 +155,7 @@ int store_compress(struct store *store, struct err *err) MUST_CHECK;
 struct store_preparation {
 	const char *name;
 	bool create, subscribe;
+	bool unsubscribe; /* only of STORE_CAP_FILES, and not with create: what is made is not subscribed */
 	enum store_use use;
 	/*
 	 * The name is refused as it is, and a mailbox with messages stands under its strict form (mailbox_strict()) already: it is ours, from an earlier

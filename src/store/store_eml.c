@@ -157,6 +157,7 @@ static int fill_info(
 	if (rc == 0 && dir->complete) {
 		info->has = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
 		info->messages = (uint32_t)(rows.count + dir->hidden);
+		info->unclear = dir->hidden > 0;
 		info->uidnext = eml_dir_uidnext(dir);
 		info->uidvalidity = eml_dir_uidvalidity(dir);
 		if (dir->manifest)

@@ -16,11 +16,17 @@
 #include <unistd.h>
 
 #define PIECE 65536
+#define NOT_REGULAR "it is no regular file"
+
+struct listed {
+	char *name;
+	unsigned char type; /* as of readdir(3) */
+	bool known;
+};
 
 struct listing { /* of a directory */
 	struct arena *arena;
-	char **name; /* sorted */
-	bool *known;
+	struct listed *file; /* sorted by name */
 	size_t count, room;
 };
 
@@ -46,13 +52,13 @@ int eml_sync_dir(int fd, const char *shown, struct err *err)
 
 static int by_text(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(((const struct listed *)a)->name, ((const struct listed *)b)->name);
 }
 
 /* Numbers as numbers, so that files are taken in in the order in which they were written. */
 static int by_number(const void *a, const void *b)
 {
-	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	const char *x = ((const struct listed *)a)->name, *y = ((const struct listed *)b)->name;
 	const unsigned long long m = strtoull(x, NULL, 10), n = strtoull(y, NULL, 10);
 
 	return m != n ? (m < n ? -1 : 1) : strcmp(x, y);
@@ -75,9 +81,11 @@ static int list_dir(struct eml_dir *dir, struct listing *out, struct err *err)
 			continue;
 		if (out->count == out->room) {
 			out->room = out->room ? out->room * 2 : 256;
-			out->name = mem_resize(out->name, out->room, sizeof(*out->name));
+			out->file = mem_resize(out->file, out->room, sizeof(*out->file));
 		}
-		out->name[out->count++] = arena_strdup(out->arena, entry->d_name);
+		out->file[out->count++] =
+			(struct listed){ .name = arena_strdup(out->arena, entry->d_name),
+				.type = entry->d_type };
 	}
 	const int number = errno;
 	closedir(list);
@@ -85,16 +93,14 @@ static int list_dir(struct eml_dir *dir, struct listing *out, struct err *err)
 	if (number != 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot read %s", dir->shown);
 	if (out->count > 0)
-		qsort(out->name, out->count, sizeof(*out->name), by_text);
-	out->known = mem_array(out->count + 1, sizeof(*out->known));
+		qsort(out->file, out->count, sizeof(*out->file), by_text);
 	return 0;
 }
 
 static void release_listing(struct listing *listing)
 {
 	arena_free(listing->arena);
-	mem_free(listing->name);
-	mem_free(listing->known);
+	mem_free(listing->file);
 }
 
 static const char *file_of(const struct manifest_row *row)
@@ -108,17 +114,47 @@ static bool check_where(const char *where)
 	       eml_name_is_plain(where[0] == '~' ? where + 1 : where);
 }
 
-static bool is_there(const struct eml_dir *dir, const char *file)
+/* There may be a message behind it: the mailbox is not known as a whole. */
+static void hide(struct eml_dir *dir, const char *name, const char *why)
 {
-	struct stat st;
-
-	return os_fstatat(dir->fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+	log_warn("%s/%s is left out: %s", dir->shown, name, why);
+	dir->hidden++;
 }
 
-/* Marks the files that the manifest knows; gone: rows whose file is not there. */
+/* Is the file of a message still that of the message, as far as can be told without reading it? 0 = it is gone, -1 = it was replaced: it is hidden. */
+static int look_at(struct eml_dir *dir, const struct manifest_row *row, unsigned char type)
+{
+	const char *file = file_of(row);
+	struct stat st;
+	char why[96];
+
+	if (type == DT_REG || type == DT_UNKNOWN) {
+		if (os_fstatat(dir->fd, file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+			if (errno == ENOENT)
+				return 0;
+			hide(dir, file, strerror(errno));
+			return -1;
+		}
+		type = S_ISREG(st.st_mode) ? DT_REG : DT_UNKNOWN;
+	}
+	if (type != DT_REG) {
+		hide(dir, file, NOT_REGULAR);
+		return -1;
+	}
+	if (row->size == UINT64_MAX || row->size == (uint64_t)st.st_size)
+		return 1;
+	snprintf(why, sizeof(why), "it was changed: %llu octets, and there were %llu",
+		(unsigned long long)st.st_size, (unsigned long long)row->size);
+	hide(dir, file, why);
+	return -1;
+}
+
+/* Marks the files that the manifest knows. gone: rows whose file is not there; what was replaced is neither there nor gone, and stays in the manifest. */
 static int compare_rows(struct eml_dir *dir, struct listing *listing, struct uidset *gone,
 	struct arena *arena, struct err *err)
 {
+	dir->hidden = 0;
+	dir->odd = (struct uidset){ 0 };
 	for (size_t i = 0; i < manifest_count(dir->manifest); i++) {
 		struct manifest_row row;
 
@@ -126,15 +162,17 @@ static int compare_rows(struct eml_dir *dir, struct listing *listing, struct uid
 			return -1;
 		if (strcmp(row.where, EML_NO_FILE) == 0)
 			continue;
-		const char *file = file_of(&row);
-		char **found = listing->count ? bsearch(&file, listing->name, listing->count,
-							sizeof(*listing->name), by_text)
-					      : NULL;
+		const struct listed key = { .name = (char *)(uintptr_t)file_of(&row) };
+		struct listed *found = listing->count ? bsearch(&key, listing->file, listing->count,
+								sizeof(key), by_text)
+						      : NULL;
 		if (found)
-			listing->known[found - listing->name] = true;
-		else if (!is_there(dir,
-				 file)) /* a directory in its place is told when it is opened */
-			uidset_add(gone, arena, row.uid, row.uid);
+			found->known = true;
+		/* a directory in its place is not listed */
+		const int there = look_at(dir, &row, found ? found->type : DT_UNKNOWN);
+		if (there <= 0)
+			uidset_add(there == 0 ? gone : &dir->odd, there == 0 ? arena : dir->arena,
+				row.uid, row.uid);
 	}
 	return 0;
 }
@@ -162,38 +200,31 @@ static bool leads_to_folder(int dir, const char *name, const struct stat *st)
 		       S_ISDIR(behind.st_mode));
 }
 
-/* There may be a message behind it: the mailbox is not known as a whole. */
-static void hide(struct eml_dir *dir, const char *name, int rc)
-{
-	log_warn("%s/%s is left out: %s", dir->shown, name,
-		rc < 0 ? strerror(errno) : "it is no regular file");
-	dir->hidden++;
-}
-
 /* Leaves the files that may be messages and are not known, by number. */
 static void keep_unknown(
 	const struct store_eml *store, struct eml_dir *dir, struct listing *listing)
 {
 	size_t kept = 0;
 
-	dir->hidden = 0;
-
 	for (size_t i = 0; i < listing->count; i++) {
+		const struct listed *file = &listing->file[i];
 		struct stat st;
 
-		if (listing->known[i] || !may_be_message(store, dir, listing->name[i]))
+		if (file->known || !may_be_message(store, dir, file->name))
 			continue;
-		const int rc = os_fstatat(dir->fd, listing->name[i], &st, AT_SYMLINK_NOFOLLOW);
+		const int rc = os_fstatat(dir->fd, file->name, &st, AT_SYMLINK_NOFOLLOW);
 		if (rc < 0 && errno == ENOENT)
 			continue;
 		if (rc == 0 && S_ISREG(st.st_mode))
-			listing->name[kept++] = listing->name[i];
-		else if (rc < 0 || !leads_to_folder(dir->fd, listing->name[i], &st))
-			hide(dir, listing->name[i], rc);
+			listing->file[kept++] = *file;
+		else if (rc < 0)
+			hide(dir, file->name, strerror(errno));
+		else if (!leads_to_folder(dir->fd, file->name, &st))
+			hide(dir, file->name, NOT_REGULAR);
 	}
 	listing->count = kept;
 	if (kept > 0)
-		qsort(listing->name, kept, sizeof(*listing->name), by_number);
+		qsort(listing->file, kept, sizeof(*listing->file), by_number);
 }
 
 struct contents {
@@ -272,7 +303,7 @@ static int adopt_all(
 		contents.has_crlf = contents.has_lf = contents.last_cr = false;
 		buf_clear(&contents.header);
 		digest_reset(contents.digest);
-		rc = adopt(store, dir, listing->name[i], &contents, err);
+		rc = adopt(store, dir, listing->file[i].name, &contents, err);
 	}
 	buf_release(&contents.header);
 	digest_free(contents.digest);
@@ -423,6 +454,7 @@ static int read_foreign(struct store_eml *store, struct eml_dir *dir, struct err
 	struct listing listing;
 	int rc = list_dir(dir, &listing, err);
 
+	dir->hidden = 0;
 	if (rc == 0) {
 		keep_unknown(store, dir, &listing);
 		dir->entry = mem_array(listing.count + 1, sizeof(*dir->entry));
@@ -430,13 +462,13 @@ static int read_foreign(struct store_eml *store, struct eml_dir *dir, struct err
 	for (size_t i = 0; rc == 0 && i < listing.count; i++) {
 		struct stat st;
 
-		if (os_fstatat(dir->fd, listing.name[i], &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (os_fstatat(dir->fd, listing.file[i].name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 			if (errno != ENOENT) /* else it is gone meanwhile */
-				hide(dir, listing.name[i], -1);
+				hide(dir, listing.file[i].name, strerror(errno));
 			continue;
 		}
 		dir->entry[dir->count++] = (struct eml_entry){
-			.name = arena_strdup(dir->arena, listing.name[i]),
+			.name = arena_strdup(dir->arena, listing.file[i].name),
 			.modified = st.st_mtim.tv_sec,
 			.size = (uint64_t)st.st_size,
 		};
@@ -521,7 +553,7 @@ int eml_dir_rows(
 
 		if (manifest_read(dir->manifest, i, &row, err) < 0)
 			return -1;
-		if (!uidset_has(&dir->gone, row.uid))
+		if (!uidset_has(&dir->gone, row.uid) && !uidset_has(&dir->odd, row.uid))
 			fill_row(rows, row.uid, row.flags, row.date, row.size, row.where[0] == '~');
 	}
 	for (size_t i = 0; !dir->manifest && i < dir->count; i++) {

@@ -41,7 +41,9 @@ struct eml_dir { /* the directory of a mailbox, open */
 	bool writable; /* the manifest is open for writing */
 	bool complete; /* there is no file that could not be taken in */
 	struct arena *arena;
-	size_t hidden; /* what stands in the place of messages and is no regular file, or cannot be looked at */
+	size_t hidden; /* what stands in the place of messages and is no regular file, or cannot be looked at, or is not what the manifest says */
+	struct uidset
+		odd; /* those of it that are in the manifest: they stay there, and are not shown */
 	struct uidset gone; /* in the manifest, which is open for reading, and not on the disk */
 	/* without a manifest: */
 	struct eml_entry *entry; /* by UID */

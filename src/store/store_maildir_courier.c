@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/os.h"
+#include "store/side_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -240,7 +241,8 @@ int maildir_courier_remove(struct store_maildir *store, int dir, struct maildir_
 	fd = open_keywords(dir);
 	if (fd < 0)
 		return err_set_errno(err, ERR_MAILBOX, "cannot open %s", KEYWORDS);
-	rc = maildir_put(store, fd, NEW, arena_text(courier->arena, base), span_of(lines), err);
+	rc = side_file_put(
+		store->owner, fd, NEW, arena_text(courier->arena, base), span_of(lines), err);
 	(void)os_close(fd);
 	return rc;
 }

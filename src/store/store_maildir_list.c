@@ -28,6 +28,7 @@ static int fill_status(struct store_maildir *store, int dir, const char *name, u
 	if (rc == 0) {
 		info->has |= IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
 		info->messages = (uint32_t)(look.count + look.hidden);
+		info->unclear = look.hidden > 0;
 		info->uidnext = look.facts.uidnext;
 		info->uidvalidity = look.facts.uidvalidity;
 	}

@@ -91,9 +91,6 @@ int maildir_lock(int dir, const char *name, struct err *err) MUST_CHECK;
 int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
 	struct err *err) MUST_CHECK;
 void maildir_unlock(int dir, const char *name);
-/* The same without a lock: by way of a temporary name. */
-int maildir_put(struct store_maildir *store, int dir, const char *temporary, const char *name,
-	struct span content, struct err *err) MUST_CHECK;
 /* 1; 0 = there is no such file. */
 int maildir_read_text(int dir, const char *name, struct arena *arena, struct span *out,
 	struct err *err) MUST_CHECK;

@@ -9,11 +9,10 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "store/dot_lock.h"
+#include "store/side_file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define TEXT_MAX (16u << 20)
 #define KEYWORDS "dovecot-keywords"
@@ -63,48 +62,6 @@ void maildir_unlock(int dir, const char *name)
 	(void)os_unlinkat(dir, lock, 0);
 }
 
-static int write_all(int fd, struct span bytes)
-{
-	while (bytes.len > 0) {
-		const ssize_t written = os_write(fd, bytes.data, bytes.len);
-
-		if (written < 0)
-			return -1;
-		bytes = span_from(bytes, (size_t)written);
-	}
-	return 0;
-}
-
-/* What a killed run left under that name is written over. */
-static int write_new(struct store_maildir *store, int dir, const char *name, struct span content,
-	struct err *err)
-{
-	const int fd = os_openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-	int rc = 0;
-
-	if (fd < 0)
-		return err_set_errno(err, ERR_MAILBOX, "cannot create %s", name);
-	if (write_all(fd, content) < 0 || os_fsync(fd) < 0)
-		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
-	else
-		rc = owner_give(store->owner, fd, err);
-	if (os_close(fd) < 0 && rc == 0)
-		rc = err_set_errno(err, ERR_LOCAL, "cannot write %s", name);
-	return rc;
-}
-
-int maildir_put(struct store_maildir *store, int dir, const char *temporary, const char *name,
-	struct span content, struct err *err)
-{
-	int rc = write_new(store, dir, temporary, content, err);
-
-	if (rc == 0 && os_renameat(dir, temporary, dir, name) < 0)
-		rc = err_set_errno(err, ERR_LOCAL, "cannot replace %s", name);
-	if (rc < 0)
-		(void)os_unlinkat(dir, temporary, 0);
-	return rc < 0 ? -1 : maildir_sync_dir(dir, name, err);
-}
-
 int maildir_replace(struct store_maildir *store, int dir, const char *name, struct span content,
 	struct err *err)
 {
@@ -112,50 +69,15 @@ int maildir_replace(struct store_maildir *store, int dir, const char *name, stru
 	int rc;
 
 	(void)snprintf(new, sizeof(new), ".mailhaul-%s", name);
-	rc = maildir_put(store, dir, new, name, content, err);
+	rc = side_file_put(store->owner, dir, new, name, content, err);
 	maildir_unlock(dir, name);
 	return rc;
-}
-
-static int read_all(int fd, const char *name, struct buf *buf, struct err *err)
-{
-	ssize_t got;
-
-	for (;;) {
-		if (buf_reserve(buf, 8192) < 0)
-			return err_set(err, ERR_MAILBOX, "%s is too large", name);
-		got = os_read(fd, buf->data + buf->len, 8192);
-		if (got < 0)
-			return err_set_errno(err, ERR_MAILBOX, "cannot read %s", name);
-		if (got == 0)
-			return 0;
-		buf->len += (size_t)got;
-	}
 }
 
 int maildir_read_text(
 	int dir, const char *name, struct arena *arena, struct span *out, struct err *err)
 {
-	const int fd = os_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
-	struct stat st;
-	struct buf buf;
-	int rc = -1;
-
-	*out = (struct span){ 0 };
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0)
-		return err_set_errno(err, ERR_MAILBOX, "cannot open %s", name);
-	buf_init(&buf, TEXT_MAX);
-	if (os_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		err_set(err, ERR_MAILBOX, "%s is not a regular file", name);
-	else
-		rc = read_all(fd, name, &buf, err);
-	if (rc == 0)
-		*out = arena_span(arena, buf_span(&buf));
-	buf_release(&buf);
-	(void)os_close(fd);
-	return rc < 0 ? -1 : 1;
+	return side_file_read(dir, name, TEXT_MAX, arena, out, err);
 }
 
 static bool next_line(struct span *rest, struct span *line)

@@ -1,6 +1,7 @@
 /* mbox files and Thunderbird's folders as a store: opening, listing, creating. */
 #include "store/store_mbox_parts.h"
 
+#include "base/log.h"
 #include "base/os.h"
 #include "mail/mailbox_name.h"
 #include "state/ledger.h"
@@ -166,8 +167,8 @@ static unsigned caps_of(const struct store *base)
 {
 	return (((const struct store_mbox *)base)->single != NULL ? STORE_CAP_ONE_BOX : 0) |
 	       STORE_CAP_FLAGS | STORE_CAP_KEYWORDS | STORE_CAP_DATES | STORE_CAP_UIDS_TOLD |
-	       STORE_CAP_REMOVE_ONE | STORE_CAP_WRITE | STORE_CAP_STREAMS | STORE_CAP_RAW |
-	       STORE_CAP_FILES | STORE_CAP_SEARCH;
+	       STORE_CAP_REMOVE_ONE | STORE_CAP_SUBSCRIBE | STORE_CAP_WRITE | STORE_CAP_STREAMS |
+	       STORE_CAP_RAW | STORE_CAP_FILES | STORE_CAP_SEARCH;
 }
 
 /* ---- listing ---- */
@@ -270,6 +271,7 @@ static int list_store(struct store *base, unsigned want, struct arena *arena,
 		if (want != 0)
 			fill_cheaply(store, info->raw, want, info);
 	}
+	mbox_subscribe_fill(store, out, arena);
 	return 0;
 }
 
@@ -299,7 +301,7 @@ static int name_single(struct store_mbox *store, const char *name, struct err *e
 {
 	struct mbox_place *place;
 	struct mbox_file *file;
-	const char *noted;
+	bool same, fresh;
 	size_t count;
 	int rc = 0;
 
@@ -307,22 +309,49 @@ static int name_single(struct store_mbox *store, const char *name, struct err *e
 		return -1;
 	if (count == 0)
 		return err_set(err, ERR_MAILBOX, "there is no file %s", store->single);
-	if (strcmp(place[0].name, name) == 0)
-		return 0;
 	file = mbox_file_open(store, place[0].name, true, true, err);
 	if (file == NULL)
 		return -1;
-	noted = manifest_note(file->manifest, "mailbox");
-	if (noted != NULL || manifest_count(file->manifest) > 0) {
+	same = strcmp(place[0].name, name) == 0;
+	fresh = manifest_count(file->manifest) == 0;
+	if (!same && (!fresh || manifest_note(file->manifest, "mailbox") != NULL)) {
 		rc = err_set(err, ERR_MAILBOX,
 			"%s holds mailbox %s: a file is one mailbox; name a directory, or give --into %s",
 			store->single, place[0].name, place[0].name);
 	} else {
-		manifest_set_note(file->manifest, "mailbox", name);
-		rc = manifest_commit(file->manifest, err);
+		if (!same)
+			manifest_set_note(file->manifest, "mailbox", name);
+		if (fresh && store->single_subscribed < 0)
+			manifest_set_note(file->manifest, MBOX_SUBSCRIBED, "0");
+		rc = manifest_dirty(file->manifest) ? manifest_commit(file->manifest, err) : 0;
 	}
 	mbox_file_close(file);
 	return rc;
+}
+
+int mbox_is_there(struct store_mbox *store, const char *name, struct err *err)
+{
+	struct arena *arena = arena_new();
+	struct err local = ERR_INIT;
+	const bool found = mbox_tree_find(store, name, arena, &local) != NULL;
+
+	arena_free(arena);
+	if (local.scope == ERR_NONE)
+		return found;
+	if (err != NULL)
+		*err = local;
+	return -1;
+}
+
+int mbox_make(struct store_mbox *store, const char *name, struct err *err)
+{
+	const int there = store->single != NULL ? 0 : mbox_is_there(store, name, err);
+
+	if (there != 0)
+		return there < 0 ? -1 : 0;
+	if (mbox_file_create(store, name, err) < 0)
+		return -1;
+	return store->single != NULL ? name_single(store, name, err) : 0;
 }
 
 static int create_store(struct store *base, const char *name, enum store_use use, bool *changed_out,
@@ -330,24 +359,17 @@ static int create_store(struct store *base, const char *name, enum store_use use
 {
 	struct store_mbox *store = store_mbox_of(base);
 	struct err local = ERR_INIT;
-	struct arena *arena;
-	bool is_there;
 
 	(void)use;
 	*changed_out = false;
-	arena = arena_new();
-	is_there = store->single == NULL && mbox_tree_find(store, name, arena, &local) != NULL;
-	arena_free(arena);
-	if (is_there)
-		return 0;
-	if (local.scope != ERR_NONE) {
-		if (err != NULL)
-			*err = local;
-		return -1;
+	if (mbox_subscribe_new(store, name, &local) == 0)
+		return mbox_make(store, name, err);
+	if (local.scope < ERR_CONN) { /* mail is worth more */
+		log_warn("mailbox %s: it is not recorded as not subscribed: %s", name, local.text);
+		return mbox_make(store, name, err);
 	}
-	if (mbox_file_create(store, name, err) < 0)
-		return -1;
-	return store->single != NULL ? name_single(store, name, err) : 0;
+	*err = local;
+	return -1;
 }
 
 static int remove_store(struct store *base, const char *name, struct err *err)
@@ -359,7 +381,7 @@ static int remove_store(struct store *base, const char *name, struct err *err)
 
 	if (file == NULL)
 		return -1;
-	rc = mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err);
+	rc = mbox_file_lock(file, &lock, err);
 	if (rc == 0 && os_unlinkat(file->dir, file->base, 0) < 0)
 		rc = err_set_errno(err, ERR_MAILBOX, "cannot remove %s", file->path);
 	if (rc == 0 && os_unlinkat(file->dir, file->sidecar, 0) < 0 && errno != ENOENT)
@@ -380,19 +402,19 @@ static int open_dir(struct store *base, const char *name, struct err *err)
 	{                                                                                          \
 		.scheme = (name), .store_size = sizeof(struct store_mbox), .open = open_store,     \
 		.close = close_store, .caps = caps_of, .list = list_store, .status = status_store, \
-		.create = create_store, .remove_mailbox = remove_store,                            \
-		.rename_mailbox = mbox_rename, .open_dir = open_dir, .open_box = mbox_box_open,    \
-		.close_box = mbox_box_close, .is_same = mbox_box_is_same, .scan = file_box_scan,   \
-		.search = file_box_search, .change_flags = mbox_box_flags,                         \
-		.remove = mbox_box_remove, .fetch_has_room = file_box_fetch_has_room,              \
-		.fetch_ask = file_box_fetch_ask, .fetch_ready = file_box_fetch_ready,              \
-		.fetch_next = file_box_fetch_next, .fetch_chunk = file_box_fetch_chunk,            \
-		.fetch_end = file_box_fetch_end, .append_to = mbox_append_to,                      \
-		.append_begin = mbox_append_begin, .append_add = mbox_append_add,                  \
-		.append_end = mbox_append_end, .append_in_message = mbox_append_in_message,        \
-		.append_cancel = mbox_append_cancel, .append_flush = mbox_append_flush,            \
-		.append_settle = mbox_append_settle, .append_drop = mbox_append_drop,              \
-		.append_outstanding = mbox_append_outstanding,                                     \
+		.create = create_store, .subscribe = mbox_subscribe, .prepare = mbox_prepare,      \
+		.remove_mailbox = remove_store, .rename_mailbox = mbox_rename,                     \
+		.open_dir = open_dir, .open_box = mbox_box_open, .close_box = mbox_box_close,      \
+		.is_same = mbox_box_is_same, .scan = file_box_scan, .search = file_box_search,     \
+		.change_flags = mbox_box_flags, .remove = mbox_box_remove,                         \
+		.fetch_has_room = file_box_fetch_has_room, .fetch_ask = file_box_fetch_ask,        \
+		.fetch_ready = file_box_fetch_ready, .fetch_next = file_box_fetch_next,            \
+		.fetch_chunk = file_box_fetch_chunk, .fetch_end = file_box_fetch_end,              \
+		.append_to = mbox_append_to, .append_begin = mbox_append_begin,                    \
+		.append_add = mbox_append_add, .append_end = mbox_append_end,                      \
+		.append_in_message = mbox_append_in_message, .append_cancel = mbox_append_cancel,  \
+		.append_flush = mbox_append_flush, .append_settle = mbox_append_settle,            \
+		.append_drop = mbox_append_drop, .append_outstanding = mbox_append_outstanding,    \
 	}
 
 const struct store_ops store_mbox_ops = MBOX_OPS("mbox");

@@ -576,7 +576,7 @@ static int commit(struct mbox_append *append, struct err *err)
 
 	if (append->count == 0)
 		return 0;
-	rc = mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err);
+	rc = mbox_file_lock(file, &lock, err);
 	if (rc == 0)
 		rc = commit_locked(append, err);
 	mbox_lock_drop(&lock);

@@ -239,7 +239,7 @@ static int refresh(struct file_box *base, struct err *err)
 	mbox_body_close(&box->body);
 	if (file->manifest != NULL && file->writable && !mbox_in_step(file)) {
 		struct mbox_lock lock = { .held = false };
-		int rc = mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err);
+		int rc = mbox_file_lock(file, &lock, err);
 
 		if (rc == 0)
 			rc = mbox_sync(file, err);

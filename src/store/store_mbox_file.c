@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/path.h"
+#include "store/thunderbird_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -264,6 +265,13 @@ static int open_record(struct mbox_file *file, bool write, struct err *err)
 	return file->manifest != NULL ? 0 : -1;
 }
 
+int mbox_file_lock(struct mbox_file *file, struct mbox_lock *lock, struct err *err)
+{
+	if (mbox_may_write(file->store, file->dir, err) < 0)
+		return -1;
+	return mbox_lock_take(lock, file->dir, file->base, file->fd, file->path, err);
+}
+
 /* In step for writing; under the file's lock. */
 static int step_in(struct mbox_file *file, struct err *err)
 {
@@ -272,7 +280,7 @@ static int step_in(struct mbox_file *file, struct err *err)
 
 	if (mbox_in_step(file))
 		return 0;
-	if (mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err) < 0)
+	if (mbox_file_lock(file, &lock, err) < 0)
 		return -1;
 	rc = mbox_sync(file, err);
 	mbox_lock_drop(&lock);
@@ -413,6 +421,11 @@ void mbox_file_close(struct mbox_file *file)
 
 /* ---- making one ---- */
 
+int mbox_may_write(const struct store_mbox *store, int dir, struct err *err)
+{
+	return store->mozilla ? thunderbird_check_closed(dir, store->root_path, err) : 0;
+}
+
 static int make_file(struct mbox_file *file, struct err *err)
 {
 	const struct store_mbox *store = file->store;
@@ -449,6 +462,8 @@ int mbox_file_create(struct store_mbox *store, const char *name, struct err *err
 	*slash = '/';
 	if (rc == 0)
 		rc = open_dir(file, relative, err);
+	if (rc == 0)
+		rc = mbox_may_write(store, file->dir, err);
 	if (rc == 0)
 		rc = make_file(file, err);
 	free_file(file);

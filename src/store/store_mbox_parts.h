@@ -1,6 +1,6 @@
 /*
  * What the files of the mbox and Thunderbird back ends share: store_mbox.c (opening, mailboxes), mbox_tree.c (names and files), store_mbox_file.c (one file and its
- * record), store_mbox_sync.c (both brought together), store_mbox_box.c (reading), store_mbox_append.c, store_mbox_remove.c. For these only.
+ * record), store_mbox_sync.c (both brought together), store_mbox_box.c (reading), store_mbox_append.c, store_mbox_remove.c, store_mbox_subscribe.c. For these only.
  *
  * A mailbox is a file; beside it `.FILE.mailhaul` (store/manifest.h) tells for what we wrote: UIDs, flags, dates, and how to give back the very octets. The record is
  * believed while the file's size, time and inode are those it was last in step with (note `end`); else the file is looked through again: from that end on
@@ -28,6 +28,7 @@
 #include "store/manifest.h"
 #include "store/mbox_lock.h"
 #include "store/mbox_octets.h"
+#include "store/mbox_subscriptions.h"
 #include "store/owner.h"
 
 #include <sys/stat.h>
@@ -35,6 +36,9 @@
 struct ledger;
 struct mozilla_filter;
 struct mbox_append;
+
+#define MBOX_SUBSCRIPTIONS ".mailhaul-subscriptions" /* mbox_subscriptions.h */
+#define MBOX_SUBSCRIBED "subscribed" /* note in the record of a location that is one file: 1 or 0 */
 
 enum mbox_layout { MBOX_LAYOUT_FLAT, MBOX_LAYOUT_FS, MBOX_LAYOUT_THUNDERBIRD };
 
@@ -96,6 +100,8 @@ struct store_mbox {
 	enum mbox_layout layout;
 	bool profile; /* mailboxes are below Mail/ and ImapMail/ */
 	bool listed; /* links were told of */
+	bool told; /* that the file of subscriptions cannot be read */
+	int single_subscribed; /* of the one mailbox, by the last listing: 1, 0, -1 = not known */
 	size_t refused; /* in the last listing: files with the name of another one, and what cannot be opened */
 	bool mozilla; /* thunderbird: */
 	bool status; /* flags are written into the messages too */
@@ -154,6 +160,12 @@ const char *mbox_tree_find(
 /* Opens the root, making it if it is not there and asked for. 0 = fine, also when it does not exist. */
 int mbox_tree_root(struct store_mbox *store, bool make, struct err *err) MUST_CHECK;
 
+/* ---- store_mbox.c ---- */
+
+int mbox_is_there(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
+/* 0 also when it is there already. */
+int mbox_make(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
+
 /* ---- store_mbox_file.c ---- */
 
 /*
@@ -166,6 +178,10 @@ struct mbox_file *mbox_file_open(
 struct mbox_file *mbox_file_open_quick(
 	struct store_mbox *store, const char *name, const char *relative);
 void mbox_file_close(struct mbox_file *file); /* accepts NULL; the last one closes */
+/* For writing (mbox_lock.h). Refused (ERR_LOCAL) while a Thunderbird has the profile open that the directory is in: in the middle of a run too. */
+int mbox_file_lock(struct mbox_file *file, struct mbox_lock *lock, struct err *err) MUST_CHECK;
+/* The same without a lock. */
+int mbox_may_write(const struct store_mbox *store, int dir, struct err *err) MUST_CHECK;
 /* A descriptor of the directory that a mailbox is in. */
 int mbox_file_open_dir(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
 /* Makes an empty mailbox. */
@@ -247,6 +263,20 @@ int mbox_cut_out(struct mbox_file *file, uint64_t from, uint64_t to, struct err 
 
 /* With the mailboxes below it; after a crash, the same again. */
 int mbox_rename(struct store *base, const char *from, const char *to, struct err *err) MUST_CHECK;
+
+/* ---- store_mbox_subscribe.c ---- */
+
+/* Fills in what is subscribed. A file that cannot be read is told of, and nothing is known then. */
+void mbox_subscribe_fill(struct store_mbox *store, struct mailbox_list *list, struct arena *arena);
+int mbox_subscribe(
+	struct store *base, const char *name, bool subscribe, struct err *err) MUST_CHECK;
+/* Before a mailbox is made: it is not subscribed, until it is. */
+int mbox_subscribe_new(struct store_mbox *store, const char *name, struct err *err) MUST_CHECK;
+int mbox_prepare(struct store *base, struct store_preparation *list, size_t count,
+	struct err *err) MUST_CHECK;
+/* What is not subscribed is not so by its new name either: called before it is renamed, and again (done) behind. */
+int mbox_subscribe_renamed(struct store_mbox *store, const char *from, const char *to, bool done,
+	struct err *err) MUST_CHECK;
 
 /* ---- store_mbox_append.c ---- */
 

@@ -284,7 +284,7 @@ int mbox_box_remove(struct box *base, const struct uidset *uids, unsigned how, s
 	(void)how;
 	((struct file_box *)(void *)base)->used =
 		true; /* what is looked at next is looked at anew */
-	if (mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err) < 0)
+	if (mbox_file_lock(file, &lock, err) < 0)
 		return -1;
 	rewrite.arena = arena_new();
 	rewrite.spool = spool_new(SPOOL_MEMORY);

@@ -175,12 +175,16 @@ static int move_one(
 	}
 	target = open_target(store, move->path, arena, err);
 	if (target >= 0)
-		rc = mbox_lock_take(&lock, file->dir, file->base, file->fd, file->path, err);
+		rc = mbox_subscribe_renamed(store, move->from, move->to, false, err);
+	if (rc == 0)
+		rc = mbox_file_lock(file, &lock, err);
 	if (rc == 0)
 		rc = move_files(file, target, slash != NULL ? slash + 1 : move->path, arena, err);
 	mbox_lock_drop(&lock);
 	if (rc == 0)
 		rc = ledger_rename(store->ledger, move->from, move->to, err);
+	if (rc == 0)
+		rc = mbox_subscribe_renamed(store, move->from, move->to, true, err);
 	if (target >= 0)
 		os_close(target);
 	mbox_file_close(file);

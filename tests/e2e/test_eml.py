@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from copying import bodies, copy, fill, note, notes
+from copying import bodies, copy, fill, mirror, note, notes
 from lab import corpus, load, witness
 
 
@@ -77,12 +77,15 @@ def test_new_deleted_and_edited(src, dst, user, run, tmp_path):
     (top / "letter.eml").write_bytes(b"Subject: put there\n\nby hand\n")
     (top / "3.eml").write_bytes(b"Subject: edited\r\n\r\nx\r\n")
     report = copy(run, "eml:%s" % (tmp_path / "mail"), dst.url(user), code=3)
-    assert (report.found, report.copied, report.failed) == (4, 3, 1)
-    assert "changed since it was stored" in report.findings[0]["text"]
+    assert (report.found, report.copied, report.unknown) == (4, 3, 1), report.result
+    assert "3.eml is left out: it was changed: 22 octets" in report.result.err
     bodies = sorted(m.size for m in witness.read(dst, user).mailboxes["INBOX"])
     assert len(b"Subject: put there\r\n\r\nby hand\r\n") in bodies
+    again = copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"), code=3)
+    assert (again.copied, again.there, again.unknown) == (0, 2, 2), again.result
+    (top / "3.eml").unlink()
     again = copy(run, src.url(user), "eml:%s" % (tmp_path / "mail"))
-    assert again.copied == 0 and again.deleted_at_destination == 1
+    assert again.copied == 0 and again.deleted_at_destination == 2
 
 
 def test_flags_follow(src, user, run, tmp_path, dst):
@@ -135,6 +138,24 @@ def test_ext_limits(dst, user, run, tmp_path):
     for name in ("1.eml", "2.eml,S", "README.txt", ".hidden.eml"):
         (top / name).write_bytes(b"Subject: x\n\n" + name.encode())
     assert copy(run, "eml:%s?ext=eml" % (tmp_path / "mail"), dst.url(user)).copied == 2
+
+
+def test_replaced(src, user, run, tmp_path):
+    """A file that the manifest knows became something else: not there by record, and not gone either."""
+    fill(src, user, {"INBOX": notes(3)})
+    place, file = "eml:%s" % (tmp_path / "mail"), tmp_path / "mail" / "INBOX" / "2.eml"
+    assert copy(run, src.url(user), place).copied == 3
+    whole = file.read_bytes()
+    for make in (lambda: file.symlink_to("1.eml"), lambda: file.write_bytes(whole + b"more")):
+        file.unlink()
+        make()
+        report = copy(run, src.url(user), place, code=3)
+        assert (report.copied, report.there, report.unknown) == (0, 2, 1), report.result
+        assert run("compare", src.url(user), place).code == 3
+        report = mirror(run, src.url(user), place, "--max-delete", "100%", code=3)
+        assert (report.copied, report.deleted_extra, report.unknown) == (0, 0, 1), report.result
+    file.write_bytes(whole)
+    assert copy(run, src.url(user), place).there == 3
 
 
 def test_into_a_foreign_tree(src, user, run, tmp_path):

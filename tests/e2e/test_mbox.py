@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -209,7 +208,7 @@ def test_one_file(src, dst, user, run, run_new, tmp_path):
         assert result.code == 2 and "--into" in result.err and not (tmp_path / "whole.mbox").exists(), result
     assert "a directory of them" in run("list", place + "?ext=mbox.gz", check=2).err
     back(run_new, place, dst, user)
-    assert same(src, dst, user) and len(boxes(dst, user)) == 3
+    assert same(src, dst, user) and len(boxes(dst, user)) == 3 and "INBOX" in witness.read(dst, user).subscribed
     assert copy(run, src.url(user), "mbox:%s" % (tmp_path / "all.mbox.gz"), "--into", "All").copied == 5
 
 
@@ -263,31 +262,69 @@ def test_delete_source(dst, user, run, tmp_path):
     assert copy(run, "mbox:%s" % (tmp_path / "mail"), dst.url(user)).copied == 3
 
 
-def test_locked(src, user, run, tmp_path):
-    """Another program holds the file: waited for, and a lock left behind by a dead run is none."""
-    fill(src, user, {"INBOX": notes(2)})
-    (tmp_path / "mail").mkdir()
-    place = tmp_path / "mail" / "INBOX.mbox"
+@pytest.mark.parametrize("scheme, name", [("mbox", "INBOX.mbox"), ("thunderbird", "Inbox")])
+def test_locked(src, user, run, tmp_path, scheme, name):
+    """Another program holds the file: waited for, nothing is written meanwhile, and a lock left behind by a dead run is none."""
+    location, place = "%s:%s" % (scheme, tmp_path / "mail"), tmp_path / "mail" / name
+    dotted = place.with_name(name + ".lock")
+    place.parent.mkdir()
     place.write_bytes(b"")
-    dotted = tmp_path / "mail" / "INBOX.mbox.lock"
+    sizes = []
+
+    def let_go(how):
+        sizes.append(place.stat().st_size)
+        how()
+
+    fill(src, user, {"INBOX": notes(2)})
     dotted.write_text("1\n")
-    started = time.monotonic()
-    threading.Timer(1, dotted.unlink).start()
-    assert copy(run, src.url(user), "mbox:%s" % (tmp_path / "mail")).copied == 2
-    assert time.monotonic() - started >= 1
+    threading.Timer(1, let_go, (dotted.unlink,)).start()
+    assert copy(run, src.url(user), location).copied == 2
     dead = subprocess.Popen(["true"])
     dead.wait()
     dotted.write_text("%d mailhaul %s\n" % (dead.pid, os.uname().nodename))
     load.fill(src, user, [("INBOX", [note(3)], True)])
-    assert copy(run, src.url(user), "mbox:%s" % (tmp_path / "mail")).copied == 1
+    assert copy(run, src.url(user), location).copied == 1
     assert not dotted.exists()
+    before = place.stat().st_size
     with place.open("r+b") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
-        opened = threading.Timer(1, lambda: fcntl.lockf(file, fcntl.LOCK_UN))
-        opened.start()
+        holder = threading.Timer(1, let_go, (lambda: fcntl.lockf(file, fcntl.LOCK_UN),))
+        holder.start()
         load.fill(src, user, [("INBOX", [note(4)], True)])
-        assert copy(run, src.url(user), "mbox:%s" % (tmp_path / "mail")).copied == 1
-        opened.join()
+        assert copy(run, src.url(user), location).copied == 1
+        holder.join()
+    assert sizes == [0, before]
+
+
+def test_subscriptions(src, dst, user, run, run_new, tmp_path):
+    """What is not subscribed comes back so; a mirror follows; others' files say nothing."""
+    load.fill(src, user, [("INBOX", notes(1), True), ("Work/Küche", notes(1, 10), True), ("Work", [], False), ("Old 100%", notes(1, 20), False)])
+    place = "mbox:%s" % (tmp_path / "mail")
+    copy(run, src.url(user), place)
+    kept = tmp_path / "mail" / ".mailhaul-subscriptions"
+    assert kept.read_text() == "mailhaul-subscriptions 1\n-Old 100%25\n-Work\n"
+    back(run_new, place, dst, user)
+    assert witness.diff(witness.read(src, user), witness.read(dst, user)) == []
+    # copy only adds; a mirror ends subscriptions too, and what is left alone is not written
+    client = witness.Client(src, user)
+    client.ask("SUBSCRIBE", client.raw("Work"))
+    client.ask("UNSUBSCRIBE", client.raw("Work/Küche"))
+    client.logout()
+    copy(run, src.url(user), place)
+    assert kept.read_text() == "mailhaul-subscriptions 1\n-Old 100%25\n"
+    mirror(run, src.url(user), place)
+    assert kept.read_text() == "mailhaul-subscriptions 1\n-Old 100%25\n-Work/Küche\n"
+    # what never said it, as mailhaul wrote it once, learns it
+    kept.unlink()
+    copy(run, src.url(user), place)
+    assert kept.read_text() == "mailhaul-subscriptions 1\n-Old 100%25\n-Work/Küche\n"
+    run("mailbox", "subscribe", place, "Old 100%", check=0)
+    run("mailbox", "unsubscribe", place, "INBOX", check=0)
+    named = [line["name"] for line in run("list", place, "--subscribed", "--json", check=0).json if line["type"] == "mailbox"]
+    assert sorted(named) == ["Old 100%", "Work"]
+    kept.write_text("-Work\n")
+    result = run("copy", place, dst.url(user), check=0)
+    assert ".mailhaul-subscriptions:1: damaged" in result.err, result
 
 
 def test_hard_limits(dst, user, run, tmp_path):

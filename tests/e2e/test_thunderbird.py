@@ -1,11 +1,12 @@
 """thunderbird: profiles and mail directories, read with what Thunderbird wrote into the headers, and written so that it reads them."""
+import fcntl
 import gzip
 import os
 
 import pytest
 
 from copying import copy, fill, note, notes
-from lab import corpus, witness
+from lab import corpus, load, witness
 from test_mbox import FROM, account, boxes, crlf, same, texts
 
 
@@ -65,6 +66,12 @@ def test_tree(dst, user, run, tmp_path):
     names = sorted(line["name"] for line in run("list", "thunderbird:%s" % profile, "--json", check=0).json if line["type"] == "mailbox")
     assert names == ["Local Folders/Inbox", "Local Folders/Trash", "Local Folders/Work", "Local Folders/Work/Deep/er", "Local Folders/Work/Küche",
                      "imap.example.org/INBOX"]
+    # while it runs its files are read, and not written
+    with (profile / ".parentlock").open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        result = run("copy", dst.url(user), "thunderbird:%s" % local, "-m", "Trash", "--into", "New", check=6)
+        assert "Thunderbird is running" in result.err and not (local / "New").exists(), result
+        assert copy(run, "thunderbird:%s" % local, dst.url(user)).copied == 0
     # what its index says to be a mailbox is one, whatever became of it
     (local / "Broken").write_bytes(b"\0" * 4096)
     (local / "Broken.msf").write_bytes(b"")
@@ -92,13 +99,14 @@ def test_maildir_store(dst, user, run, tmp_path):
 def test_round_trip(src, dst, user, run, run_new, tmp_path):
     # "Inbox" is INBOX on top only, also with folders below
     fill(src, user, {**account(), "INBOX/Below": notes(1, 50), "Work/INBOX": notes(1, 60)})
+    load.fill(src, user, [("Not subscribed", notes(1, 70), False)])
     place = "thunderbird:%s" % (tmp_path / "Local Folders")
     first = copy(run, src.url(user), place)
     assert first.copied == first.found
     assert copy(run, src.url(user), place).copied == 0
     assert (tmp_path / "Local Folders" / "Inbox").exists() and (tmp_path / "Local Folders" / "Work.sbd").is_dir()
     copy(run_new(), place, dst.url(user))
-    assert same(src, dst, user) == []
+    assert witness.diff(witness.read(src, user), witness.read(dst, user)) == []
 
 
 def test_written_for_thunderbird(src, dst, user, run, run_new, tmp_path):

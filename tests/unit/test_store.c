@@ -3,6 +3,7 @@
  * or the program killed from any call on, what was told as stored is there once, nothing half is seen, and the next run goes on; others deliver and lock meanwhile.
  */
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/store.h"
 
@@ -387,12 +388,67 @@ static void test_delivery(void **state)
 	}
 }
 
+/* Files that another process holds, and how. */
+static const struct {
+	const char *how, *name;
+	bool dotted; /* by the name alone; else by an fcntl lock */
+} locked[] = {
+	{ "mbox:%s/mail", "A.mbox.lock", true }, { "mbox:%s/mail", "A.mbox", false },
+	{ "thunderbird:%s/mail", "A.lock", true }, { "thunderbird:%s/mail", "A", false },
+	{ "eml:%s/mail", "A/.mailhaul", false }, /* another mailhaul writes there */
+};
+
+/* Waited for, not written into, and told as busy; ours goes on when it is free again. The clock is not the real one. */
+static void test_locked(void **state)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	(void)state;
+	clock_fake(1000000);
+	for (size_t i = 0; i < countof(locked); i++) {
+		static const unsigned there[MESSAGES] = { 0, 1, 1 }, rest[MESSAGES] = { 1, 0, 0 };
+		struct err err = ERR_INIT;
+		struct place place;
+		unsigned count[MESSAGES];
+		char path[160];
+		int fd;
+
+		new_top(&place);
+		assert_int_equal(open_place(&place, locked[i].how, &err), 0);
+		assert_int_equal(write_all(&place, there, STDERR_FILENO, &err), 0);
+		close_place(&place);
+		assert_int_equal(open_place(&place, locked[i].how, &err), 0);
+		snprintf(path, sizeof(path), "%s/mail/%s", place.top, locked[i].name);
+		fd = open(path, O_RDWR | O_CREAT, 0600);
+		assert_true(fd >= 0);
+		if (!locked[i].dotted)
+			assert_int_equal(fcntl(fd, F_OFD_SETLK, &whole), 0);
+		if (write_all(&place, rest, STDERR_FILENO, &err) != -1 ||
+			err.kind != ERR_KIND_BUSY || err.scope != ERR_MAILBOX)
+			fail_msg("%s: %s", locked[i].name, err.text);
+		close(fd);
+		if (locked[i].dotted)
+			assert_int_equal(unlink(path), 0);
+		look(&place, locked[i].how, count);
+		assert_true(count[0] == 1 && count[1] == 0 && count[2] == 0);
+		err_clear(&err);
+		if (write_all(&place, rest, STDERR_FILENO, &err) < 0)
+			fail_msg("%s: %s", locked[i].name, err.text);
+		look(&place, locked[i].how, count);
+		assert_true(count[0] == 1 && count[1] == 1 && count[2] == 1);
+		close_place(&place);
+		drop_top(&place);
+	}
+	clock_fake(-1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_faults), /* first */
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_delivery),
+		cmocka_unit_test(test_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
