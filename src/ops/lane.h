@@ -241,6 +241,15 @@ int job_settle_doubt(struct run *run, struct lane *lane, struct work *work, bool
 /* job_names.c: mailboxes that stand at the destination under another name, because theirs was refused. */
 void job_fail_mailbox(struct run *run, struct work *work, const char *text);
 /* Gives those of earlier runs their names, before the pairs are made. */
+/* ---- lane_forget.c ---- */
+
+#define LANE_SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
+/* Right after opening: recorded is its UIDVALIDITY in the record, side its name for people. */
+int lane_forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded,
+	const char *mailboxid, const char *side, struct err *err) MUST_CHECK;
+/* After the scans, with recorded pairs. */
+int lane_forget_if_strange(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
+
 /* The header fields that --match digests; NULL = the usual ones. */
 void lane_scan_fields(const struct settings *settings, struct box_scan *scan);
 /* Of a listing of the source: leaves out what is kept in the destination, which lies in the source. */

@@ -8,8 +8,6 @@
 #include "ops/transform.h"
 #include "ops/walk.h"
 
-#define SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
-#define SAMPLE_LEAST 4
 #define THREAD_LEAST 200 /* messages at the destination from which its scan gets a thread */
 #define UNKNOWN_CAP 1000 /* findings about single unreadable messages a mailbox */
 
@@ -96,7 +94,7 @@ static void add_recorded(struct side_scan *side, const struct uidset *there)
 
 		if (!uid[i] || !uidset_has(there, uid[i]))
 			continue;
-		if (sizes && (pairs->size[i] == 0 || sampled++ < SAMPLE))
+		if (sizes && (pairs->size[i] == 0 || sampled++ < LANE_SAMPLE))
 			continue;
 		row = snapshot_add(side->snapshot, uid[i]);
 		side->snapshot->flags[row] = set[flags[i]];
@@ -222,81 +220,6 @@ static int scan_both(struct lane *lane, struct pass *pass, struct err *err)
 		return err_wrap(err, "scanning the destination");
 	}
 	return 0;
-}
-
-/* The records say nothing any more, and what they proved may not be deleted. A dry run leaves them in the file and does without. */
-static int forget(struct lane *lane, struct pass *pass, struct err *err)
-{
-	struct work *work = pass->work;
-
-	pass->forgotten = true;
-	pass->pairs = (struct journal_pairs){ 0 };
-	work->deletable = (struct uidset){ 0 };
-	work->record.src_modseq = work->record.dst_modseq = 0;
-	work->record.baseline = 0;
-	if (!work->record.id || lane->run->settings->dry_run)
-		return 0;
-	return journal_forget_pairs(lane->run->journal, work->record.id, err);
-}
-
-/*
- * A mailbox that is not the one recorded, or whose UIDs do not last (RFC 3501 §2.3.1.1; RFC 8474 §4; RFC 4315 §2): its pairs say nothing any more. What is at the destination is
- * adopted again by digest.
- */
-static int forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded,
-	const char *mailboxid, const char *side, struct err *err)
-{
-	const struct box_facts *facts = box_facts(box);
-	struct work *work = pass->work;
-	bool other_id = facts->uid_not_sticky || !box_is_same(box, mailboxid);
-
-	/* Without UIDVALIDITY no UID means anything tomorrow (rule 2). */
-	if (*recorded == facts->uidvalidity && !other_id && facts->uidvalidity != 0)
-		return 0;
-	if (*recorded == 0 && !(facts->uidvalidity == 0 && work->record.id))
-		return 0;
-	if (*recorded == facts->uidvalidity && !facts->uid_not_sticky && facts->uidvalidity != 0)
-		log_warn(
-			"%s: the mailbox at the %s is another one, or was put back to an earlier state: recorded pairs are dropped, messages are compared again",
-			work->pair.src->name, side);
-	else
-		log_warn(
-			"%s: the mailbox at the %s is a new one (UIDVALIDITY %u, was %u): recorded pairs are dropped, messages are compared again",
-			work->pair.src->name, side, facts->uidvalidity, *recorded);
-	*recorded = facts->uidvalidity;
-	if (box == pass->dst_box)
-		work->record.doubt = 0; /* it was about UIDs that are no more */
-	return forget(lane, pass, err);
-}
-
-/*
- * Another server behind an old name may repeat UIDVALIDITY and UIDs by chance, but hardly the sizes: when no recorded message that is still there has
- * the size it had, none of the records is believed.
- */
-static int forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
-{
-	struct journal_size sample[SAMPLE];
-	struct work *work = pass->work;
-	int count = journal_sizes(lane->run->journal, work->record.id, sample, SAMPLE, err),
-	    seen = 0, same = 0;
-
-	if (count < 0)
-		return -1;
-	for (int i = 0; i < count; i++) {
-		size_t row = snapshot_find(&pass->src, sample[i].src_uid);
-
-		if (row == SIZE_MAX || pass->src.size[row] == UINT32_MAX ||
-			(pass->src.attr[row] & SNAPSHOT_SIZE_ROUGH))
-			continue;
-		seen++;
-		same += pass->src.size[row] == sample[i].size;
-	}
-	if (seen < SAMPLE_LEAST || same > 0)
-		return 0;
-	log_warn(
-		"%s: none of %d recorded messages has the size it had: this is another mailbox; its records are dropped, messages are compared again",
-		work->pair.src->name, seen);
-	return forget(lane, pass, err);
 }
 
 /* What cannot be read cannot be searched: whether it was meant is not known. */
@@ -548,7 +471,7 @@ static int open_source(struct lane *lane, struct pass *pass, struct err *err)
 	if (lane->run->settings->uidvalidity &&
 		walk_check_uids(pass->src_box, lane->run->settings->uidvalidity, err) < 0)
 		return -1;
-	return forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity,
+	return lane_forget_if_new(lane, pass, pass->src_box, &work->record.src_uidvalidity,
 		work->record.src_mailboxid, "source", err);
 }
 
@@ -590,7 +513,7 @@ static int open_destination(struct lane *lane, struct pass *pass, struct err *er
 		lane->all_flags = takes_all_flags(lane, facts);
 	pass->dst_uidvalidity = facts->uidvalidity;
 	pass->dst_uidnext = facts->uidnext;
-	return forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity,
+	return lane_forget_if_new(lane, pass, pass->dst_box, &work->record.dst_uidvalidity,
 		work->record.dst_mailboxid, "destination", err);
 }
 
@@ -719,7 +642,7 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		return -1;
 	if (scan_both(lane, pass, err) < 0)
 		return -1;
-	if (pass->pairs.count > 0 && forget_if_strange(lane, pass, err) < 0)
+	if (pass->pairs.count > 0 && lane_forget_if_strange(lane, pass, err) < 0)
 		return -1;
 	if (leave_to_others(lane, pass, err) < 0)
 		return -1;

@@ -53,3 +53,22 @@ def test_server(src, dst, run, user, tmp_path, side):
     assert (report.copied, report.deleted_at_source) == (2, 2)
     assert count(src, user) == 0
     assert sorted(subjects(dst, user)) == [1, 2, 3, 4, 10, 11, 20, 21]
+
+
+@pytest.mark.parametrize("came", [1, 4])
+def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, came):
+    """Fewer or more messages have come than were lost: in both cases they are copied. The server tells no changes, so its sizes are seen."""
+    load.append_many(src, user, "INBOX", notes(4))
+    place = src.url(user, port=proxy(src, hide=["CONDSTORE", "QRESYNC"]).port)
+    copy(run, place, dst.url(user))
+    home = os.path.join(src.dir, "home", user)
+    subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
+    load.append_many(src, user, "INBOX", notes(2, first=10))
+    copy(run, place, dst.url(user))
+    os.rename(home, tmp_path / "later")
+    subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+    load.append_many(src, user, "INBOX", notes(came, first=20, size=300))
+    report = copy(run, place, dst.url(user))
+    assert (report.copied, report.there, report.there_by_record) == (came, 4, 0)
+    assert "put back to an earlier state" in report.result.err
+    assert copy(run, place, dst.url(user)).copied == 0
