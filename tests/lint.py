@@ -42,6 +42,8 @@ UNITS = {
     "test_imap_append_batch": "imap_append.c with its batches",
     "test_imap_wire": "the dialogues in tests/wire",
     "test_journal_crash": "journal.c, killed at every step",
+    "test_journal_random": "journal.c against a model",
+    "test_plan_random": "plan.c against a model",
     "test_tls": "stream_tls.c, tls_verify.c",
 }
 PAPERS = ["README.md", "ARCHITECTURE.md", "HACKING.md"] + ["docs/" + path.name for path in sorted((TOP / "docs").glob("*.md"))]
