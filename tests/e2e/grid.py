@@ -4,6 +4,10 @@
     for how in HOW: door.set_rules([fault(how, "SELECT", nth=2, times=1)])
     run("purge", door.url(user), …, *IMPATIENT)
 """
+import itertools
+
+import pytest
+
 HOW = {
     "no": {"do": "reply", "text": "NO not today"},
     "bad": {"do": "reply", "text": "BAD what"},
@@ -13,6 +17,13 @@ HOW = {
 }
 # Nothing is tried twice, and nobody waits long.
 IMPATIENT = ("--retries", "0", "--timeout", "0.5s")
+
+
+def some(*axes, step=2):
+    """Every step-th combination, in which each value of each axis is there; the others only with --soak."""
+    for chosen in itertools.product(*map(enumerate, axes)):
+        quick = sum(number for number, _ in chosen) % step == 0
+        yield pytest.param(*(value for _, value in chosen), marks=() if quick else pytest.mark.soak)
 
 
 def fault(how, on, times=-1, **more):

@@ -185,16 +185,18 @@ def test_without_uidplus(box, run, user, proxy):
 # faults
 
 WRITES = [("UID FETCH", 3), ("UID FETCH", 6), ("UID STORE", 1), ("UID STORE", 3), ("UID EXPUNGE", 1)]
-STEPS = WRITES + [("LIST", 1), ("EXAMINE", 1), ("EXAMINE", 2), ("UID FETCH", 1), ("UID FETCH", 2), ("UID FETCH", 4),
-                  ("UID FETCH", 5), ("UID FETCH", 7), ("UID FETCH", 8), ("SELECT", 1), ("SELECT", 2), ("UID STORE", 2)]
+OTHERS = [("LIST", 1), ("EXAMINE", 1), ("EXAMINE", 2), ("UID FETCH", 1), ("UID FETCH", 2), ("UID FETCH", 4),
+          ("UID FETCH", 5), ("UID FETCH", 7), ("UID FETCH", 8), ("SELECT", 1), ("SELECT", 2), ("UID STORE", 2)]
 
 
-@pytest.mark.parametrize("how, steps", [("no", STEPS), ("cut", STEPS), ("bad", WRITES[2:]), ("swallow", WRITES[2:]),
-                                        ("stall", WRITES[1::2])])
-def test_faults(src, run, user, proxy, how, steps):
+# When sampled, of the other steps every second one is refused, and the line breaks at the rest.
+@pytest.mark.parametrize("how, steps, half", [("no", WRITES, 0), ("cut", WRITES, 1), ("bad", WRITES[2:], None), ("swallow", WRITES[2:], None),
+                                               ("stall", WRITES[1::2], None)])
+def test_faults(src, run, user, proxy, soak, how, steps, half):
     """At each step, from then on: only copies may be missing, of each message one stays, and no failure is called complete."""
     door = proxy(src)
-    for number, (command, nth) in enumerate(steps):
+    more = [] if half is None else OTHERS if soak else OTHERS[half::2]
+    for number, (command, nth) in enumerate(steps + more):
         name = "%s-%d" % (user, number)
         fill(src, name, {"INBOX": notes(3) + [note(1, flags=("\\Seen",)), note(2, flags=("$Work",)), note(3, body=b"x\r\n")]})
         before = held(src, name)

@@ -17,6 +17,7 @@ import pytest
 
 from conftest import SANITIZER, SANITIZER_CODE, Result
 from copying import Report, fill, note, notes
+from grid import some
 from lab import witness
 from lab.hostile import CAPABILITIES, Fake
 from lab.server import PASSWORD
@@ -119,9 +120,9 @@ def fetched(number, body, uid=None):
 
 # literals and lines
 
-@pytest.mark.parametrize("size", [b"2147483648", b"4294967301", b"9223372036854775807", b"9223372036854775808",
-                                  b"18446744073709551617", b"-1", b"99999999999999999999999999", b"", b"1e9", b" 5"])
-@pytest.mark.parametrize("where", ["body", "list", "flags"])
+@pytest.mark.parametrize("size, where", some([b"2147483648", b"4294967301", b"9223372036854775807", b"9223372036854775808",
+                                  b"18446744073709551617", b"-1", b"99999999999999999999999999", b"", b"1e9", b" 5"],
+                                             ["body", "list", "flags"]))
 def test_literals_that_lie(attack, user, where, size):
     """Nothing is allocated by what is announced, and what did not come whole does not arrive."""
     messages = notes(3)
@@ -633,11 +634,11 @@ def test_list_status_that_lies(attack, user, dst, status):
 
 # the destination lies
 
-@pytest.mark.parametrize("code", [b"[APPENDUID 1000 5]", b"[APPENDUID 1000 1:4294967295]", b"[APPENDUID 0 0]", b"[APPENDUID 1000]",
+@pytest.mark.parametrize("code, multi", some([b"[APPENDUID 1000 5]", b"[APPENDUID 1000 1:4294967295]", b"[APPENDUID 0 0]", b"[APPENDUID 1000]",
                                   b"[APPENDUID 999999 1:3]", b"[APPENDUID 1000 3:1]", b"[APPENDUID 1000 *]", b"[COPYUID 1000 1 1:9]",
                                   b"[APPENDUID 1000 1,1,1]", b"[APPENDUID -1 x]", b"[COPYUID 1 1:4294967295 1:4294967295]",
-                                  b"[APPENDUID 1000 4294967297]", b"[APPENDUID", b"[]"])
-@pytest.mark.parametrize("multi", ["", " MULTIAPPEND"])
+                                  b"[APPENDUID 1000 4294967297]", b"[APPENDUID", b"[]"],
+                                             ["", " MULTIAPPEND"]))
 def test_appenduids_that_lie(attack, user, code, multi):
     """What is recorded from nonsense may cost a search, but neither a message nor a second copy of one."""
     messages = notes(3)
@@ -657,9 +658,9 @@ def test_appenduids_that_lie(attack, user, code, multi):
         assert sorted(body for body, _, _ in dst.messages()) == bodies, second
 
 
-@pytest.mark.parametrize("line", [b"m999999 OK done\r\n", b"m0 OK done\r\n", b"m1 OK again\r\n", b"x OK\r\n", b"M8 OK\r\n", b"OK\r\n", b"\r\n",
-                                  b"* \r\n", b"+ go\r\n", b"\0\0\r\n", b"* OK\r\n* PREAUTH in\r\n"])
-@pytest.mark.parametrize("where", ["^EXAMINE", BODY, "^APPEND"])
+@pytest.mark.parametrize("line, where", some([b"m999999 OK done\r\n", b"m0 OK done\r\n", b"m1 OK again\r\n", b"x OK\r\n", b"M8 OK\r\n", b"OK\r\n", b"\r\n",
+                                  b"* \r\n", b"+ go\r\n", b"\0\0\r\n", b"* OK\r\n* PREAUTH in\r\n"],
+                                             ["^EXAMINE", BODY, "^APPEND"]))
 def test_answers_to_nothing(attack, user, line, where):
     """Answers to commands never sent: no message counts as stored for them."""
     messages = notes(3)
@@ -674,8 +675,8 @@ def test_answers_to_nothing(attack, user, line, where):
         assert sorted(body for body, _, _ in dst.messages()) == sorted(msg.body for msg in messages)
 
 
-@pytest.mark.parametrize("where", ["^APPEND", "^CREATE", "^STATUS", "^SELECT", "^EXAMINE", "^UID"])
-@pytest.mark.parametrize("reply", ["close", "reset", b"* BYE gone\r\n", b"%TAG% BAD no\r\n", b"\xff\xfe\r\n"])
+@pytest.mark.parametrize("where, reply", some(["^APPEND", "^CREATE", "^STATUS", "^SELECT", "^EXAMINE", "^UID"],
+                                              ["close", "reset", b"* BYE gone\r\n", b"%TAG% BAD no\r\n", b"\xff\xfe\r\n"]))
 def test_destination_that_breaks_off(attack, user, where, reply):
     messages = notes(3)
     with Fake({"INBOX": messages, "new": [note(9)]}) as fake, Fake() as dst:
