@@ -131,6 +131,19 @@ static void look(struct place *place, const char *how, unsigned count[MESSAGES])
 	box_close(box);
 }
 
+/* A new place with mailbox A, into which the first message is written. */
+static void begin(struct place *place, const char *how)
+{
+	struct err err = ERR_INIT;
+	bool changed;
+
+	new_top(place);
+	assert_int_equal(open_place(place, how, &err), 0);
+	assert_int_equal(store_create(place->store, "A", STORE_USE_NONE, &changed, &err), 0);
+	assert_int_equal(store_append_to(place->store, "A", &err), 0);
+	assert_int_equal(append(place, 0, bodies[0], strlen(bodies[0]), &err), 0);
+}
+
 /* ---- lengths ---- */
 
 static void test_lengths(void **state)
@@ -141,13 +154,8 @@ static void test_lengths(void **state)
 		struct err err = ERR_INIT;
 		struct place place;
 		unsigned count[MESSAGES];
-		bool changed;
 
-		new_top(&place);
-		assert_int_equal(open_place(&place, kinds[i], &err), 0);
-		assert_int_equal(store_create(place.store, "A", STORE_USE_NONE, &changed, &err), 0);
-		assert_int_equal(store_append_to(place.store, "A", &err), 0);
-		assert_int_equal(append(&place, 0, bodies[0], strlen(bodies[0]), &err), 0);
+		begin(&place, kinds[i]);
 		for (int wrong = -1; wrong <= 1; wrong++) {
 			const size_t announced = strlen(bodies[1]) + (size_t)wrong;
 
@@ -362,13 +370,8 @@ static void test_delivery(void **state)
 		struct err err = ERR_INIT;
 		struct place place;
 		unsigned count[MESSAGES];
-		bool changed;
 
-		new_top(&place);
-		assert_int_equal(open_place(&place, delivered[i].how, &err), 0);
-		assert_int_equal(store_create(place.store, "A", STORE_USE_NONE, &changed, &err), 0);
-		assert_int_equal(store_append_to(place.store, "A", &err), 0);
-		assert_int_equal(append(&place, 0, bodies[0], strlen(bodies[0]), &err), 0);
+		begin(&place, delivered[i].how);
 		put(place.top, delivered[i].name, delivered[i].flags, delivered[i].text);
 		assert_int_equal(append(&place, 2, bodies[2], strlen(bodies[2]), &err), 0);
 		for (int n = 0; n < 2; n++) {
