@@ -244,6 +244,7 @@ void job_fail_mailbox(struct run *run, struct work *work, const char *text);
 /* ---- lane_forget.c ---- */
 
 #define LANE_SAMPLE 32 /* recorded messages looked at to recognise a mailbox */
+#define LANE_NEWEST 8 /* recorded messages whose sizes tell whether a mailbox went on */
 /* Right after opening: recorded is its UIDVALIDITY in the record, side its name for people. */
 int lane_forget_if_new(struct lane *lane, struct pass *pass, struct box *box, uint32_t *recorded,
 	const char *mailboxid, const char *side, struct err *err) MUST_CHECK;

@@ -4,7 +4,6 @@
 #include "base/log.h"
 
 #define SAMPLE_LEAST 4
-#define NEWEST 8 /* recorded messages whose sizes tell whether a mailbox went on */
 
 /* The records say nothing any more, and what they proved may not be deleted. A dry run leaves them in the file and does without. */
 static int forget(struct lane *lane, struct pass *pass, struct err *err)
@@ -108,7 +107,7 @@ static size_t find_resized(const struct pass *pass)
 {
 	const struct journal_pairs *pairs = &pass->pairs;
 
-	for (size_t i = pairs->count, seen = 0; i-- > 0 && seen < NEWEST;) {
+	for (size_t i = pairs->count, seen = 0; i-- > 0 && seen < LANE_NEWEST;) {
 		const size_t row = pairs->src_uid[i] && pairs->status[i] == JOURNAL_DONE
 					   ? snapshot_find(&pass->src, pairs->src_uid[i])
 					   : SIZE_MAX;
@@ -158,9 +157,37 @@ static int forget_if_put_back(struct lane *lane, struct pass *pass, struct err *
 	return forget(lane, pass, err);
 }
 
+/*
+ * The same of the destination: copies are recorded under UIDs that it has not given. It was put back, or a server that lags behind the others answers. Of the latter nobody knows what it
+ * will show next: what it lacks may not be sent again, nor be taken for deleted.
+ */
+static int forget_if_behind(struct lane *lane, struct pass *pass, struct err *err)
+{
+	const struct journal_pairs *pairs = &pass->pairs;
+	const uint32_t uidnext = pass->dst_box ? box_facts(pass->dst_box)->uidnext : 0;
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < pairs->count; i++) {
+		if (pairs->dst_uid[i] > last)
+			last = pairs->dst_uid[i];
+	}
+	if (uidnext == 0 || last < uidnext ||
+		(pass->dst.count > 0 && pass->dst.uid[pass->dst.count - 1] >= uidnext))
+		return 0;
+	if (!(store_caps(lane->dst) & STORE_CAP_FILES) && !lane->run->settings->recopy)
+		return err_set(err, ERR_MAILBOX,
+			"the destination holds a copy under UID %u and says now that the next UID is %u: it was put back to an earlier state, or a server answers that lags behind; nothing is copied. If it was put back: run once with --recopy",
+			last, uidnext);
+	log_warn(
+		"%s: the mailbox at the destination was put back to an earlier state: recorded pairs are dropped, messages are compared again",
+		pass->work->pair.src->name);
+	return forget(lane, pass, err);
+}
+
 int lane_forget_if_strange(struct lane *lane, struct pass *pass, struct err *err)
 {
-	if (forget_if_strange(lane, pass, err) < 0)
+	if (forget_if_strange(lane, pass, err) < 0 ||
+		(pass->pairs.count > 0 && forget_if_put_back(lane, pass, err) < 0))
 		return -1;
-	return pass->pairs.count > 0 ? forget_if_put_back(lane, pass, err) : 0;
+	return pass->pairs.count > 0 ? forget_if_behind(lane, pass, err) : 0;
 }

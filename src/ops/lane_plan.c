@@ -75,6 +75,22 @@ static int scan_all(struct side_scan *side)
 }
 
 /*
+ * Where the newest recorded messages of the source begin, which are to be asked for: lane_forget_if_strange() needs what the server says of them. A source without new ones was hardly put
+ * back.
+ */
+static size_t tail_of(const struct side_scan *side, const struct uidset *there)
+{
+	const struct journal_pairs *pairs = &side->pass->pairs;
+	size_t at = pairs->count, wanted = LANE_NEWEST;
+
+	if (!side->is_src || box_facts(side->box)->uidnext == side->pass->work->record.src_uidnext)
+		return at;
+	while (at > 0 && wanted > 0)
+		wanted -= uidset_has(there, pairs->src_uid[--at]);
+	return at;
+}
+
+/*
  * Adds a row for each recorded message that is still there; those in the snapshot already are newer and win. Where sizes are wanted, one of
  * unknown size is left to be asked for, and so are some more: forget_if_strange() needs what the server says, not what is recorded.
  */
@@ -85,11 +101,12 @@ static void add_recorded(struct side_scan *side, const struct uidset *there)
 	const uint16_t *flags = side->is_src ? pairs->src_flags : pairs->dst_flags;
 	flags_t *set = arena_array(side->arena, pairs->flag_texts + 1, sizeof(*set));
 	const bool sizes = side->is_src && wants_sizes(side->lane->run->settings);
+	const size_t tail = tail_of(side, there);
 	size_t sampled = 0;
 
 	for (size_t i = 0; i < pairs->flag_texts; i++)
 		set[i] = flags_parse(side->lane->flags, span_of(pairs->flag_text[i]));
-	for (size_t i = 0; i < pairs->count; i++) {
+	for (size_t i = 0; i < tail; i++) {
 		size_t row;
 
 		if (!uid[i] || !uidset_has(there, uid[i]))

@@ -55,11 +55,11 @@ def test_server(src, dst, run, user, tmp_path, side):
     assert sorted(subjects(dst, user)) == [1, 2, 3, 4, 10, 11, 20, 21]
 
 
-@pytest.mark.parametrize("came", [1, 4])
-def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, came):
-    """Fewer or more messages have come than were lost: in both cases they are copied. The server tells no changes, so its sizes are seen."""
+@pytest.mark.parametrize("hidden, came", [((), 1), ((), 5), (("CONDSTORE", "QRESYNC"), 4)])
+def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, hidden, came):
+    """Fewer or more messages have come than were lost: in both cases they are copied, also where the server tells what changed and is past what it told before."""
     load.append_many(src, user, "INBOX", notes(4))
-    place = src.url(user, port=proxy(src, hide=["CONDSTORE", "QRESYNC"]).port)
+    place = src.url(user, port=proxy(src, hide=list(hidden)).port) if hidden else src.url(user)
     copy(run, place, dst.url(user))
     home = os.path.join(src.dir, "home", user)
     subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
@@ -72,3 +72,21 @@ def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, came):
     assert (report.copied, report.there, report.there_by_record) == (came, 4, 0)
     assert "put back to an earlier state" in report.result.err
     assert copy(run, place, dst.url(user)).copied == 0
+
+
+def test_destination(src, dst, run, user, tmp_path):
+    """A destination that was put back, or a server that lags behind: nothing is sent again, nor called deleted, until --recopy says which it was."""
+    load.append_many(src, user, "INBOX", notes(4))
+    copy(run, src.url(user), dst.url(user))
+    home = os.path.join(dst.dir, "home", user)
+    subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
+    load.append_many(src, user, "INBOX", notes(2, first=10))
+    copy(run, src.url(user), dst.url(user))
+    os.rename(home, tmp_path / "later")
+    subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+    load.append_many(dst, user, "INBOX", notes(1, first=20))
+    report = copy(run, src.url(user), dst.url(user), code=3)
+    assert report.copied == 0 and "--recopy" in report.findings[0]["text"]
+    assert copy(run, src.url(user), dst.url(user), "--recopy").copied == 2
+    assert copy(run, src.url(user), dst.url(user)).copied == 0
+    assert sorted(subjects(dst, user)) == [1, 2, 3, 4, 10, 11, 20]
