@@ -113,6 +113,7 @@ struct probe { /* of one mailbox pair */
 	bool src_marked[SAMPLE], dst_marked[SAMPLE]; /* before */
 	bool asked[SAMPLE]; /* its mark was changed */
 	size_t count, seen;
+	bool shows_part; /* the destination shows only its newest messages */
 };
 
 /* Half of the places are for the first ones, the others go to the last. */
@@ -144,8 +145,10 @@ static int scan_copies(struct probe *probe, const struct uidset *uids, bool dige
 	int rc = box ? walk_check_uids(box, work->record.dst_uidvalidity, err) : -1;
 
 	lane_scan_fields(probe->run->settings, &scan);
-	if (rc == 0)
+	if (rc == 0) {
+		probe->shows_part = box_facts(box)->shows_part;
 		rc = box_scan(box, &scan, rows, probe->arena, &unread, err);
+	}
 	box_close(box);
 	return rc < 0 ? err_wrap(err, "looking at the copies before their originals go") : 0;
 }
@@ -205,7 +208,9 @@ static int say_kept(struct probe *probe, uint64_t gone, uint64_t others, struct 
 
 	if (gone > 0)
 		report_finding(report, FINDING_UNKNOWN, name, 0,
-			"%llu messages stay at the source: their copies are not at the destination any more",
+			probe->shows_part
+				? "%llu messages stay at the source: the destination shows only its newest messages, and their copies are not among them"
+				: "%llu messages stay at the source: their copies are not at the destination any more",
 			(unsigned long long)gone);
 	if (others == 0)
 		return 0;

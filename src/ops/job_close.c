@@ -2,6 +2,7 @@
 #include "ops/lane.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 
 /* How many messages the destination should hold now: those that went into the same mailbox afterwards count too. */
 static uint32_t expected_at_destination(const struct work *work)
@@ -36,12 +37,30 @@ static void report_replaced(struct run *run, struct work *work)
 		"the destination's mailbox was deleted or replaced meanwhile: run again to see what is left to do");
 }
 
+/*
+ * All that the source had is there now, so whatever else may come to be hidden was compared with it, or came meanwhile: where the UIDs tell that nothing did, what the
+ * source got since the first look is newer than all of it.
+ */
+static void close_view(struct work *work, const struct mailbox_info *info)
+{
+	struct journal_view *view = &work->record.view;
+	uint32_t uidnext = work->dst_uidnext_before;
+
+	for (const struct work *each = work; each; each = each->next)
+		uidnext += each->dst_stored;
+	view->time = info->uidnext == uidnext ? work->looked_at : clock_wall();
+	view->seen = info->uidnext;
+	view->src_uidnext = work->record.src_uidnext;
+	view->selection = work->record.selection;
+}
+
 /* What adds up at the end, in the record. */
 static void reconcile(struct work *work, const struct mailbox_info *info)
 {
 	struct journal_mailbox *record = &work->record;
 
 	record->baseline = 0;
+	close_view(work, info);
 	record->dst_modseq = info->highestmodseq;
 	record->dst_uidnext = info->uidnext;
 	record->dst_messages = info->messages;

@@ -110,6 +110,9 @@ static int scan(struct look *look, struct lane *lane, struct err *err)
 	rc = box_scan(box, &all, &look->rows, look->arena, &look->unreadable, err);
 	if (rc == 0 && !look->rows.complete)
 		rc = err_set(err, ERR_MAILBOX, "the destination does not show all of its messages");
+	if (rc == 0 && box_facts(box)->shows_part && look->rows.count > 0 &&
+		look->rows.uid[0] > look->work->record.doubt)
+		rc = err_set(err, ERR_MAILBOX, "the destination shows only its newest messages");
 	if (rc == 0)
 		find_suspects(look);
 	if (rc == 0 && look->suspects.count > 0)

@@ -50,6 +50,9 @@ struct work { /* one mailbox pair */
 	struct uidset stored;
 	/* messages at the destination when it was scanned; stored since */
 	uint32_t dst_before, dst_stored;
+	/* the destination's UIDNEXT and clock_wall() before the first scan */
+	uint32_t dst_uidnext_before;
+	int64_t looked_at;
 	bool resent; /* an answer was lost, and what it was about was sent again in this run */
 	bool reconciled; /* everything selected is known to be at the destination */
 	char *text; /* why it failed */
@@ -149,6 +152,10 @@ struct pass {
 	size_t grave_count;
 	struct uidset src_unknown, dst_unknown;
 	uint64_t hidden; /* messages that the source counts, and of which it shows nothing */
+	uint32_t
+		dst_below; /* what the destination has below this UID it does not show; 0 = it shows all */
+	struct uidset dst_others; /* UIDs of copies of other mailboxes' messages */
+	int64_t looked_at; /* clock_wall() before the scans */
 	struct uidset flags_refused; /* at the destination */
 	uint8_t *reason;
 	struct plan_policy policy;
@@ -190,6 +197,12 @@ void lane_help(struct lane *lane);
 
 /* lane_plan.c: everything up to and including plan_finish(). */
 int lane_look(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
+/* lane_window.c: a destination that shows only its newest messages. */
+void lane_window_look(
+	struct lane *lane, struct pass *pass); /* after the scans, with the snapshot as it came */
+struct plan_hidden lane_window_hidden(const struct pass *pass);
+struct journal_view lane_window_now(const struct pass *pass);
+void lane_window_report(struct lane *lane, struct pass *pass); /* after plan_finish() */
 /* lane_copy.c: flags, copies, records. */
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err) MUST_CHECK;
 

@@ -15,6 +15,7 @@ static int forget(struct lane *lane, struct pass *pass, struct err *err)
 	work->deletable = (struct uidset){ 0 };
 	work->record.src_modseq = work->record.dst_modseq = 0;
 	work->record.baseline = 0;
+	work->record.view = (struct journal_view){ 0 };
 	if (!work->record.id || lane->run->settings->dry_run)
 		return 0;
 	return journal_forget_pairs(lane->run->journal, work->record.id, err);

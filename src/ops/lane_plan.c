@@ -2,6 +2,7 @@
 #include "ops/lane.h"
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/spool.h"
 #include "ops/meter.h"
@@ -572,12 +573,15 @@ static int claim_for_others(struct lane *lane, struct pass *pass,
 	const struct journal_mailbox *other, const struct uidset *own, struct uidset *claimed,
 	struct err *err)
 {
+	struct journal_view *view = &pass->work->record.view;
 	struct journal_pairs pairs;
 
 	if (other->id == pass->work->record.id ||
 		strcmp(other->dst_name, pass->work->pair.dst) != 0 ||
 		other->dst_uidvalidity != pass->dst_uidvalidity)
 		return 0;
+	if (other->view.clean > view->clean) /* what it names is no copy of this one's either */
+		view->clean = other->view.clean;
 	if (journal_pairs(lane->run->journal, other->id, pass->arena, &pairs, err) < 0)
 		return -1;
 	for (size_t i = 0; i < pairs.count; i++) {
@@ -612,6 +616,7 @@ static int leave_to_others(struct lane *lane, struct pass *pass, struct err *err
 	}
 	if (claimed.count > 0)
 		snapshot_remove(&pass->dst, &claimed);
+	pass->dst_others = claimed;
 	pass->claimed = (uint32_t)(before - pass->dst.count);
 	return 0;
 }
@@ -650,6 +655,7 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct work *work = pass->work;
 	struct plan_input input;
+	struct journal_view now;
 
 	if (open_source(lane, pass, err) < 0 || open_destination(lane, pass, err) < 0)
 		return -1;
@@ -657,8 +663,10 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		journal_pairs(lane->run->journal, work->record.id, pass->arena, &pass->pairs, err) <
 			0)
 		return -1;
+	pass->looked_at = clock_wall();
 	if (scan_both(lane, pass, err) < 0)
 		return -1;
+	lane_window_look(lane, pass);
 	if (pass->pairs.count > 0 && lane_forget_if_strange(lane, pass, err) < 0)
 		return -1;
 	if (leave_to_others(lane, pass, err) < 0)
@@ -682,15 +690,19 @@ int lane_look(struct lane *lane, struct pass *pass, struct err *err)
 		.policy = &pass->policy,
 		/* changed messages have other sizes */
 		.baseline = lane->transform ? 0 : work->record.baseline,
+		.hidden = lane_window_hidden(pass),
 	};
 	pass->plan = plan_new(&input);
 	if (refine(lane, pass, err) < 0)
 		return -1;
 	plan_decide(pass->plan);
+	now = lane_window_now(pass);
+	plan_see(pass->plan, &now);
 	if (work->record.baseline == 0) /* see put_known() */
 		snapshot_forget_digests(&pass->src);
 	snapshot_forget_digests(&pass->dst);
 	plan_finish(pass->plan, lane->run->settings->newest_first);
 	log_plan(pass);
+	lane_window_report(lane, pass);
 	return 0;
 }

@@ -230,9 +230,10 @@ static int record_known(struct lane *lane, struct pass *pass, struct err *err)
 			break;
 		case PLAN_UNKNOWN:
 			tally->unknown++;
-			report_finding(lane->run->job->report, FINDING_UNKNOWN,
-				lane_mailbox_of(pass), action->src_uid,
-				"it may be at the destination already, but its content could not be compared: not copied");
+			if (!action->hidden) /* those are told of all at once */
+				report_finding(lane->run->job->report, FINDING_UNKNOWN,
+					lane_mailbox_of(pass), action->src_uid,
+					"it may be at the destination already, but its content could not be compared: not copied");
 			break;
 		case PLAN_SKIP:
 			tally->skipped[action->reason]++;
@@ -348,14 +349,31 @@ static struct item *copy_items(struct pass *pass)
 	return items;
 }
 
+/* What the look showed of the destination, behind the pairs it stands on. */
+static int put_view(struct lane *lane, struct pass *pass, struct err *err)
+{
+	struct journal_mailbox *record = &pass->work->record;
+	const uint32_t clean = record->view.clean;
+
+	record->view = *plan_view(pass->plan);
+	if (pass->flags_refused.count > 0) /* they were not recorded */
+		record->view.clean = clean;
+	return plan_copies(pass->plan) == 0
+		       ? journal_put_mailbox(lane->run->journal, record, false, err)
+		       : 0;
+}
+
 int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 {
 	struct journal_mailbox *record = &pass->work->record;
 
 	pass->work->tally.found = pass->src.count + uidset_size(&pass->src_unknown) + pass->hidden;
 	pass->work->src_uidnext = box_facts(pass->src_box)->uidnext;
-	if (!pass->work->looked)
+	if (!pass->work->looked) {
 		pass->work->dst_before = (uint32_t)pass->dst.count + pass->claimed;
+		pass->work->dst_uidnext_before = pass->dst_uidnext;
+		pass->work->looked_at = pass->looked_at;
+	}
 	pass->work->extra_unknown = plan_extra_unknown(pass->plan);
 	pass->work->unequal |= pass->work->extra_unknown;
 	if (lane->run->settings->dry_run) {
@@ -368,7 +386,8 @@ int lane_carry_out(struct lane *lane, struct pass *pass, struct err *err)
 	keep_mailboxid(pass->work, &record->dst_mailboxid, pass->dst_box);
 	if (journal_put_mailbox(lane->run->journal, record, false, err) < 0)
 		return -1;
-	if (change_flags(lane, pass, err) < 0 || record_known(lane, pass, err) < 0)
+	if (change_flags(lane, pass, err) < 0 || record_known(lane, pass, err) < 0 ||
+		put_view(lane, pass, err) < 0)
 		return -1;
 	snapshot_forget_digests(&pass->src);
 	pass->work->looked = true;

@@ -81,7 +81,8 @@ static void record_lost(struct plan *plan, size_t pair, uint32_t row)
 	const struct journal_pairs *pairs = plan->in.pairs;
 	uint32_t uid = pairs->dst_uid[pair];
 
-	if (plan->src_dst[row] != PLAN_NONE || plan_fate(plan, row) == FATE_STORED)
+	if (plan->src_dst[row] != PLAN_NONE || plan_fate(plan, row) == FATE_STORED ||
+		plan_fate(plan, row) == FATE_KEEP)
 		return;
 	if (plan->src_pair[row] == PLAN_NONE || pairs->status[pair] != JOURNAL_GONE_DST)
 		plan->src_pair[row] = (uint32_t)pair;
@@ -91,6 +92,8 @@ static void record_lost(struct plan *plan, size_t pair, uint32_t row)
 		plan->src_state[row] = FATE_STORED;
 	else if (!is_selected(plan, row))
 		return;
+	else if (plan_is_hidden(plan, uid) && pairs->status[pair] != JOURNAL_GONE_DST)
+		plan->src_state[row] = FATE_KEEP;
 	else if (uid != 0 && !plan->in.dst->complete)
 		plan->src_state[row] = FATE_UNKNOWN;
 	else
@@ -150,18 +153,21 @@ struct plan *plan_new(const struct plan_input *input)
 		plan->src_dst[row] = plan->src_pair[row] = PLAN_NONE;
 	}
 	step_record(plan);
+	plan->window = plan_window_new(plan);
 	return plan;
 }
 
 static void release_steps(struct plan *plan)
 {
 	plan_flags_free(plan->flags);
+	plan_window_free(plan->window);
 	mem_free(plan->base);
 	mem_free(plan->src_state);
 	mem_free(plan->src_dst);
 	mem_free(plan->src_pair);
 	mem_free(plan->dst_state);
 	plan->flags = NULL;
+	plan->window = NULL;
 	plan->base = NULL;
 	plan->src_state = plan->dst_state = NULL;
 	plan->src_dst = plan->src_pair = NULL;
@@ -267,6 +273,7 @@ static enum plan_kind kind_of(enum plan_fate fate)
 	case FATE_ADOPT_CONTENT:
 		return PLAN_ADOPT;
 	case FATE_UNKNOWN:
+	case FATE_HIDDEN:
 		break;
 	}
 	return PLAN_UNKNOWN;
@@ -294,6 +301,7 @@ static void fill_action(struct plan *plan, size_t row, struct plan_action *actio
 		break;
 	case FATE_STORED:
 	case FATE_KEEP:
+		action->hidden = fate == FATE_KEEP && dst_row == PLAN_NONE;
 		fill_keep(plan, row, action);
 		break;
 	case FATE_ADOPT_RECORD:
@@ -310,6 +318,10 @@ static void fill_action(struct plan *plan, size_t row, struct plan_action *actio
 			action->grave = (uint32_t)(pair - plan->in.pairs->count + 1);
 		action->record =
 			action->grave != 0 || plan->in.pairs->status[pair] != JOURNAL_GONE_DST;
+		break;
+	case FATE_HIDDEN:
+		action->hidden = true;
+		plan->hidden++;
 		break;
 	case FATE_UNKNOWN:
 		break;
@@ -426,6 +438,16 @@ const struct plan_action *plan_action(const struct plan *plan, size_t index)
 bool plan_extra_unknown(const struct plan *plan)
 {
 	return plan->extra_unknown;
+}
+
+const struct journal_view *plan_view(const struct plan *plan)
+{
+	return &plan->view;
+}
+
+size_t plan_hidden_count(const struct plan *plan)
+{
+	return plan->hidden;
 }
 
 size_t plan_copies(const struct plan *plan)

@@ -15,6 +15,7 @@
  *	while (plan_wants_digests(plan, arena, &src_uids, &dst_uids)) { … scan, snapshot_merge() … plan_by_digest(plan); }
  *	if (plan_wants_content(plan, arena, &src_uids, &dst_uids)) { … scan … plan_by_content(plan); }
  *	plan_decide(plan);
+ *	plan_see(plan, &now);
  *	plan_finish(plan, newest_first);
  *	for (i = 0; i < plan_count(plan); i++) … plan_action(plan, i)
  */
@@ -42,6 +43,14 @@ struct plan_policy {
 	flags_t permanent; /* what the destination can store */
 };
 
+/* What a destination does not show that shows only the newest messages of a mailbox (box_facts.shows_part). */
+struct plan_hidden {
+	uint32_t below; /* the lowest UID shown; 0 = nothing is hidden */
+	struct journal_view view; /* as recorded */
+	bool same_selection; /* as view.selection */
+	const struct uidset *others; /* UIDs of copies of other mailboxes' messages; may be NULL */
+};
+
 struct plan_input {
 	struct flag_table *flags;
 	/*
@@ -61,6 +70,7 @@ struct plan_input {
 	const struct plan_policy *policy;
 	/* destination's UIDNEXT before this program's unreconciled appends, 0 = none: above it sizes are trusted to narrow the scan */
 	uint32_t baseline;
+	struct plan_hidden hidden;
 };
 
 enum plan_kind {
@@ -87,6 +97,8 @@ struct plan_action {
 	bool flags : 1; /* change the destination's flags: add and remove below */
 	/* the journal has to learn it: new pair, other flags than recorded, newly gone */
 	bool record : 1;
+	/* UNKNOWN: it may be among what the destination hides. KEEP: its copy is there by record, and hidden. */
+	bool hidden : 1;
 	/* 0 = none. KEEP without dst_uid: recorded as stored, its UID could not be found out; flags are those recorded, and it is not proven to be there now. GONE_SRC: only if no other message is paired with it. */
 	uint32_t src_uid;
 	union {
@@ -126,6 +138,13 @@ void plan_decide(struct plan *plan);
 void plan_finish(struct plan *plan, bool newest_first);
 size_t plan_count(const struct plan *plan);
 const struct plan_action *plan_action(const struct plan *plan, size_t index);
+/*
+ * After plan_decide() and before plan_finish(): what is known of the destination after this look; plan_view() gives it. now: the destination's UIDNEXT and the
+ * source's before the scans, the selection and the time; clean is not looked at.
+ */
+void plan_see(struct plan *plan, const struct journal_view *now);
+const struct journal_view *plan_view(const struct plan *plan);
+size_t plan_hidden_count(const struct plan *plan); /* how many PLAN_UNKNOWN are hidden */
 /* policy.extra: something may be extra, and for doubt about another message nothing is called so. */
 bool plan_extra_unknown(const struct plan *plan);
 size_t plan_copies(const struct plan *plan); /* how many PLAN_COPY */

@@ -217,7 +217,7 @@ static bool is_missing(const struct plan *plan, const struct leftover *left, siz
 /* One that was stored and not found: gone, unless one of those left may be it. Its size is no evidence when it was changed on the way. */
 static bool is_gone(const struct plan *plan, const struct leftover *left, size_t row)
 {
-	if (!plan->in.dst->complete || (plan->src_state[row] & ROW_CONTENT))
+	if (!plan->in.dst->complete || plan->window != NULL || (plan->src_state[row] & ROW_CONTENT))
 		return false;
 	if (plan_has(plan->in.src, row, SNAPSHOT_HAS_DIGEST))
 		return left->blind.count == 0;
@@ -262,11 +262,12 @@ void plan_settle(struct plan *plan)
 	for (size_t row = 0; row < plan->in.src->count; row++) {
 		enum plan_fate fate = plan_fate(plan, row);
 
-		if (fate == FATE_FRESH)
-			plan->src_state[row] =
-				is_missing(plan, &left, row)
-					? (uint8_t)(FATE_FRESH | (plan->src_state[row] & ROW_ASKED))
-					: FATE_UNKNOWN;
+		if (fate == FATE_FRESH && !is_missing(plan, &left, row))
+			plan->src_state[row] = FATE_UNKNOWN;
+		else if (fate == FATE_FRESH && plan_may_hide(plan, row))
+			plan->src_state[row] = FATE_HIDDEN;
+		else if (fate == FATE_FRESH)
+			plan->src_state[row] &= FATE_FRESH | ROW_ASKED;
 		else if (fate == FATE_STORED && reason != NULL && reason[row] != SELECT_YES)
 			plan->src_state[row] = FATE_SKIP;
 		else if (fate == FATE_STORED && is_gone(plan, &left, row))

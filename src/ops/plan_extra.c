@@ -72,7 +72,7 @@ static bool is_certain(const struct plan *plan, struct digest128 *blocker, size_
 		enum plan_fate fate = plan_fate(plan, row);
 		bool has_digest = plan_has(src, row, SNAPSHOT_HAS_DIGEST);
 
-		if (fate == FATE_UNKNOWN ||
+		if (fate == FATE_UNKNOWN || fate == FATE_HIDDEN ||
 			(fate == FATE_KEEP && plan->src_dst[row] == PLAN_NONE) ||
 			fate == FATE_STORED)
 			return false;
@@ -109,9 +109,10 @@ size_t plan_mark_extra(struct plan *plan)
 	struct digest128 *blocker;
 	size_t blockers = 0, count = 0;
 
-	if (!plan->policy.extra || count_free(plan) == 0)
+	if (!plan->policy.extra || (count_free(plan) == 0 && !plan_hides_strangers(plan)))
 		return 0;
-	plan->extra_unknown = !plan->in.src->complete || !plan->in.dst->complete;
+	plan->extra_unknown =
+		!plan->in.src->complete || !plan->in.dst->complete || plan_hides_strangers(plan);
 	if (plan->extra_unknown)
 		return 0;
 	blocker = mem_array(count_blockers(plan) + 1, sizeof(*blocker));

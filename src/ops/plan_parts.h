@@ -1,5 +1,5 @@
 /*
- * What plan.c, plan_ask.c, plan_match.c, plan_extra.c and plan_flags.c share. For these only.
+ * What plan.c, plan_ask.c, plan_match.c, plan_extra.c, plan_window.c and plan_flags.c share. For these only.
  *
  * Owner: the plan. Lifetime: plan_new() to plan_finish(), but for the actions. Threads: one at a time.
  *
@@ -24,6 +24,7 @@ enum plan_fate {
 	FATE_ADOPT_DIGEST,
 	FATE_ADOPT_CONTENT,
 	FATE_UNKNOWN,
+	FATE_HIDDEN, /* unknown, for it may be among what the destination hides */
 };
 
 /* What a destination message is, in the low bits of dst_state. */
@@ -57,8 +58,10 @@ struct plan {
 	bool extra_unknown, decided;
 	size_t extra; /* messages of the destination that are, once decided */
 	unsigned rounds; /* of plan_wants_digests() that asked */
+	struct plan_window *window; /* NULL = nothing is hidden */
+	struct journal_view view;
 	struct plan_action *action;
-	size_t count, copies;
+	size_t count, copies, hidden;
 };
 
 static inline enum plan_fate plan_fate(const struct plan *plan, size_t row)
@@ -97,6 +100,17 @@ static inline bool plan_has(const struct snapshot *snapshot, size_t row, enum sn
 void plan_take(struct plan *plan, size_t src_row, size_t dst_row, enum plan_fate fate);
 /* What no step decided: fresh messages stay FRESH only if they are known to be missing. Before the actions are made. */
 void plan_settle(struct plan *plan); /* plan_ask.c */
+
+/* plan_window.c */
+
+/* After step 1; NULL = the destination hides nothing. */
+struct plan_window *plan_window_new(const struct plan *plan);
+void plan_window_free(struct plan_window *window);
+bool plan_is_hidden(const struct plan *plan, uint32_t dst_uid);
+/* Whether a source message that is not found may be among the hidden ones. */
+bool plan_may_hide(const struct plan *plan, size_t row);
+/* Whether a message may be hidden that is none of the source's. */
+bool plan_hides_strangers(const struct plan *plan);
 
 /* plan_extra.c */
 

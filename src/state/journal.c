@@ -275,6 +275,13 @@ static int read_mailbox(
 	out->baseline = (uint32_t)db_u64(list, 13);
 	out->selection = db_u64(list, 14);
 	out->doubt = (uint32_t)db_u64(list, 15);
+	out->view = (struct journal_view){
+		.seen = (uint32_t)db_u64(list, 16),
+		.src_uidnext = (uint32_t)db_u64(list, 17),
+		.selection = db_u64(list, 18),
+		.time = db_i64(list, 19),
+		.clean = (uint32_t)db_u64(list, 20),
+	};
 	return 0;
 }
 
@@ -418,6 +425,11 @@ static int write_mailbox(struct journal *journal, const struct journal_mailbox *
 	db_bind_u64(put, 13, mailbox->baseline);
 	db_bind_u64(put, 14, mailbox->selection);
 	db_bind_u64(put, 15, mailbox->doubt);
+	db_bind_u64(put, 16, mailbox->view.seen);
+	db_bind_u64(put, 17, mailbox->view.src_uidnext);
+	db_bind_u64(put, 18, mailbox->view.selection);
+	db_bind_i64(put, 19, mailbox->view.time);
+	db_bind_u64(put, 20, mailbox->view.clean);
 	if (journal_run(journal, which, err) < 0)
 		return -1;
 	*id_out = known.id ? known.id : db_last_id(journal->db);

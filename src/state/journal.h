@@ -28,6 +28,19 @@ struct journal;
 
 #define JOURNAL_GROUP 1024
 
+/*
+ * What is known of a destination that will show only the newest of its messages once it holds many. Zero = nothing. Kept for each direction, and forgotten with
+ * the pairs.
+ */
+struct journal_view {
+	uint32_t seen; /* UIDs below it were taken at `time` */
+	/* Source messages below it, as `selection` chose them, were looked for among all that stood there below `seen`: what has no pair was not there. */
+	uint32_t src_uidnext;
+	uint32_t clean; /* below it nothing stood there but what pairs name */
+	uint64_t selection;
+	int64_t time; /* clock_wall() */
+};
+
 /* A mailbox pair as last seen. Zero = not known. */
 struct journal_mailbox {
 	int64_t id; /* 0 = not recorded yet */
@@ -44,6 +57,7 @@ struct journal_mailbox {
 	uint32_t doubt;
 	/* hash of the options that chose and changed messages when it was reconciled: another one means "look again" */
 	uint64_t selection;
+	struct journal_view view;
 };
 
 /*

@@ -48,6 +48,8 @@ struct scene { /* one case */
 	uint32_t pair_src[ROWS], pair_dst[ROWS];
 	uint16_t pair_flags[2][ROWS];
 	uint8_t pair_status[ROWS];
+	uint32_t pair_size[ROWS];
+	struct plan_hidden hidden;
 	const char *flag_text[2 * ROWS];
 	size_t pairs, texts;
 	struct journal_grave grave[ROWS];

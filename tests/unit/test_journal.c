@@ -75,6 +75,7 @@ static const struct journal_mailbox full_box = {
 	.baseline = 12,
 	.doubt = 13,
 	.selection = UINT64_MAX,
+	.view = { 14, 15, 16, UINT64_MAX - 1, 17 },
 };
 
 static void assert_same_text(const char *a, const char *b)
@@ -102,6 +103,11 @@ static void assert_box(const struct journal_mailbox *a, const struct journal_mai
 	assert_int_equal(a->baseline, b->baseline);
 	assert_int_equal(a->doubt, b->doubt);
 	assert_int_equal(a->selection, b->selection);
+	assert_int_equal(a->view.seen, b->view.seen);
+	assert_int_equal(a->view.src_uidnext, b->view.src_uidnext);
+	assert_int_equal(a->view.clean, b->view.clean);
+	assert_int_equal(a->view.selection, b->view.selection);
+	assert_int_equal(a->view.time, b->view.time);
 }
 
 static struct journal_mailbox *list_boxes(
@@ -161,6 +167,7 @@ static void test_mailboxes(void **state)
 	back.selection = 77;
 	back.baseline = 78;
 	back.doubt = 79;
+	back.view.seen = 80;
 	assert_int_equal(journal_put_mailbox(journal, &back, false, &err), 0);
 	assert_int_equal(back.id, box.id);
 	close_good(journal);
@@ -204,11 +211,15 @@ static void test_uidvalidity(void **state)
 	assert_int_equal(list_boxes(journal, arena, 2)[1].src_uidvalidity, 5);
 	put(journal, box.id, 2, 3, ""); /* queued, and also of the old one */
 	box.src_uidvalidity = 7;
+	box.view = full_box.view;
 	assert_int_equal(journal_put_mailbox(journal, &box, false, &err), 0);
 	assert_pairs(journal, box.id, "");
+	assert_int_equal(list_boxes(journal, arena, 2)[1].view.seen, 14);
 
 	put(journal, box.id, 1, 2, "");
 	assert_int_equal(journal_forget_pairs(journal, box.id, &err), 0);
+	assert_int_equal(list_boxes(journal, arena, 2)[1].view.seen, 0);
+	assert_int_equal(list_boxes(journal, arena, 2)[1].view.clean, 0);
 	put(journal, box.id, 8, 9, ""); /* adopted before the mailbox is put: must stay */
 	box.dst_uidvalidity = 60;
 	assert_int_equal(journal_put_mailbox(journal, &box, true, &err), 0);
@@ -382,6 +393,16 @@ static void test_older_schema(void **state)
 	assert_int_equal(db_exec(db,
 				 "ALTER TABLE mailbox DROP COLUMN doubt_a;"
 				 "ALTER TABLE mailbox DROP COLUMN doubt_b; DROP TABLE grave;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_a;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_b;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_uidnext_a;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_uidnext_b;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_selection_a;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_selection_b;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_time_a;"
+				 "ALTER TABLE mailbox DROP COLUMN seen_time_b;"
+				 "ALTER TABLE mailbox DROP COLUMN clean_a;"
+				 "ALTER TABLE mailbox DROP COLUMN clean_b;"
 				 "PRAGMA user_version = 1",
 				 &err),
 		0);
@@ -389,6 +410,7 @@ static void test_older_schema(void **state)
 	free(path);
 	journal = open_pair("old", "older");
 	expected.doubt = 0;
+	expected.view = (struct journal_view){ 0 };
 	assert_box(&list_boxes(journal, arena, 1)[0], &expected);
 	close_good(journal);
 	arena_free(arena);

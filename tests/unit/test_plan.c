@@ -47,10 +47,11 @@ static void play(struct player *player)
 	struct out out = { .len = 0 };
 	uint8_t reason[ROWS] = { 0 }, dst_reason[ROWS] = { 0 };
 	struct journal_pairs pairs = { scene->pairs, scene->pair_src, scene->pair_dst,
-		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, NULL,
+		scene->pair_flags[0], scene->pair_flags[1], scene->pair_status, scene->pair_size,
 		scene->flag_text, scene->texts, NULL };
 	struct plan_input input = { player->flags, &src, &dst, reason, dst_reason, &pairs,
-		scene->grave, scene->graves, &scene->policy, scene->baseline };
+		scene->grave, scene->graves, &scene->policy, scene->baseline, scene->hidden };
+	const struct journal_view now = { .seen = 1000, .src_uidnext = 500, .time = 50 };
 	struct plan *plan;
 
 	if (!player->started)
@@ -64,9 +65,13 @@ static void play(struct player *player)
 	plan = plan_new(&input);
 	run_steps(scene, plan, &src, &dst, player->arena, &out);
 	plan_decide(plan);
+	plan_see(plan, &now);
 	snapshot_forget_digests(&src);
 	snapshot_forget_digests(&dst);
 	plan_finish(plan, scene->newest_first);
+	if (scene->hidden.below)
+		put(&out, "view %u %u %u %d\n", plan_view(plan)->seen, plan_view(plan)->src_uidnext,
+			plan_view(plan)->clean, (int)plan_view(plan)->time);
 	for (size_t i = 0; i < plan_count(plan); i++)
 		put_action(&out, player->flags, plan_action(plan, i));
 	if (strcmp(out.text, scene->expected) != 0) {
@@ -207,6 +212,9 @@ static void read_pair(struct player *player, char **word, size_t count)
 		scene->pair_status[pair] =
 			strcmp(status[i], word[3]) == 0 ? (uint8_t)i : scene->pair_status[pair];
 	assert_int_not_equal(scene->pair_status[pair], 99);
+	for (size_t i = 4; i < count; i++)
+		if (value_of(word[i], "size"))
+			scene->pair_size[pair] = number(player, value_of(word[i], "size"));
 	for (size_t side = 0; side < 2; side++) {
 		const char *text = "";
 
@@ -218,6 +226,29 @@ static void read_pair(struct player *player, char **word, size_t count)
 		}
 		scene->pair_flags[side][pair] = (uint16_t)scene->texts;
 		scene->flag_text[scene->texts++] = text;
+	}
+}
+
+static void read_hidden(struct player *player, char **word, size_t count)
+{
+	struct plan_hidden *hidden = &player->scene.hidden;
+
+	hidden->below = number(player, word[1]);
+	for (size_t i = 2; i < count; i++) {
+		const char *value;
+
+		if ((value = value_of(word[i], "seen")) != NULL)
+			hidden->view.seen = number(player, value);
+		else if ((value = value_of(word[i], "uidnext")) != NULL)
+			hidden->view.src_uidnext = number(player, value);
+		else if ((value = value_of(word[i], "clean")) != NULL)
+			hidden->view.clean = number(player, value);
+		else if ((value = value_of(word[i], "time")) != NULL)
+			hidden->view.time = number(player, value);
+		else if (strcmp(word[i], "same") == 0)
+			hidden->same_selection = true;
+		else
+			bad_word(player, word[i]);
 	}
 }
 
@@ -261,6 +292,8 @@ static void read_line(struct player *player, char *line)
 		read_policy(player, word, count);
 	} else if (strcmp(word[0], "pair") == 0) {
 		read_pair(player, word, count);
+	} else if (strcmp(word[0], "hidden") == 0) {
+		read_hidden(player, word, count);
 	} else if (strcmp(word[0], "grave") == 0) {
 		read_grave(player, word, count);
 	} else {
@@ -361,7 +394,7 @@ static void plan_many(enum likeness likeness, struct journal_pairs *pairs, size_
 {
 	struct many many = { .flags = flag_table_new(), .arena = arena_new() };
 	struct plan_input input = { many.flags, &many.src, &many.dst, NULL, NULL, pairs, NULL, 0,
-		&many.policy, 0 };
+		&many.policy, 0, { 0 } };
 	struct uidset src_set, dst_set;
 	size_t adopted = 0;
 	int64_t start;
@@ -423,7 +456,7 @@ static void test_nothing(void **state)
 			struct plan_policy policy = { .match = MATCH_HEADER };
 			struct snapshot src, dst;
 			struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, NULL, 0,
-				&policy, 0 };
+				&policy, 0, { 0 } };
 			struct uidset src_set, dst_set;
 			struct plan *plan;
 
@@ -456,7 +489,8 @@ static void test_unasked(void **state)
 	struct flag_table *flags = flag_table_new();
 	struct plan_policy policy = { 0 };
 	struct snapshot src, dst;
-	struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, NULL, 0, &policy, 0 };
+	struct plan_input input = { flags, &src, &dst, NULL, NULL, NULL, NULL, 0, &policy, 0,
+		{ 0 } };
 	struct plan *plan;
 
 	(void)state;

@@ -214,7 +214,7 @@ static struct result run_plan(struct world *world)
 	struct snapshot src, dst;
 	uint8_t reason[ROWS];
 	struct plan_input input = { world->flags, &src, &dst, reason, NULL, &pairs, NULL, 0,
-		&scene->policy, scene->baseline };
+		&scene->policy, scene->baseline, { 0 } };
 	struct uidset src_set, dst_set;
 	struct result result = { 0 };
 

@@ -55,7 +55,8 @@ class Fake(Server):
     name = "fake"
 
     def __init__(self, mailboxes=None, capabilities=CAPABILITIES, greeting=None, delimiter="/", cert=None,
-                 implicit_tls=False, max_connections=None, permanent="\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*"):
+                 implicit_tls=False, max_connections=None, newest=None,
+                 permanent="\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*"):
         super().__init__()
         self.capabilities = capabilities
         self.greeting = greeting
@@ -63,6 +64,7 @@ class Fake(Server):
         self.cert = cert
         self.implicit_tls = implicit_tls
         self.max_connections = max_connections
+        self.newest = newest    # a mailbox shows only so many messages, the last ones; None: all
         self.permanent = permanent
         self.lock = threading.RLock()
         self.boxes = {}
@@ -345,7 +347,7 @@ class Session:
         box = self._box(words[1])
         if not box:
             return
-        values = {b"MESSAGES": len(box.messages), b"UIDNEXT": box.uidnext, b"UIDVALIDITY": box.uidvalidity,
+        values = {b"MESSAGES": len(self._shown(box)), b"UIDNEXT": box.uidnext, b"UIDVALIDITY": box.uidvalidity,
                   b"UNSEEN": 0, b"RECENT": 0}
         items = b" ".join(b"%s %d" % (item, values[item.upper()]) for item in words[2] if item.upper() in values)
         self.send(b"* STATUS %s (%s)\r\n" % (syntax.quote(words[1]), items))
@@ -372,7 +374,7 @@ class Session:
         self.readonly = readonly
         self.send(b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* %d EXISTS\r\n* 0 RECENT\r\n"
                   b"* OK [UIDVALIDITY %d] valid\r\n* OK [UIDNEXT %d] next\r\n* OK [PERMANENTFLAGS (%s)] kept\r\n"
-                  % (len(self.box.messages), self.box.uidvalidity, self.box.uidnext,
+                  % (len(self._shown(self.box)), self.box.uidvalidity, self.box.uidnext,
                      b"" if readonly else self.server.permanent.encode()))
         self.ok("[READ-ONLY] selected" if readonly else "[READ-WRITE] selected")
 
@@ -435,7 +437,7 @@ class Session:
         return b" %s {%d}\r\n%s" % (name, len(data), data)
 
     def do_uid_search(self, words):
-        chosen = self.box.messages
+        chosen = self._shown(self.box)
         if words[2][:1].isdigit():
             numbers = [part.split(b":") for part in words[2].split(b",")]
             chosen = [chosen[i - 1] for part in numbers for i in range(int(part[0]), int(part[-1]) + 1)]
@@ -461,10 +463,11 @@ class Session:
 
     def do_uid_expunge(self, words):
         chosen = {msg.uid for _, msg in self._chosen(words[2])}
-        for seq in range(len(self.box.messages), 0, -1):
-            msg = self.box.messages[seq - 1]
+        shown = self._shown(self.box)
+        for seq in range(len(shown), 0, -1):
+            msg = shown[seq - 1]
             if msg.uid in chosen and "\\Deleted" in msg.flags:
-                del self.box.messages[seq - 1]
+                self.box.messages.remove(msg)
                 self.send(b"* %d EXPUNGE\r\n" % seq)
         self.ok()
 
@@ -496,9 +499,12 @@ class Session:
             self.no("[TRYCREATE] no such mailbox")
         return box
 
+    def _shown(self, box):
+        return box.messages[-self.server.newest:] if self.server.newest else list(box.messages)
+
     def _chosen(self, sequence_set):
         """[(sequence number, message)] of a UID set."""
-        messages = self.box.messages
+        messages = self._shown(self.box)
         last = messages[-1].uid if messages else 0
         chosen = set()
         for part in sequence_set.decode().split(","):
