@@ -21,6 +21,7 @@ struct look {
 	struct journal_pairs pairs; /* this one's */
 	struct snapshot rows, bodies;
 	struct uidset suspects, unreadable;
+	bool blind; /* the destination does not show all that is in doubt */
 };
 
 static int add_paired(struct look *look, const struct journal_mailbox *record, struct err *err)
@@ -98,6 +99,21 @@ static void find_suspects(struct look *look)
 	}
 }
 
+/*
+ * What the destination does not show any more cannot be looked at. That is said once; below where a message was sent again nothing of it can stand twice, for it
+ * was looked for there.
+ */
+static void narrow(struct look *look)
+{
+	struct work *work = look->work;
+	const uint32_t lowest = look->rows.count > 0 ? look->rows.uid[0] : 0;
+
+	if (lowest <= work->record.doubt)
+		return;
+	look->blind = !work->resent || work->resent_from < lowest;
+	work->record.doubt = look->blind ? lowest : work->resent_from;
+}
+
 static int scan(struct look *look, struct lane *lane, struct err *err)
 {
 	struct box_scan all = { 0 },
@@ -110,9 +126,8 @@ static int scan(struct look *look, struct lane *lane, struct err *err)
 	rc = box_scan(box, &all, &look->rows, look->arena, &look->unreadable, err);
 	if (rc == 0 && !look->rows.complete)
 		rc = err_set(err, ERR_MAILBOX, "the destination does not show all of its messages");
-	if (rc == 0 && box_facts(box)->shows_part && look->rows.count > 0 &&
-		look->rows.uid[0] > look->work->record.doubt)
-		rc = err_set(err, ERR_MAILBOX, "the destination shows only its newest messages");
+	if (rc == 0 && box_facts(box)->shows_part)
+		narrow(look);
 	if (rc == 0)
 		find_suspects(look);
 	if (rc == 0 && look->suspects.count > 0)
@@ -190,6 +205,14 @@ static uint64_t count_strays(struct look *look)
 	return strays;
 }
 
+static void report_blind(struct run *run, struct work *work)
+{
+	work->tally.unknown++;
+	work->reconciled = false;
+	report_finding(run->job->report, FINDING_UNKNOWN, work->pair.src->name, 0,
+		"an answer was lost, and whether a message arrived twice cannot be looked at any more: the destination shows only its newest messages");
+}
+
 static void report_unlooked(struct run *run, struct work *work, const char *why)
 {
 	work->tally.unknown++;
@@ -220,6 +243,8 @@ static int look_for_strays(struct look *look, struct lane *lane, struct err *err
 	work->tally.unknown += strays;
 	if (strays > 0)
 		work->reconciled = false;
+	if (look->blind)
+		report_blind(look->run, work);
 	if (uidset_size(&look->unreadable) > 0)
 		report_unlooked(look->run, work, "not all of them can be read");
 	else if (strays == 0 && !work->resent)

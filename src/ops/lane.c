@@ -278,7 +278,10 @@ static int lane_pass(struct lane *lane, struct work *work, bool *again_out, stru
 		note_doubt(&work->record);
 	if (lane_look(lane, &pass, err) < 0)
 		goto out;
-	work->resent |= lane->unsettled != 0 && plan_copies(pass.plan) > 0;
+	if (!work->resent && lane->unsettled && plan_copies(pass.plan) > 0) {
+		work->resent = true;
+		work->resent_from = pass.dst_uidnext;
+	}
 	lane->unsettled = 0;
 	if (lane_carry_out(lane, &pass, err) < 0)
 		goto out;

@@ -54,6 +54,7 @@ struct work { /* one mailbox pair */
 	uint32_t dst_uidnext_before;
 	int64_t looked_at;
 	bool resent; /* an answer was lost, and what it was about was sent again in this run */
+	uint32_t resent_from; /* the destination's UIDNEXT when that was first decided */
 	bool reconciled; /* everything selected is known to be at the destination */
 	char *text; /* why it failed */
 	/* --delete-source: what is proven to be at the destination */

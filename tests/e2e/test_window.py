@@ -1,6 +1,6 @@
 """Servers that show only the newest messages of a mailbox: what they do not show is unknown, not gone."""
 from copying import notes, subjects, copy, fill
-from lab.hostile import Fake
+from lab.hostile import CAPABILITIES, Fake
 
 
 def test_newest_only(dst, run, user):
@@ -63,11 +63,12 @@ def test_newest_only_destination(run, user, tmp_path):
 def test_newest_only_broken_line(run, user):
     """What stood there before is hidden when the line breaks: the rest was looked for while it was shown. What comes later and is old was not."""
     with Fake({"INBOX": notes(1100)}) as source, \
-            Fake({"INBOX": notes(3, 3000)}, greeting=b"* OK Gimap ready for requests\r\n", newest=1000) as server:
+            Fake({"INBOX": notes(3, 3000)}, CAPABILITIES.replace(" MULTIAPPEND", ""),
+                 b"* OK Gimap ready for requests\r\n", newest=1000) as server:
         inbox, there = source.boxes["INBOX"], server.boxes["INBOX"].messages
 
         def cut(session):
-            if len(there) > 1010 and not cuts:
+            if len(there) == 1050 and not cuts:
                 cuts.append(len(there))
                 session.close()
             session.default()
@@ -75,7 +76,7 @@ def test_newest_only_broken_line(run, user):
         cuts = []
         server.on("^APPEND", cut)
         report = copy(run, source.url(user), server.url(user))
-        assert cuts and cuts[0] < 1103 and report.copied == 1100 and len(there) == 1103
+        assert cuts and report.copied == 1100 and len(there) == 1103
         source.store(inbox, notes(1, 2000)[0].body, date="01-Jan-2090 12:00:00 +0000")
         source.store(inbox, notes(1, 3000)[0].body)
         report = copy(run, source.url(user), server.url(user), code=3)
