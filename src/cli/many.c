@@ -77,8 +77,12 @@ static int usage(struct err *err, const char *text)
 /* Somebody before has this account too: they must not be at work at once. */
 static bool note_account(struct seen *seen, const struct account *account, const struct user *user)
 {
-	return map_set(seen->accounts, span_of(account_identity(account)),
-		       (void *)(uintptr_t)user->line) != NULL;
+	struct arena *arena = arena_new();
+	const bool before = map_set(seen->accounts, span_of(account_same_key(account, arena)),
+				    (void *)(uintptr_t)user->line) != NULL;
+
+	arena_free(arena);
+	return before;
 }
 
 static const char *text_of(const char *text)

@@ -163,6 +163,8 @@ bool account_depends_on_user(const struct account *account);
 bool account_same(const struct account *a, const struct account *b);
 /* Files: inner lies below outer, which takes mail of inner's kind there for its own. */
 bool account_holds(const struct account *outer, const struct account *inner);
+/* The same text for those of one kind that are the same account by that measure. Memory of the arena. */
+const char *account_same_key(const struct account *account, struct arena *arena);
 /*
  * Fills options for imap_open(), reading files and running commands for secrets (once, kept). What it points at belongs to the account.
  * fresh_token: run token-cmd or read token-file again. Errors: ERR_LOCAL kind USAGE or AUTH.

@@ -169,6 +169,23 @@ static bool server_same(const struct account *a, const struct account *b)
 	return a->port == b->port || (port_standard(a->port) && port_standard(b->port));
 }
 
+const char *account_same_key(const struct account *account, struct arena *arena)
+{
+	const char *host = account->values.value[ACCOUNT_HOST],
+		   *user = account->values.value[ACCOUNT_USER],
+		   *tunnel = account->values.value[ACCOUNT_TUNNEL];
+	char *key;
+
+	if (account->location.kind == LOCATION_FILE)
+		return arena_strdup(arena, strchr(account->identity, ':'));
+	key = arena_print(arena, "%s\n%s\n%u\n", user ? user : "", host ? host : "",
+		port_standard(account->port) ? 0 : account->port);
+	for (char *at = key; *at; at++)
+		if (*at >= 'A' && *at <= 'Z')
+			*at |= 'a' - 'A';
+	return host ? key : arena_print(arena, "%s%s", key, tunnel ? tunnel : "");
+}
+
 bool account_same(const struct account *a, const struct account *b)
 {
 	const bool file_a = a->location.kind == LOCATION_FILE,

@@ -259,8 +259,11 @@ def test_two_into_one(src, dst, run, names):
     """Users with an account in common are not at work at once."""
     people = names(4)
     fill(src, people)
-    path = users_file(run, *("%s:%s:%s:%s:root=from%d" % (escape(name), PASSWORD, escape(people[0] + "all"), PASSWORD, i)
-                             for i, name in enumerate(people)))
+    lines = ["%s:%s:%s:%s:root=from%d" % (escape(name), PASSWORD, escape(people[0] + "all"), PASSWORD, i)
+             for i, name in enumerate(people)]
+    # The same again, as servers that don't tell upper from lower case in user names see it.
+    lines += [line.replace(people[0], people[0].upper()) for line in lines[:1]]
+    path = users_file(run, *lines)
     copy_users(run, path, where(src), where(dst), "-j8")
     target = witness.read(dst, people[0] + "all")
     assert all(len(target.mailboxes["from%d/INBOX" % i]) == 2 for i in range(4))
