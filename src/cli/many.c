@@ -40,6 +40,7 @@ struct many {
 /* What users have that were looked at, in lines of the file. */
 struct seen {
 	struct arena *arena;
+	struct arena *scratch; /* of the user being checked */
 	struct map *accounts, *turns;
 };
 
@@ -77,12 +78,8 @@ static int usage(struct err *err, const char *text)
 /* Somebody before has this account too: they must not be at work at once. */
 static bool note_account(struct seen *seen, const struct account *account, const struct user *user)
 {
-	struct arena *arena = arena_new();
-	const bool before = map_set(seen->accounts, span_of(account_same_key(account, arena)),
-				    (void *)(uintptr_t)user->line) != NULL;
-
-	arena_free(arena);
-	return before;
+	return map_set(seen->accounts, span_of(account_same_key(account, seen->scratch)),
+		       (void *)(uintptr_t)user->line) != NULL;
 }
 
 static const char *text_of(const char *text)
@@ -197,6 +194,7 @@ static int check_all(struct many *many, struct seen *seen, struct err *err)
 		users_get(many->users, i, arena, &user);
 		one = cli_of(many, arena, &user);
 		one.warned = i > 0;
+		seen->scratch = arena;
 		rc = check_user(many, seen, &one, &user, &shared, err);
 		if (rc < 0)
 			(void)wrong(many, &user, err);

@@ -248,6 +248,14 @@ int journal_set_status(struct journal *journal, int64_t mailbox, uint32_t src_ui
 	return finish_put(journal, rc, err);
 }
 
+/* One of another length is of another version: as if nothing were known. */
+static void read_view(struct span blob, struct journal_view *view)
+{
+	*view = (struct journal_view){ 0 };
+	if (blob.len == sizeof(*view))
+		memcpy(view, blob.data, sizeof(*view));
+}
+
 /* Names and ids are text that servers sent: NULL and values that do not fit come of damage only. */
 static int read_mailbox(
 	struct journal *journal, struct arena *arena, struct journal_mailbox *out, struct err *err)
@@ -275,13 +283,7 @@ static int read_mailbox(
 	out->baseline = (uint32_t)db_u64(list, 13);
 	out->selection = db_u64(list, 14);
 	out->doubt = (uint32_t)db_u64(list, 15);
-	out->view = (struct journal_view){
-		.seen = (uint32_t)db_u64(list, 16),
-		.src_uidnext = (uint32_t)db_u64(list, 17),
-		.selection = db_u64(list, 18),
-		.time = db_i64(list, 19),
-		.clean = (uint32_t)db_u64(list, 20),
-	};
+	read_view(db_blob(list, 16), &out->view);
 	return 0;
 }
 
@@ -425,11 +427,7 @@ static int write_mailbox(struct journal *journal, const struct journal_mailbox *
 	db_bind_u64(put, 13, mailbox->baseline);
 	db_bind_u64(put, 14, mailbox->selection);
 	db_bind_u64(put, 15, mailbox->doubt);
-	db_bind_u64(put, 16, mailbox->view.seen);
-	db_bind_u64(put, 17, mailbox->view.src_uidnext);
-	db_bind_u64(put, 18, mailbox->view.selection);
-	db_bind_i64(put, 19, mailbox->view.time);
-	db_bind_u64(put, 20, mailbox->view.clean);
+	db_bind_blob(put, 16, span_make((const char *)&mailbox->view, sizeof(mailbox->view)));
 	if (journal_run(journal, which, err) < 0)
 		return -1;
 	*id_out = known.id ? known.id : db_last_id(journal->db);

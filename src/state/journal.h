@@ -37,6 +37,7 @@ struct journal_view {
 	/* Source messages below it, as `selection` chose them, were looked for among all that stood there below `seen`: what has no pair was not there. */
 	uint32_t src_uidnext;
 	uint32_t clean; /* below it nothing stood there but what pairs name */
+	uint32_t padding; /* 0: the octets are what the file holds */
 	uint64_t selection;
 	int64_t time; /* clock_wall() */
 };

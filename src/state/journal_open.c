@@ -39,19 +39,10 @@ static const char *const schema[] = {
 	"CREATE TABLE grave(mailbox INTEGER NOT NULL, status INTEGER NOT NULL, head_digest BLOB NOT NULL,"
 	" size INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX grave_mailbox ON grave(mailbox, status, head_digest, size);",
-	"ALTER TABLE mailbox ADD COLUMN seen_a INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_b INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_uidnext_a INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_uidnext_b INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_selection_a INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_selection_b INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_time_a INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN seen_time_b INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN clean_a INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE mailbox ADD COLUMN clean_b INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE mailbox ADD COLUMN view_a BLOB; ALTER TABLE mailbox ADD COLUMN view_b BLOB;",
 };
 
-/* $ is the letter of the source's side, @ that of the destination's. baseline_b, doubt_b, selection_b, seen_b and clean_b are those of copying towards b. */
+/* $ is the letter of the source's side, @ that of the destination's. baseline_b, doubt_b, selection_b and view_b are those of copying towards b. */
 static const struct {
 	enum journal_sql which;
 	const char *text;
@@ -64,17 +55,15 @@ static const struct {
 	{ SQL_MAILBOX_LIST,
 		"SELECT id, name_$, name_@, uidvalidity_$, uidvalidity_@, uidnext_$, uidnext_@,"
 		" modseq_$, modseq_@, messages_$, messages_@, mailboxid_$, mailboxid_@,"
-		" baseline_@, selection_@, doubt_@, seen_@, seen_uidnext_@, seen_selection_@, seen_time_@,"
-		" clean_@ FROM mailbox ORDER BY name_$, name_@" },
+		" baseline_@, selection_@, doubt_@, view_@ FROM mailbox ORDER BY name_$, name_@" },
 	{ SQL_MAILBOX_FIND, "SELECT id, uidvalidity_$, uidvalidity_@ FROM mailbox WHERE name_$ = "
 			    "?1 AND name_@ = ?2" },
 	{ SQL_MAILBOX_ADD,
 		"INSERT INTO mailbox(name_$, name_@, uidvalidity_$, uidvalidity_@, uidnext_$, "
 		"uidnext_@,"
 		" modseq_$, modseq_@, messages_$, messages_@, mailboxid_$, mailboxid_@, baseline_@,"
-		" selection_@, doubt_@, seen_@, seen_uidnext_@, seen_selection_@, seen_time_@, clean_@)"
-		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-		" ?18, ?19, ?20)" },
+		" selection_@, doubt_@, view_@) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+		" ?12, ?13, ?14, ?15, ?16)" },
 	{ SQL_MAILBOX_SET,
 		"UPDATE mailbox SET selection_$ = CASE WHEN uidvalidity_$ = ?3 AND uidvalidity_@ = "
 		"?4"
@@ -84,12 +73,11 @@ static const struct {
 		" modseq_$ = ?7, modseq_@ = ?8, messages_$ = ?9, messages_@ = ?10, mailboxid_$ = "
 		"?11,"
 		" mailboxid_@ = ?12, baseline_@ = ?13, selection_@ = ?14, doubt_@ = ?15,"
-		" seen_@ = ?16, seen_uidnext_@ = ?17, seen_selection_@ = ?18, seen_time_@ = ?19,"
-		" clean_@ = ?20"
+		" view_@ = ?16"
 		" WHERE name_$ = ?1 AND name_@ = ?2" },
 	{ SQL_MAILBOX_STALE,
 		"UPDATE mailbox SET uidvalidity_a = 0, uidvalidity_b = 0, selection_a = 0,"
-		" selection_b = 0, seen_a = 0, seen_b = 0, clean_a = 0, clean_b = 0 WHERE id = ?1" },
+		" selection_b = 0, view_a = NULL, view_b = NULL WHERE id = ?1" },
 	{ SQL_PAIR_COUNT, "SELECT count(*) FROM pair WHERE mailbox = ?1" },
 	{ SQL_PAIR_COUNTS, "SELECT status, count(*) FROM pair WHERE mailbox = ?1 GROUP BY status" },
 	{ SQL_PAIR_SIZES, "SELECT uid_$, uid_@, size FROM pair WHERE mailbox = ?1 AND size > 0 AND"

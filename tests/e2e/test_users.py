@@ -262,7 +262,7 @@ def test_two_into_one(src, dst, run, names):
     lines = ["%s:%s:%s:%s:root=from%d" % (escape(name), PASSWORD, escape(people[0] + "all"), PASSWORD, i)
              for i, name in enumerate(people)]
     # The same again, as servers that don't tell upper from lower case in user names see it.
-    lines += [line.replace(people[0], people[0].upper()) for line in lines[:1]]
+    lines.append(lines[0].replace(escape(people[0]), escape(people[0].upper())))
     path = users_file(run, *lines)
     copy_users(run, path, where(src), where(dst), "-j8")
     target = witness.read(dst, people[0] + "all")

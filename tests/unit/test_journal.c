@@ -75,7 +75,7 @@ static const struct journal_mailbox full_box = {
 	.baseline = 12,
 	.doubt = 13,
 	.selection = UINT64_MAX,
-	.view = { 14, 15, 16, UINT64_MAX - 1, 17 },
+	.view = { 14, 15, 16, 0, UINT64_MAX - 1, 17 },
 };
 
 static void assert_same_text(const char *a, const char *b)
@@ -393,16 +393,8 @@ static void test_older_schema(void **state)
 	assert_int_equal(db_exec(db,
 				 "ALTER TABLE mailbox DROP COLUMN doubt_a;"
 				 "ALTER TABLE mailbox DROP COLUMN doubt_b; DROP TABLE grave;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_a;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_b;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_uidnext_a;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_uidnext_b;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_selection_a;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_selection_b;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_time_a;"
-				 "ALTER TABLE mailbox DROP COLUMN seen_time_b;"
-				 "ALTER TABLE mailbox DROP COLUMN clean_a;"
-				 "ALTER TABLE mailbox DROP COLUMN clean_b;"
+				 "ALTER TABLE mailbox DROP COLUMN view_a;"
+				 "ALTER TABLE mailbox DROP COLUMN view_b;"
 				 "PRAGMA user_version = 1",
 				 &err),
 		0);
