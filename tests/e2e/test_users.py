@@ -417,7 +417,8 @@ def test_many_users_in_little_memory(run, user, soak):
         code, most[count] = peak(run, "copy", "-q", "--users", path, "imap://%u@127.0.0.1:1?tls=none", "imap://%u@127.0.0.1:2?tls=none",
                                  "--retries=0", "--state=none", "-j8", env={"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0:detect_leaks=0"})
         assert code == 4
-    assert (most[many] - most[few]) / (many - few) < 4096, most
+    # 2 to 4.5 KiB with the sanitizer; whoever kept an arena a user would double that.
+    assert (most[many] - most[few]) / (many - few) < 6144, most
 
 
 def test_pop3_and_files(servers, dst, run, names, tmp_path):
