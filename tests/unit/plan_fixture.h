@@ -180,6 +180,8 @@ static inline void put_action(
 	put_flags(out, "lost", flags, action->lost);
 	if (action->record)
 		put(out, " record");
+	if (action->hidden)
+		put(out, " hidden");
 	if (action->kind == PLAN_SKIP)
 		put(out, " reason=%u", action->reason);
 	assert_int_equal(action->flags, action->add != 0 || action->remove != 0);
