@@ -168,6 +168,8 @@ static int forget_if_behind(struct lane *lane, struct pass *pass, struct err *er
 	const uint32_t uidnext = pass->dst_box ? box_facts(pass->dst_box)->uidnext : 0;
 	uint32_t last = 0;
 
+	if (pass->work->looked) /* what was confirmed in this run and is not there is the plan's matter */
+		return 0;
 	for (size_t i = 0; i < pairs->count; i++) {
 		if (pairs->dst_uid[i] > last)
 			last = pairs->dst_uid[i];
