@@ -33,18 +33,23 @@ def test_tree(run, tmp_path, scheme, others):
     assert copy(run, a, tree).copied == copy(run, tree, there).copied == 0
 
 
-@pytest.mark.parametrize("side", ["source", "destination"])
-def test_server(src, dst, run, user, tmp_path, side):
-    """A server that was rolled back keeps its UIDVALIDITY: --delete-source does not take new mail for what a record says of its UID, and the run after it ends the work."""
+def roll_back(run, src, server, user, tmp_path, place, target):
+    """Six messages of the source are copied; then the server gets its files back from when there were four."""
     load.append_many(src, user, "INBOX", notes(4))
-    copy(run, src.url(user), dst.url(user))
-    server = src if side == "source" else dst
+    copy(run, place, target)
     home = os.path.join(server.dir, "home", user)
     subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
     load.append_many(src, user, "INBOX", notes(2, first=10))
-    copy(run, src.url(user), dst.url(user))
+    copy(run, place, target)
     os.rename(home, tmp_path / "later")
     subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_server(src, dst, run, user, tmp_path, side):
+    """A server that was rolled back keeps its UIDVALIDITY: --delete-source does not take new mail for what a record says of its UID, and the run after it ends the work."""
+    server = src if side == "source" else dst
+    roll_back(run, src, server, user, tmp_path, src.url(user), dst.url(user))
     load.append_many(server, user, "INBOX", notes(2, first=20))
     options = ("--delete-source", "--yes", "--max-delete=100%")
     report = copy(run, src.url(user), dst.url(user), *options, code=3)
@@ -58,15 +63,8 @@ def test_server(src, dst, run, user, tmp_path, side):
 @pytest.mark.parametrize("hidden, came", [((), 1), ((), 5), (("CONDSTORE", "QRESYNC"), 4)])
 def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, hidden, came):
     """Fewer or more messages have come than were lost: in both cases they are copied, also where the server tells what changed and is past what it told before."""
-    load.append_many(src, user, "INBOX", notes(4))
     place = src.url(user, port=proxy(src, hide=list(hidden)).port) if hidden else src.url(user)
-    copy(run, place, dst.url(user))
-    home = os.path.join(src.dir, "home", user)
-    subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
-    load.append_many(src, user, "INBOX", notes(2, first=10))
-    copy(run, place, dst.url(user))
-    os.rename(home, tmp_path / "later")
-    subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+    roll_back(run, src, src, user, tmp_path, place, dst.url(user))
     load.append_many(src, user, "INBOX", notes(came, first=20, size=300))
     report = copy(run, place, dst.url(user))
     assert (report.copied, report.there, report.there_by_record) == (came, 4, 0)
@@ -76,14 +74,7 @@ def test_server_without_deleting(src, dst, run, user, tmp_path, proxy, hidden, c
 
 def test_destination(src, dst, run, user, tmp_path):
     """A destination that was put back, or a server that lags behind: nothing is sent again, nor called deleted, until --recopy says which it was."""
-    load.append_many(src, user, "INBOX", notes(4))
-    copy(run, src.url(user), dst.url(user))
-    home = os.path.join(dst.dir, "home", user)
-    subprocess.run(["cp", "-a", home, tmp_path / "backup"], check=True)
-    load.append_many(src, user, "INBOX", notes(2, first=10))
-    copy(run, src.url(user), dst.url(user))
-    os.rename(home, tmp_path / "later")
-    subprocess.run(["cp", "-a", tmp_path / "backup", home], check=True)
+    roll_back(run, src, dst, user, tmp_path, src.url(user), dst.url(user))
     load.append_many(dst, user, "INBOX", notes(1, first=20))
     report = copy(run, src.url(user), dst.url(user), code=3)
     assert report.copied == 0 and "--recopy" in report.findings[0]["text"]
