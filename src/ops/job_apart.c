@@ -201,7 +201,8 @@ static bool is_copy(const struct snapshot *originals, uint32_t src_uid,
 	       digest128_compare(originals->digest[row], copies->digest[copy]) == 0;
 }
 
-static int say_kept(struct probe *probe, uint64_t gone, uint64_t others, struct err *err)
+/* The records stay: a destination that changes headers would be sent everything once more. */
+static void say_kept(const struct probe *probe, uint64_t gone, uint64_t others)
 {
 	struct report *report = probe->run->job->report;
 	const char *name = probe->work->pair.src->name;
@@ -212,12 +213,10 @@ static int say_kept(struct probe *probe, uint64_t gone, uint64_t others, struct 
 				? "%llu messages stay at the source: the destination shows only its newest messages, and their copies are not among them"
 				: "%llu messages stay at the source: their copies are not at the destination any more",
 			(unsigned long long)gone);
-	if (others == 0)
-		return 0;
-	report_finding(report, FINDING_UNKNOWN, name, 0,
-		"%llu messages stay at the source: in the place of their copies the destination has other messages, as if a mailbox had been put back to an earlier state; the records are dropped: run again",
-		(unsigned long long)others);
-	return journal_forget_pairs(probe->run->journal, probe->work->record.id, err);
+	if (others > 0)
+		report_finding(report, FINDING_UNKNOWN, name, 0,
+			"%llu messages stay at the source: their copies at the destination have other headers. If one of the mailboxes was put back to an earlier state, run once with --state none; a destination that changes headers would get them twice then",
+			(unsigned long long)others);
 }
 
 struct copies { /* of what may be deleted */
@@ -282,8 +281,8 @@ static int look_at_copies(struct probe *probe, struct err *err)
 	rc = read_copies(probe, &copies, err);
 	if (rc == 0) {
 		judge_copies(probe, &copies, &sure, &there);
-		rc = say_kept(probe, uidset_size(&work->deletable) - uidset_size(&there),
-			uidset_size(&there) - uidset_size(&sure), err);
+		say_kept(probe, uidset_size(&work->deletable) - uidset_size(&there),
+			uidset_size(&there) - uidset_size(&sure));
 		work->deletable = sure;
 	}
 	snapshot_release(&copies.rows);
